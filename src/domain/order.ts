@@ -1,0 +1,156 @@
+import type { OrderEvent, RefundReason } from './events';
+import type { Ticket } from './ticket';
+
+/** `awaiting:payment` is known on the wire but never set here; it is treated like `created`. */
+export const ORDER_STATUSES = ['created', 'awaiting:payment', 'complete', 'cancelled'] as const;
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
+export type CancelReason = 'user' | 'expired';
+
+export interface Payment {
+  readonly id: string;
+  readonly stripeId: string;
+  /** When the broker took the payment's message. */
+  readonly at: Date;
+  /** Set when the order could not keep this payment. */
+  readonly refund?: RefundReason;
+}
+
+export interface Order {
+  readonly id: string;
+  /** The number of changes since the order was placed. */
+  readonly version: number;
+  readonly userId: string;
+  readonly status: OrderStatus;
+  readonly reason?: CancelReason;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  /** The ticket as the buyer saw it; later updates of the ticket do not change it. */
+  readonly ticket: { readonly id: string; readonly title: string; readonly price: number };
+  readonly payments: readonly Payment[];
+}
+
+export type OrderInput =
+  | { readonly type: 'cancel' }
+  | { readonly type: 'expire' }
+  | { readonly type: 'pay'; readonly payment: Omit<Payment, 'refund'> };
+
+export type Decision =
+  | { readonly type: 'changed'; readonly order: Order; readonly events: readonly OrderEvent[] }
+  | { readonly type: 'unchanged' }
+  | { readonly type: 'refused'; readonly reason: 'already-paid' };
+
+const UNCHANGED: Decision = { type: 'unchanged' };
+
+/** A new order and its announcement. */
+export function place(request: {
+  id: string;
+  userId: string;
+  ticket: Ticket;
+  now: Date;
+  expirationWindowSeconds: number;
+}): { order: Order; events: readonly OrderEvent[] } {
+  const { id, userId, ticket, now } = request;
+  const order: Order = {
+    id,
+    version: 0,
+    userId,
+    status: 'created',
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + request.expirationWindowSeconds * 1000),
+    ticket: { id: ticket.id, title: ticket.title, price: ticket.price },
+    payments: [],
+  };
+  return {
+    order,
+    events: [
+      {
+        subject: 'order:created',
+        data: {
+          id,
+          version: order.version,
+          status: 'created',
+          userId,
+          expiresAt: order.expiresAt.toISOString(),
+          ticket: { id: ticket.id, price: ticket.price },
+        },
+      },
+    ],
+  };
+}
+
+/** The whole state table of an order. Pure: the same order and input always give the same decision. */
+export function decide(order: Order, input: OrderInput): Decision {
+  switch (input.type) {
+    case 'cancel':
+      if (order.status === 'complete') return { type: 'refused', reason: 'already-paid' };
+      return cancel(order, 'user');
+    case 'expire':
+      return cancel(order, 'expired');
+    case 'pay':
+      return pay(order, input.payment);
+    default:
+      return unreachable(input);
+  }
+}
+
+/** Whether the order keeps its ticket from everyone else. A complete order keeps it for ever. */
+export function holdsTicket(order: Pick<Order, 'status'>): boolean {
+  return order.status !== 'cancelled';
+}
+
+function cancel(order: Order, reason: CancelReason): Decision {
+  if (order.status === 'complete' || order.status === 'cancelled') return UNCHANGED;
+  const cancelled: Order = { ...order, version: order.version + 1, status: 'cancelled', reason };
+  return {
+    type: 'changed',
+    order: cancelled,
+    events: [
+      {
+        subject: 'order:cancelled',
+        data: { id: order.id, version: cancelled.version, ticket: { id: order.ticket.id } },
+      },
+    ],
+  };
+}
+
+function pay(order: Order, payment: Omit<Payment, 'refund'>): Decision {
+  if (order.payments.some(({ id }) => id === payment.id)) return UNCHANGED;
+  const refund = refundFor(order);
+  const paid: Order = {
+    ...order,
+    version: order.version + 1,
+    status: refund === undefined ? 'complete' : order.status,
+    payments: [...order.payments, refund === undefined ? payment : { ...payment, refund }],
+  };
+  if (refund === undefined) return { type: 'changed', order: paid, events: [] };
+  return {
+    type: 'changed',
+    order: paid,
+    events: [
+      {
+        subject: 'order:refund-required',
+        data: {
+          orderId: order.id,
+          userId: order.userId,
+          paymentId: payment.id,
+          stripeId: payment.stripeId,
+          reason: refund,
+          paidInTime: payment.at < order.expiresAt,
+          ticket: { id: order.ticket.id, price: order.ticket.price },
+        },
+      },
+    ],
+  };
+}
+
+/** A cancelled order never comes back: its ticket may have been sold again. */
+function refundFor(order: Order): RefundReason | undefined {
+  if (order.status === 'cancelled') return 'late';
+  // A complete order without any payment was imported: the first payment it hears is its own.
+  if (order.status === 'complete' && order.payments.length > 0) return 'second';
+  return undefined;
+}
+
+function unreachable(input: never): never {
+  throw new TypeError(`no such input: ${JSON.stringify(input)}`);
+}

@@ -1,0 +1,15 @@
+/** The local copy of a ticket. Ticket events carry the whole ticket, so the newest version is the truth. */
+export interface Ticket {
+  /** 24 hexadecimal characters. */
+  readonly id: string;
+  readonly version: number;
+  readonly title: string;
+  readonly price: number;
+  /** The seller. */
+  readonly userId: string;
+}
+
+/** Newest version wins: an update may arrive before its creation, twice, or long after its successor. */
+export function supersedes(incoming: Ticket, stored: Ticket | undefined): boolean {
+  return stored === undefined || incoming.version > stored.version;
+}
