@@ -1,0 +1,91 @@
+import type { Clock, Log } from './ports';
+
+/**
+ * Knows whether this replica has caught up with payments, so that an expiry heard first does not cancel what
+ * was paid in time: after an outage both channels replay, in no order between them.
+ */
+export interface CatchUp {
+  subscribed(): void;
+  lost(): void;
+  /** A payment came; to be called before it is handled. */
+  paymentReceived(publishedAt: Date): void;
+  /** A payment could not be handled yet and will come again. */
+  paymentPostponed(): void;
+  /** Until the returned function is called, a payment of this order is in hand here. */
+  paymentInHand(orderId: string): () => void;
+  /** Whether this order may expire now, as far as payments are concerned. */
+  mayExpire(orderId: string): boolean;
+}
+
+/**
+ * Caught up: the payments subscription has been up for `catchUpSeconds` without a break, and in that time no
+ * payment came that was older than that, and none was postponed. Where old payments never cease, expiry goes on
+ * after `hardLimitSeconds` of an unbroken subscription, and says so: a ticket must not be blocked for ever. While
+ * the subscription is down nothing expires, for a payment may be waiting in the broker.
+ */
+export function createCatchUp(deps: {
+  clock: Pick<Clock, 'now' | 'monotonic'>;
+  catchUpSeconds: number;
+  hardLimitSeconds: number;
+  log: Pick<Log, 'info' | 'warn'>;
+}): CatchUp {
+  const { clock, log } = deps;
+  const catchUpMs = deps.catchUpSeconds * 1000;
+  const hardLimitMs = deps.hardLimitSeconds * 1000;
+
+  /** Both by the monotonic clock; undefined while the subscription is down. */
+  let upSince: number | undefined;
+  let behindUntil = Infinity;
+  let said: 'nothing' | 'caught up' | 'gave up' = 'nothing';
+  const inHand = new Map<string, number>();
+
+  function fallBehind(): void {
+    behindUntil = clock.monotonic() + catchUpMs;
+  }
+
+  function say(what: typeof said): void {
+    if (said === what) return;
+    said = what;
+    if (what === 'caught up') log.info({}, 'payments are caught up: orders may expire');
+    if (what === 'gave up') {
+      log.warn({ hardLimitSeconds: deps.hardLimitSeconds }, 'payments never caught up: orders expire all the same');
+    }
+  }
+
+  function caughtUp(): boolean {
+    if (upSince === undefined) return false;
+    if (clock.monotonic() >= behindUntil) {
+      say('caught up');
+      return true;
+    }
+    if (clock.monotonic() - upSince >= hardLimitMs) {
+      say('gave up');
+      return true;
+    }
+    return false;
+  }
+
+  return {
+    subscribed() {
+      upSince = clock.monotonic();
+      said = 'nothing';
+      fallBehind();
+    },
+    lost() {
+      upSince = undefined;
+    },
+    paymentReceived(publishedAt) {
+      if (clock.now().getTime() - publishedAt.getTime() > catchUpMs) fallBehind();
+    },
+    paymentPostponed: fallBehind,
+    paymentInHand(orderId) {
+      inHand.set(orderId, (inHand.get(orderId) ?? 0) + 1);
+      return () => {
+        const left = (inHand.get(orderId) ?? 1) - 1;
+        if (left > 0) inHand.set(orderId, left);
+        else inHand.delete(orderId);
+      };
+    },
+    mayExpire: (orderId) => caughtUp() && !inHand.has(orderId),
+  };
+}

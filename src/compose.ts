@@ -1,0 +1,227 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Express } from 'express';
+import { createCancelOrder } from './application/cancel-order';
+import { createCatchUp } from './application/catch-up';
+import { createChangeOrder } from './application/change-order';
+import { createCompleteOrder } from './application/complete-order';
+import { createExpireOrder, createExpirySweep } from './application/expire-order';
+import { createPlaceOrder } from './application/place-order';
+import type { Bus, Clock, Publisher } from './application/ports';
+import { createFindOrder, createListOrders } from './application/read-orders';
+import { ACK_TIMEOUT_MS, LEASE_MS, createRelay } from './application/relay';
+import type { Config } from './config';
+import { createApp } from './http/app';
+import { createHttpServer } from './http/server';
+import { createLifecycle } from './lifecycle';
+import { createInbox } from './messaging/inbox';
+import { createParkedMessages } from './messaging/parked-messages';
+import { createBacklogWatch } from './observability/backlog-watch';
+import type { ServiceLogger } from './observability/logger';
+import { createMetrics } from './observability/metrics';
+
+export interface Service {
+  readonly app: Express;
+  /** Listens, and connects in the background for as long as it takes. */
+  start(): Promise<AddressInfo>;
+  /** Resolves to whether everything ended in order within the deadline. */
+  stop(): Promise<boolean>;
+  /** Where the broker is embedded: a connection to it as another service would have it. */
+  readonly embeddedPeer: (Publisher & Pick<Bus, 'subscribe'>) | undefined;
+}
+
+/** The composition root: everything that is chosen is chosen here. */
+export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'logger'>): Promise<Service> {
+  const log = logger;
+  const metrics = createMetrics();
+  const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
+
+  const ticking: Omit<Clock, 'now'> = { monotonic: () => performance.now(), after: runAfter, random: Math.random };
+  const store = await chooseStore();
+  const clock: Clock = { ...ticking, now: store.now };
+  const { bus, embeddedPeer } = await chooseBus();
+
+  const relay = createRelay({ outbox: store.outbox, publisher: bus, clock, metrics, log });
+  const catchUp = createCatchUp({
+    clock,
+    catchUpSeconds: config.expiration.catchUpSeconds,
+    hardLimitSeconds: config.expiration.catchUpLimitSeconds,
+    log,
+  });
+
+  const changeOrder = createChangeOrder({
+    orders: store.orders,
+    outbox: store.outbox,
+    nudge: relay.nudge,
+    clock,
+    metrics,
+  });
+  const expireOrder = createExpireOrder({ changeOrder, catchUp, metrics });
+  const inbox = createInbox({
+    tickets: store.tickets,
+    expireOrder,
+    completeOrder: createCompleteOrder({ changeOrder, metrics, log }),
+    catchUp,
+    deadLetters: store.deadLetters,
+    clock,
+    metrics,
+    log,
+  });
+  const parkedMessages = createParkedMessages({
+    deadLetters: store.deadLetters,
+    handle: inbox.handle,
+    clock,
+    metrics,
+    log,
+  });
+  const expirySweep = createExpirySweep({
+    orders: store.orders,
+    expireOrder,
+    clock,
+    graceSeconds: config.expiration.graceSeconds,
+    log,
+  });
+  const backlogWatch = createBacklogWatch({
+    outbox: store.outbox,
+    deadLetters: store.deadLetters,
+    clock,
+    metrics,
+    log,
+  });
+
+  const app = createApp({
+    basePath: config.http.basePath,
+    useCases: {
+      placeOrder: createPlaceOrder({
+        orders: store.orders,
+        tickets: store.tickets,
+        publish: relay.publish,
+        takeLease: bus.available,
+        clock,
+        newId,
+        metrics,
+        expirationWindowSeconds: config.expiration.windowSeconds,
+      }),
+      cancelOrder: createCancelOrder({ changeOrder, metrics }),
+      findOrder: createFindOrder({ orders: store.orders }),
+      listOrders: createListOrders({ orders: store.orders }),
+    },
+    session: { keys: jwtKeys(config), now: clock.now },
+    rateLimitPerMinute: config.http.rateLimitPerMinute,
+    probes: {
+      ready: () => ({
+        database: store.ready() ? 'up' : 'down',
+        broker: bus.available() ? 'up' : 'down',
+        draining: lifecycle.draining(),
+      }),
+    },
+    metrics: { observe: metrics.httpRequest, expose: metrics.expose },
+    logger,
+  });
+  const server = createHttpServer(app, config.http);
+  let address: AddressInfo | undefined;
+
+  // Started from top to bottom, stopped from bottom to top.
+  const lifecycle = createLifecycle(
+    [
+      { name: 'metrics', stop: metrics.close },
+      { name: 'store', start: store.start, stop: store.close },
+      { name: 'broker connection', start: bus.start, stop: bus.close },
+      { name: 'backlog watch', ...backlogWatch },
+      { name: 'relay', ...relay },
+      { name: 'parked messages', ...parkedMessages },
+      { name: 'expiry sweep', ...expirySweep },
+      { name: 'subscriptions', start: subscribe, stop: bus.stopReceiving },
+      {
+        name: 'http',
+        start: async () => {
+          address = await server.start();
+        },
+        stop: server.stop,
+      },
+    ],
+    { deadlineMs: config.shutdownSeconds * 1000, log },
+  );
+
+  return {
+    app,
+    async start() {
+      await lifecycle.start();
+      if (!address) throw new Error('stopped while starting');
+      return address;
+    },
+    stop: lifecycle.stop,
+    embeddedPeer,
+  };
+
+  function subscribe(): void {
+    bus.subscribe(inbox.subjects, inbox.receive, {
+      up(subject) {
+        if (subject === 'payment:created') catchUp.subscribed();
+      },
+      down(subject) {
+        if (subject === 'payment:created') catchUp.lost();
+      },
+    });
+  }
+
+  // Adapters are loaded only where they are used: the embedded default is ready before Mongoose is even parsed.
+
+  async function chooseStore() {
+    const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
+    if (config.mongoUrl === undefined) {
+      const { createMemoryDatabase, connectMemoryStore } = await import('./adapters/memory/store');
+      return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock(ticking) });
+    }
+    const { createMongoStore } = await import('./adapters/mongo/store');
+    return createMongoStore({ ...common, url: config.mongoUrl, onReadyChange: metrics.setDatabase });
+  }
+
+  async function chooseBus() {
+    const { url, queueGroup, clientId, clusterId, redeliveryWaitSeconds } = config.nats;
+    if (url === undefined) {
+      const { createMemoryBroker } = await import('./adapters/memory/bus');
+      const broker = createMemoryBroker({ clock, log, redeliveryWaitSeconds });
+      return {
+        bus: broker.connect({ clientId, queueGroup }),
+        embeddedPeer: broker.connect({ clientId: 'peer', queueGroup: 'peer' }),
+      };
+    }
+    const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus');
+    const bus = createNatsStreamingBus({
+      url,
+      clusterId,
+      clientId,
+      queueGroup,
+      redeliveryWaitSeconds,
+      ackTimeoutMs: ACK_TIMEOUT_MS,
+      maxInFlight: 256,
+      clock,
+      log,
+      onConnectionChange: metrics.setBroker,
+    });
+    return { bus, embeddedPeer: undefined };
+  }
+}
+
+function systemClock(ticking: Omit<Clock, 'now'>): Clock {
+  return { ...ticking, now: () => new Date() };
+}
+
+function runAfter(ms: number, task: () => void): () => void {
+  const timer = setTimeout(task, ms);
+  return () => clearTimeout(timer);
+}
+
+/** Starts with the time in seconds, so that new orders sit side by side in the index; the rest is chance. */
+function newId(): string {
+  const seconds = Math.floor(Date.now() / 1000) >>> 0;
+  return seconds.toString(16).padStart(8, '0') + randomBytes(8).toString('hex');
+}
+
+/** Made once: turning a text into a key for every token costs more than the verification. */
+function jwtKeys({ jwt }: Config) {
+  return [jwt.key, jwt.previousKey]
+    .filter((key) => key !== undefined)
+    .map((key) => createSecretKey(Buffer.from(key, 'utf8')));
+}

@@ -1,0 +1,45 @@
+import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface HttpServer {
+  /** Listens; resolves to where. Rejects when the port is taken. */
+  start(): Promise<AddressInfo>;
+  /** Accepts nothing new; resolves when the requests in hand are answered. */
+  stop(): Promise<void>;
+}
+
+/** An HTTP server that slow or idle clients cannot exhaust. */
+export function createHttpServer(
+  handler: RequestListener,
+  listenOn: { host: string | undefined; port: number },
+): HttpServer {
+  const server = createServer(
+    {
+      // Bodies are 10 kB at most; whoever needs longer is not serious.
+      requestTimeout: 10_000,
+      headersTimeout: 5_000,
+      connectionsCheckingInterval: 1_000,
+      // Above the idle time of the usual load balancers, so that they close first and never meet a closed connection.
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 16 * 1024,
+    },
+    handler,
+  );
+
+  return {
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(listenOn.port, listenOn.host, () => {
+          server.off('error', reject);
+          resolve(server.address() as AddressInfo);
+        });
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        // Idle keep-alive connections are closed by close() itself; busy ones end with their answer.
+        server.close(() => resolve());
+      }),
+  };
+}

@@ -1,0 +1,149 @@
+import type { z } from 'zod';
+import type { CatchUp } from '../application/catch-up';
+import type { CompleteOrder } from '../application/complete-order';
+import type { ExpireOrder } from '../application/expire-order';
+import { Unavailable } from '../application/ports';
+import type { Clock, DeadLetters, Log, Message, Metrics, Receive, TicketStore } from '../application/ports';
+import { expirationMessage, parse, paymentMessage, ticketMessage } from './contracts';
+import { deadLetter } from './dead-letters';
+import { FIRST_RETRY_MS } from './parked-messages';
+
+export type Verdict =
+  | { readonly type: 'done' }
+  /** Not now: the broker delivers it again. */
+  | { readonly type: 'retry'; readonly reason: string }
+  /** Nothing to do with it yet: put aside and tried again from there, so that it does not fill the window. */
+  | { readonly type: 'park'; readonly reason: string }
+  /** It will never be right: put aside for a person to look at. */
+  | { readonly type: 'reject'; readonly reason: string };
+
+const DONE: Verdict = { type: 'done' };
+
+/** A verdict, and what the message was about, as far as it could be read. */
+export type Handled = Verdict & { readonly about?: { readonly orderId?: string; readonly ticketId?: string } };
+
+export interface Inbox {
+  readonly subjects: readonly string[];
+  /** For the broker: when it resolves to `done`, everything that came of the message is durable. */
+  readonly receive: Receive;
+  /** The verdict on one message, without putting it anywhere. Never rejects. */
+  handle(message: Message): Promise<Handled>;
+}
+
+export function createInbox(deps: {
+  tickets: Pick<TicketStore, 'apply'>;
+  expireOrder: ExpireOrder;
+  completeOrder: CompleteOrder;
+  catchUp: CatchUp;
+  deadLetters: Pick<DeadLetters, 'put'>;
+  clock: Pick<Clock, 'now' | 'monotonic'>;
+  metrics: Pick<Metrics, 'messageHandled' | 'deadLettered'>;
+  log: Log;
+}): Inbox {
+  const { catchUp, clock, metrics, log } = deps;
+
+  const routes = new Map([
+    ['ticket:created', route(ticketMessage, applyTicket, ({ id }) => ({ ticketId: id }))],
+    ['ticket:updated', route(ticketMessage, applyTicket, ({ id }) => ({ ticketId: id }))],
+    ['expiration:complete', route(expirationMessage, expireOrder, ({ orderId }) => ({ orderId }))],
+    ['payment:created', route(paymentMessage, completeOrder, ({ orderId }) => ({ orderId }))],
+  ]);
+
+  async function applyTicket(ticket: z.output<typeof ticketMessage>): Promise<Verdict> {
+    await deps.tickets.apply(ticket);
+    return DONE;
+  }
+
+  async function expireOrder({ orderId }: z.output<typeof expirationMessage>): Promise<Verdict> {
+    const outcome = await deps.expireOrder(orderId);
+    if (outcome === 'unknown-order') return { type: 'park', reason: `no order ${orderId}` };
+    if (outcome === 'payments-behind') return { type: 'retry', reason: 'payments are not caught up' };
+    return DONE;
+  }
+
+  async function completeOrder(
+    { id, orderId, stripeId }: z.output<typeof paymentMessage>,
+    message: Message,
+  ): Promise<Verdict> {
+    const leaveHand = catchUp.paymentInHand(orderId);
+    try {
+      const payment = { id, stripeId, at: message.publishedAt };
+      const outcome = await deps.completeOrder({ orderId, payment });
+      return outcome === 'unknown-order' ? { type: 'park', reason: `no order ${orderId}` } : DONE;
+    } finally {
+      leaveHand();
+    }
+  }
+
+  async function handle(message: Message): Promise<Handled> {
+    const handler = routes.get(message.subject);
+    if (!handler) return { type: 'reject', reason: `no such subject: ${message.subject}` };
+    try {
+      return await handler(message);
+    } catch (error) {
+      if (error instanceof Unavailable) return { type: 'retry', reason: error.message };
+      // A mistake of ours: put aside, so that the channel goes on.
+      log.error({ err: error, ...describe(message) }, 'handling a message failed unexpectedly');
+      return { type: 'park', reason: 'an unexpected error; see the log' };
+    }
+  }
+
+  async function receive(message: Message): Promise<'done' | 'retry'> {
+    const startedAt = clock.monotonic();
+    const isPayment = message.subject === 'payment:created';
+    if (isPayment) catchUp.paymentReceived(message.publishedAt);
+
+    const verdict = await putAside(message, await handle(message));
+
+    if (isPayment && verdict.type === 'retry') catchUp.paymentPostponed();
+    const seconds = (clock.monotonic() - startedAt) / 1000;
+    metrics.messageHandled(message.subject, verdict.type, seconds);
+    logHandled(message, verdict, seconds);
+    return verdict.type === 'retry' ? 'retry' : 'done';
+  }
+
+  /** The same verdict once what it puts aside is safe; `retry` if that could not be done. */
+  async function putAside(message: Message, verdict: Handled): Promise<Handled> {
+    if (verdict.type !== 'park' && verdict.type !== 'reject') return verdict;
+    const now = clock.now();
+    const retryAt = verdict.type === 'park' ? { retryAt: new Date(now.getTime() + FIRST_RETRY_MS) } : {};
+    try {
+      await deps.deadLetters.put({ ...deadLetter(message, verdict.reason, now), ...retryAt });
+    } catch (error) {
+      if (!(error instanceof Unavailable)) log.error({ err: error, ...describe(message) }, 'putting aside failed');
+      return { type: 'retry', reason: 'the dead letter could not be stored' };
+    }
+    if (verdict.type === 'reject') metrics.deadLettered(message.subject);
+    return verdict;
+  }
+
+  function logHandled(message: Message, verdict: Handled, seconds: number): void {
+    const fields = {
+      ...describe(message),
+      ...verdict.about,
+      verdict: verdict.type,
+      ...('reason' in verdict ? { reason: verdict.reason } : {}),
+      durationMs: Math.round(seconds * 1000),
+    };
+    if (verdict.type === 'done') log.info(fields, 'message handled');
+    else log.warn(fields, 'message not handled');
+  }
+
+  return { subjects: [...routes.keys()], receive, handle };
+}
+
+function route<T>(
+  schema: z.ZodType<T>,
+  handle: (content: T, message: Message) => Promise<Verdict>,
+  about: (content: T) => Handled['about'] & object,
+): (message: Message) => Promise<Handled> {
+  return async (message) => {
+    const parsed = parse(schema, message.data);
+    if (!parsed.ok) return { type: 'reject', reason: parsed.reason };
+    return { ...(await handle(parsed.value, message)), about: about(parsed.value) };
+  };
+}
+
+function describe({ subject, sequence, redelivered }: Message): object {
+  return { subject, sequence, redelivered };
+}

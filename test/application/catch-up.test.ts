@@ -1,0 +1,97 @@
+import { createCatchUp } from '../../src/application/catch-up';
+import { createTestClock } from '../support/clock';
+import { silentLog } from '../support/silent';
+
+const ORDER = 'a'.repeat(24);
+
+function setUp() {
+  const clock = createTestClock();
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (_: object, text: string) => warnings.push(text) };
+  const catchUp = createCatchUp({ clock, catchUpSeconds: 15, hardLimitSeconds: 600, log });
+  const paymentStampedAgo = (ms: number) => catchUp.paymentReceived(new Date(clock.now().getTime() - ms));
+  return { clock, catchUp, warnings, paymentStampedAgo };
+}
+
+describe('an order may expire', () => {
+  it('only after the payments subscription has been up for the whole time', async () => {
+    const { clock, catchUp } = setUp();
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(60_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    catchUp.subscribed();
+    await clock.advance(14_999);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(1);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('not while the subscription is down, and again only the whole time after it is back', async () => {
+    const { clock, catchUp } = setUp();
+    catchUp.subscribed();
+    await clock.advance(15_000);
+    catchUp.lost();
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(3_600_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    catchUp.subscribed();
+    await clock.advance(14_999);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(1);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('not until the whole time has passed since the last old payment', async () => {
+    const { clock, catchUp, paymentStampedAgo } = setUp();
+    catchUp.subscribed();
+    await clock.advance(15_000);
+    paymentStampedAgo(15_001);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(14_999);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(1);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('at once while only fresh payments come', async () => {
+    const { clock, catchUp, paymentStampedAgo } = setUp();
+    catchUp.subscribed();
+    await clock.advance(15_000);
+    paymentStampedAgo(15_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('not while a payment that could not be handled is to come again', async () => {
+    const { clock, catchUp } = setUp();
+    catchUp.subscribed();
+    await clock.advance(15_000);
+    catchUp.paymentPostponed();
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+  });
+
+  it('not while a payment for it is in hand, whatever becomes of others', async () => {
+    const { clock, catchUp } = setUp();
+    catchUp.subscribed();
+    await clock.advance(15_000);
+    const first = catchUp.paymentInHand(ORDER);
+    const second = catchUp.paymentInHand(ORDER);
+    first();
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(catchUp.mayExpire('b'.repeat(24))).toBe(true);
+    second();
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('after the hard limit although old payments never cease, and says so', async () => {
+    const { clock, catchUp, warnings, paymentStampedAgo } = setUp();
+    catchUp.subscribed();
+    for (let seconds = 0; seconds < 599; seconds += 1) {
+      await clock.advance(1_000);
+      paymentStampedAgo(60_000);
+    }
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(1_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(warnings).toEqual(['payments never caught up: orders expire all the same']);
+  });
+});
