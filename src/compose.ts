@@ -1,6 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
+import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Express } from 'express';
 import { createCancelOrder } from './application/cancel-order';
 import { createCatchUp } from './application/catch-up';
 import { createChangeOrder } from './application/change-order';
@@ -21,7 +21,7 @@ import type { ServiceLogger } from './observability/logger';
 import { createMetrics } from './observability/metrics';
 
 export interface Service {
-  readonly app: Express;
+  readonly app: RequestListener;
   /** Listens, and connects in the background for as long as it takes. */
   start(): Promise<AddressInfo>;
   /** Resolves to whether everything ended in order within the deadline. */
@@ -170,24 +170,24 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
   async function chooseStore() {
     const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
     if (config.mongoUrl === undefined) {
-      const { createMemoryDatabase, connectMemoryStore } = await import('./adapters/memory/store');
+      const { createMemoryDatabase, connectMemoryStore } = await import('./adapters/memory/store.js');
       return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock(ticking) });
     }
-    const { createMongoStore } = await import('./adapters/mongo/store');
+    const { createMongoStore } = await import('./adapters/mongo/store.js');
     return createMongoStore({ ...common, url: config.mongoUrl, onReadyChange: metrics.setDatabase });
   }
 
   async function chooseBus() {
     const { url, queueGroup, clientId, clusterId, redeliveryWaitSeconds } = config.nats;
     if (url === undefined) {
-      const { createMemoryBroker } = await import('./adapters/memory/bus');
+      const { createMemoryBroker } = await import('./adapters/memory/bus.js');
       const broker = createMemoryBroker({ clock, log, redeliveryWaitSeconds });
       return {
         bus: broker.connect({ clientId, queueGroup }),
         embeddedPeer: broker.connect({ clientId: 'peer', queueGroup: 'peer' }),
       };
     }
-    const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus');
+    const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus.js');
     const bus = createNatsStreamingBus({
       url,
       clusterId,

@@ -28,7 +28,7 @@ export type ChangeOrder = (
  */
 export function createChangeOrder(deps: {
   orders: Pick<OrderStore, 'find' | 'save' | 'confirmReads'>;
-  outbox: Pick<Outbox, 'pendingOfTickets'>;
+  outbox: Pick<Outbox, 'pendingOfTicket'>;
   /** Tells the relay that the order has something to publish. Returns at once. */
   nudge: (orderId: string) => void;
   clock: Pick<Clock, 'now' | 'after' | 'random'>;
@@ -93,8 +93,8 @@ export function createChangeOrder(deps: {
   ): Promise<{ publishAfter?: readonly string[] }> {
     const letsGo = holdsTicket(before.order) && !holdsTicket(after);
     if (!letsGo || before.published > 0) return {};
-    const pending = await outbox.pendingOfTickets([after.ticket.id]);
-    const earlier = pending.map(({ orderId }) => orderId).filter((id) => id !== after.id);
+    const pending = await outbox.pendingOfTicket(after.ticket.id);
+    const earlier = pending.filter((id) => id !== after.id);
     return earlier.length > 0 ? { publishAfter: earlier } : {};
   }
 }

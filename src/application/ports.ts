@@ -34,8 +34,8 @@ export class Unavailable extends Error {
 
 export interface TicketStore {
   find(id: string): Promise<Ticket | undefined>;
-  /** Newest version wins. Resolves when the outcome, `stale` included, is durable. */
-  apply(ticket: Ticket): Promise<'applied' | 'stale'>;
+  /** Newest version wins. Resolves when it is durable that the copy is this version or a newer one. */
+  apply(ticket: Ticket): Promise<void>;
 }
 
 /** An event as it will be published. `data` is the exact text; `seq` counts from 0 within its order. */
@@ -133,10 +133,8 @@ export interface Publication {
 }
 
 export interface Outbox {
-  /** Orders of these tickets that have events to publish. */
-  pendingOfTickets(
-    ticketIds: readonly string[],
-  ): Promise<readonly { readonly orderId: string; readonly ticketId: string }[]>;
+  /** Orders of this ticket that have events to publish. */
+  pendingOfTicket(ticketId: string): Promise<readonly string[]>;
   /** Orders that have events to publish and no live lease. */
   claimable(limit: number): Promise<readonly string[]>;
   /** Takes the lease if it is free and something is to be published. */

@@ -133,10 +133,8 @@ export function createRelay(deps: {
   async function ordersBefore(publication: Publication, event: OutboxEvent): Promise<string[]> {
     const { orderId, ticketId, holdsTicket, publishAfter } = publication;
     if (event.seq > 0 || (!holdsTicket && publishAfter.length === 0)) return [];
-    const pending = await outbox.pendingOfTickets([ticketId]);
-    return pending
-      .map((other) => other.orderId)
-      .filter((id) => id !== orderId && (holdsTicket || publishAfter.includes(id)));
+    const pending = await outbox.pendingOfTicket(ticketId);
+    return pending.filter((id) => id !== orderId && (holdsTicket || publishAfter.includes(id)));
   }
 
   async function waitForTurn(publication: Publication, event: OutboxEvent, blockers: string[]): Promise<void> {

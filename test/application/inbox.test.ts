@@ -51,7 +51,6 @@ function setUp() {
       apply: async (copy) => {
         failIfDown();
         applied.push(copy);
-        return 'applied';
       },
     },
     expireOrder: async (orderId) => {

@@ -1,0 +1,109 @@
+import type { Clock, Publication } from '../../application/ports';
+import { NO_LEASE, toObjectId, toPublication } from './documents';
+import type { Models, OrderDocument } from './documents';
+import { grouped } from './grouped';
+import type { LeaseSettings } from './placing';
+
+const LARGEST_GROUP = 200;
+
+/**
+ * Books published events. Nearly always an order has a single event to publish: those are booked in bulk, and the
+ * same write gives the lease back. Whatever does not fit into that is booked one by one.
+ */
+export function createBooking(
+  { orders }: Models,
+  deps: { clock: Clock; lease: LeaseSettings },
+): (publication: Publication) => Promise<Publication | undefined> {
+  const { clock, lease } = deps;
+  const free = { 'publishing.owner': null, 'publishing.leaseUntil': NO_LEASE };
+
+  /** For each: whether it is booked and given back. False also where that is not known. */
+  async function bookAll(publications: readonly Publication[]): Promise<boolean[]> {
+    const positions = new Map<number, Publication[]>();
+    for (const publication of publications) {
+      const seq = seqOf(publication);
+      positions.set(seq, [...(positions.get(seq) ?? []), publication]);
+    }
+    const booked = new Set<Publication>();
+    for (const [seq, group] of positions) {
+      if (await bookPosition(seq, group)) for (const publication of group) booked.add(publication);
+    }
+    return publications.map((publication) => booked.has(publication));
+  }
+
+  async function bookPosition(seq: number, group: readonly Publication[]): Promise<boolean> {
+    const { matchedCount } = await orders.collection.updateMany(
+      {
+        _id: { $in: group.map(({ orderId }) => toObjectId(orderId)) },
+        'publishing.owner': lease.owner,
+        'publishing.next': seq,
+        // Not if something was added meanwhile: that has to be published first.
+        'publishing.pending': 1,
+      },
+      { $set: { 'publishing.next': seq + 1, 'publishing.pending': 0, 'publishing.attempts': 0, ...free } },
+    );
+    return matchedCount === group.length;
+  }
+
+  async function bookOne(publication: Publication): Promise<Publication | undefined> {
+    const sentAt = clock.monotonic();
+    const seq = seqOf(publication);
+    const document = await orders
+      .findOneAndUpdate(
+        {
+          _id: toObjectId(publication.orderId),
+          'publishing.owner': lease.owner,
+          'publishing.next': seq,
+          'publishing.pending': { $gt: 0 },
+        },
+        {
+          $inc: { 'publishing.next': 1, 'publishing.pending': -1 },
+          $set: {
+            'publishing.leaseUntil': new Date(clock.now().getTime() + lease.ms),
+            'publishing.attempts': 0,
+          },
+        },
+        { returnDocument: 'after', projection: { outbox: 1, publishing: 1, status: 1, ticket: 1 } },
+      )
+      .lean<OrderDocument>();
+    // Booked by the bulk already, or the lease was lost.
+    if (!document) return undefined;
+    if (document.publishing.pending > 0) return toPublication(document, sentAt + lease.ms);
+    return giveBack(publication.orderId);
+  }
+
+  /** Unless something was added since the booking: then the lease goes on, with that. */
+  async function giveBack(orderId: string): Promise<Publication | undefined> {
+    const _id = toObjectId(orderId);
+    const { matchedCount } = await orders.collection.updateOne(
+      { _id, 'publishing.owner': lease.owner, 'publishing.pending': 0 },
+      { $set: free },
+    );
+    if (matchedCount === 1) return undefined;
+    const sentAt = clock.monotonic();
+    const leaseUntil = new Date(clock.now().getTime() + lease.ms);
+    const document = await orders
+      .findOneAndUpdate(
+        { _id, 'publishing.owner': lease.owner, 'publishing.pending': { $gt: 0 } },
+        { $set: { 'publishing.leaseUntil': leaseUntil } },
+        { returnDocument: 'after', projection: { outbox: 1, publishing: 1, status: 1, ticket: 1 } },
+      )
+      .lean<OrderDocument>();
+    return document ? toPublication(document, sentAt + lease.ms) : undefined;
+  }
+
+  const bookGrouped = grouped(bookAll, LARGEST_GROUP);
+
+  return async function book(publication) {
+    // More than one is known to be pending: the bulk would only fail.
+    const isLast = publication.events.length === 1;
+    if (isLast && (await bookGrouped(publication))) return undefined;
+    return bookOne(publication);
+  };
+}
+
+function seqOf(publication: Publication): number {
+  const [first] = publication.events;
+  if (!first) throw new RangeError('a publication has at least one event');
+  return first.seq;
+}

@@ -1,0 +1,29 @@
+import type { Models } from './documents';
+
+/** An index on a collection that is full already takes its time. */
+const BUILD_TIMEOUT_MS = 10 * 60_000;
+
+/**
+ * Makes the indexes that are missing; resolves when all of them are there. Rejects where a unique one cannot be, for
+ * there are duplicates.
+ */
+export async function verifyIndexes({ orders, deadLetters }: Models): Promise<void> {
+  await orders.collection.createIndexes(
+    [
+      // One order holds a ticket; one order owns a key. All else rests on these two.
+      { key: { reservation: 1 }, unique: true },
+      { key: { idempotencyKey: 1 }, unique: true },
+      // The listing, newest first.
+      { key: { userId: 1, createdAt: -1, _id: -1 } },
+      // What the relay looks for.
+      { key: { 'publishing.pending': 1, 'publishing.leaseUntil': 1 } },
+      // The ticket's turn. Descending: a booking made during the scan moves its entry forward, where the scan has
+      // not been yet, so that no order with events to publish can be missed.
+      { key: { 'ticket.id': 1, 'publishing.pending': -1 } },
+      // What the expiry sweep looks for.
+      { key: { status: 1, expiresAt: 1 } },
+    ],
+    { timeoutMS: BUILD_TIMEOUT_MS },
+  );
+  await deadLetters.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS: BUILD_TIMEOUT_MS });
+}

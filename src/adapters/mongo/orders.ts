@@ -1,0 +1,99 @@
+import { Error as MongooseErrors } from 'mongoose';
+import type { FilterQuery } from 'mongoose';
+import type { Change, Clock, OrderQuery, OrderStore } from '../../application/ports';
+import { holdsTicket } from '../../domain/order';
+import type { MongoConnection } from './connection';
+import { toObjectId, toOrder, toStoredOrder } from './documents';
+import type { Models, OrderDocument } from './documents';
+import { createPlacing } from './placing';
+import type { LeaseSettings } from './placing';
+
+export function createOrderStore(
+  models: Models,
+  connection: Pick<MongoConnection, 'ask'>,
+  deps: { clock: Clock; lease: LeaseSettings; confirmReads: () => Promise<void> },
+): OrderStore {
+  const { orders } = models;
+  const { ask } = connection;
+
+  async function find(id: string) {
+    // What is decided on this must not be undone by a failover.
+    const document = await orders
+      .findById(toObjectId(id), { 'outbox.data': 0 })
+      .read('primary')
+      .readConcern('majority')
+      .lean<OrderDocument>();
+    return document ? toStoredOrder(document) : undefined;
+  }
+
+  /** A document that knows no more than it needs: whatever is not set here, the save does not touch. */
+  async function save({ before, after, events, publishAfter }: Change): Promise<boolean> {
+    const document = orders.hydrate({
+      _id: toObjectId(after.id),
+      version: before.order.version,
+      status: before.order.status,
+      payments: before.order.payments,
+      outbox: [],
+    });
+    document.set({ status: after.status, ...(after.reason ? { reason: after.reason } : {}) });
+    const newPayments = after.payments.slice(before.order.payments.length);
+    if (newPayments.length > 0) document.payments.push(...newPayments);
+    if (events.length > 0) document.outbox.push(...events);
+    if (holdsTicket(before.order) && !holdsTicket(after)) document.set({ reservation: toObjectId(after.id) });
+    if (publishAfter) document.set('publishing.after', publishAfter.map(toObjectId));
+    // Added, never set: bookings move the count without moving the version.
+    if (events.length > 0) document.$inc('publishing.pending', events.length);
+    try {
+      await document.save();
+      return true;
+    } catch (error) {
+      if (isLostRace(error)) return false;
+      throw error;
+    }
+  }
+
+  async function list({ userId, status, limit, after }: OrderQuery) {
+    const filter: FilterQuery<OrderDocument> = { userId, ...(status ? { status } : {}) };
+    if (after) {
+      const { createdAt, id } = after;
+      filter.createdAt = { $lte: createdAt };
+      filter.$or = [{ createdAt: { $lt: createdAt } }, { _id: { $lt: toObjectId(id) } }];
+    }
+    const documents = await orders
+      .find(filter, { outbox: 0, publishing: 0 })
+      .sort({ createdAt: -1, _id: -1 })
+      .limit(limit)
+      .lean<OrderDocument[]>();
+    return documents.map(toOrder);
+  }
+
+  async function overdue(time: Date, limit: number): Promise<string[]> {
+    const documents = await orders
+      .find({ status: { $in: ['created', 'awaiting:payment'] }, expiresAt: { $lt: time } }, { _id: 1 })
+      .sort({ expiresAt: 1 })
+      .limit(limit)
+      .lean();
+    return documents.map(({ _id }) => _id.toHexString());
+  }
+
+  return {
+    insert: createPlacing(models, connection, deps),
+    find: (id) => ask(() => find(id)),
+    save: (change) => ask(() => save(change)),
+    confirmReads: deps.confirmReads,
+    list: (query) => ask(() => list(query)),
+    releaseIdempotencyKey: (orderId, key) =>
+      ask(async () => {
+        await orders.collection.updateOne(
+          { _id: toObjectId(orderId), idempotencyKey: key },
+          { $set: { idempotencyKey: orderId } },
+        );
+      }),
+    overdue: (time, limit) => ask(() => overdue(time, limit)),
+  };
+}
+
+function isLostRace(error: unknown): boolean {
+  return error instanceof MongooseErrors.VersionError || error instanceof MongooseErrors.DocumentNotFoundError;
+}
+

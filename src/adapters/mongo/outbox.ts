@@ -1,0 +1,89 @@
+import type { FilterQuery } from 'mongoose';
+import type { Clock, Outbox, Publication } from '../../application/ports';
+import { createBooking } from './booking';
+import type { MongoConnection } from './connection';
+import { toObjectId, toPublication } from './documents';
+import type { Models, OrderDocument } from './documents';
+import { grouped } from './grouped';
+import type { LeaseSettings } from './placing';
+
+const LARGEST_GROUP = 200;
+/** What a publication is made of. */
+export const PUBLICATION_FIELDS = { status: 1, ticket: 1, outbox: 1, publishing: 1 } as const;
+
+export function createOutbox(
+  models: Models,
+  connection: Pick<MongoConnection, 'ask'>,
+  deps: { clock: Clock; lease: LeaseSettings },
+): Outbox {
+  const { orders } = models;
+  const { ask } = connection;
+  const { clock, lease } = deps;
+  const hasPending: FilterQuery<OrderDocument> = { 'publishing.pending': { $gt: 0 } };
+  const isFree = (): FilterQuery<OrderDocument> => ({ 'publishing.leaseUntil': { $lte: clock.now() } });
+
+  async function pendingOfTickets(ticketIds: readonly string[]): Promise<string[][]> {
+    const distinct = [...new Set(ticketIds)].map(toObjectId);
+    const found = await orders
+      .find({ 'ticket.id': { $in: distinct }, ...hasPending }, { 'ticket.id': 1 })
+      .lean<Pick<OrderDocument, '_id' | 'ticket'>[]>();
+    const byTicket = new Map<string, string[]>();
+    for (const { _id, ticket } of found) {
+      const ticketId = ticket.id.toHexString();
+      byTicket.set(ticketId, [...(byTicket.get(ticketId) ?? []), _id.toHexString()]);
+    }
+    return ticketIds.map((id) => byTicket.get(id) ?? []);
+  }
+
+  async function claimable(limit: number): Promise<string[]> {
+    const found = await orders.find({ ...hasPending, ...isFree() }, { _id: 1 }).limit(limit).lean();
+    return found.map(({ _id }) => _id.toHexString());
+  }
+
+  async function claim(orderId: string): Promise<Publication | undefined> {
+    const sentAt = clock.monotonic();
+    const leaseUntil = new Date(clock.now().getTime() + lease.ms);
+    const document = await orders
+      .findOneAndUpdate(
+        { _id: toObjectId(orderId), ...hasPending, ...isFree() },
+        { $set: { 'publishing.owner': lease.owner, 'publishing.leaseUntil': leaseUntil } },
+        { returnDocument: 'after', projection: PUBLICATION_FIELDS },
+      )
+      .lean<OrderDocument>();
+    return document ? toPublication(document, sentAt + lease.ms) : undefined;
+  }
+
+  async function release({ orderId }: Publication, delayMs: number, attempts: number): Promise<void> {
+    await orders.collection.updateOne(
+      { _id: toObjectId(orderId), 'publishing.owner': lease.owner },
+      {
+        $set: {
+          'publishing.owner': null,
+          'publishing.leaseUntil': new Date(clock.now().getTime() + delayMs),
+          'publishing.attempts': attempts,
+        },
+      },
+    );
+  }
+
+  async function backlog(): Promise<{ pending: number; oldest?: Date }> {
+    const [found] = await orders.aggregate<{ pending: number; oldest: Date | null }>([
+      { $match: hasPending },
+      { $project: { event: { $arrayElemAt: ['$outbox', '$publishing.next'] } } },
+      { $group: { _id: null, pending: { $sum: 1 }, oldest: { $min: '$event.at' } } },
+    ]);
+    if (!found) return { pending: 0 };
+    return { pending: found.pending, ...(found.oldest ? { oldest: found.oldest } : {}) };
+  }
+
+  const pendingOfTicket = grouped(pendingOfTickets, LARGEST_GROUP);
+  const book = createBooking(models, deps);
+  return {
+    pendingOfTicket: (ticketId) => ask(() => pendingOfTicket(ticketId)),
+    claimable: (limit) => ask(() => claimable(limit)),
+    claim: (orderId) => ask(() => claim(orderId)),
+    book: (publication) => ask(() => book(publication)),
+    release: (publication, delayMs, attempts) => ask(() => release(publication, delayMs, attempts)),
+    backlog: () => ask(backlog),
+  };
+}

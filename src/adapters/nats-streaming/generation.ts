@@ -1,0 +1,194 @@
+import { connect } from 'node-nats-streaming';
+import type { Message as StanMessage, Subscription } from 'node-nats-streaming';
+import { PublishFailed } from '../../application/ports';
+import type { Clock, Log, Receive } from '../../application/ports';
+
+/** The whole of connecting, TCP included, may take this long. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** One question to the server. */
+const REQUEST_TIMEOUT_MS = 2_000;
+/** A link without an answer to three pings is dead. */
+const PING = { stanPingInterval: 2_000, stanMaxPingOut: 3 };
+
+export interface GenerationSettings {
+  readonly url: string;
+  readonly clusterId: string;
+  readonly clientId: string;
+  readonly queueGroup: string;
+  readonly redeliveryWaitSeconds: number;
+  readonly ackTimeoutMs: number;
+  readonly maxInFlight: number;
+}
+
+export interface GenerationEvents {
+  connected(): void;
+  /** Called once, at the first sign of trouble or after `end`. Nothing of it counts from here on. */
+  ended(reason: string): void;
+  subscribed(subject: string): void;
+  readonly receive: Receive;
+}
+
+/** One connection and its subscriptions, from connect to the first trouble. It is never repaired. */
+export interface Generation {
+  publish(subject: string, data: string): Promise<void>;
+  subscribe(subjects: readonly string[]): void;
+  /** Hands no more messages on; those in hand are settled and acknowledged, then the subscriptions closed. */
+  stopReceiving(): Promise<void>;
+  end(reason: string): void;
+  /** Resolves when the connection is closed and the next generation may begin. */
+  readonly closed: Promise<void>;
+}
+
+export function openGeneration(
+  settings: GenerationSettings,
+  events: GenerationEvents,
+  { clock, log }: { clock: Pick<Clock, 'after'>; log: Pick<Log, 'error'> },
+): Generation {
+  const client = connect(settings.clusterId, settings.clientId, {
+    url: settings.url,
+    // What the client would keep for a reconnection, it would deliver when nobody waits for it any more.
+    reconnect: false,
+    ackTimeout: settings.ackTimeoutMs,
+    connectTimeout: REQUEST_TIMEOUT_MS,
+    ...PING,
+  });
+
+  let state: 'connecting' | 'connected' | 'ended' = 'connecting';
+  let receiving = true;
+  const outstanding = new Set<(failure: PublishFailed) => void>();
+  const subscriptions: Subscription[] = [];
+  const inHand = new Set<Promise<void>>();
+
+  let markClosed = (): void => {};
+  const closed = new Promise<void>((resolve) => (markClosed = resolve));
+  const cancelConnectTimeout = clock.after(CONNECT_TIMEOUT_MS, () => end('connecting took too long'));
+
+  client.on('connect', () => {
+    if (state !== 'connecting') return;
+    state = 'connected';
+    cancelConnectTimeout();
+    events.connected();
+  });
+  // The client reports success for outstanding publishes when the connection closes: `disconnect` comes before.
+  client.on('disconnect', () => end('disconnected'));
+  client.on('connection_lost', (error: unknown) => end(`connection lost: ${textOf(error)}`));
+  client.on('error', (error: unknown) => end(textOf(error)));
+  client.on('close', () => {
+    end('closed');
+    markClosed();
+  });
+
+  function end(reason: string): void {
+    if (state === 'ended') return;
+    state = 'ended';
+    cancelConnectTimeout();
+    for (const fail of outstanding) fail(new PublishFailed('disconnected', `the connection ended: ${reason}`));
+    outstanding.clear();
+    events.ended(reason);
+    // What ends it may close it by itself, right after telling us.
+    setImmediate(closeClient);
+  }
+
+  function closeClient(): void {
+    // Through the streaming client, for its ping timer outlives an inner connection that is closed alone.
+    try {
+      client.close();
+    } catch {
+      // Closed already: then it says so, or it never will.
+      markClosed();
+    }
+    const cancel = clock.after(REQUEST_TIMEOUT_MS + 1_000, markClosed);
+    void closed.then(cancel);
+  }
+
+  function publish(subject: string, data: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (state !== 'connected') {
+        reject(new PublishFailed('disconnected', 'not connected'));
+        return;
+      }
+      outstanding.add(reject);
+      client.publish(subject, data, (error: unknown) => {
+        // An ended generation has failed it already; whatever the client says of it now is not to be trusted.
+        if (!outstanding.delete(reject)) return;
+        if (error === undefined || error === null || error === '') resolve();
+        else settleFailure(textOf(error), reject);
+      });
+    });
+  }
+
+  function settleFailure(message: string, reject: (failure: PublishFailed) => void): void {
+    const timedOut = message.includes('ack timeout');
+    reject(new PublishFailed(timedOut ? 'timeout' : 'refused', message));
+    // The client would take an acknowledgement that comes later for nothing, and nobody knows what else is stuck.
+    if (timedOut) end('an acknowledgement did not come in time');
+  }
+
+  function subscribe(subjects: readonly string[]): void {
+    for (const subject of subjects) {
+      const options = client
+        .subscriptionOptions()
+        .setDeliverAllAvailable()
+        .setManualAckMode(true)
+        .setDurableName(settings.queueGroup)
+        .setAckWait(settings.redeliveryWaitSeconds * 1000)
+        .setMaxInFlight(settings.maxInFlight);
+      const subscription = client.subscribe(subject, settings.queueGroup, options);
+      subscriptions.push(subscription);
+      subscription.on('ready', () => {
+        if (state === 'connected' && receiving) events.subscribed(subject);
+      });
+      subscription.on('error', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
+      subscription.on('timeout', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
+      subscription.on('message', (message: StanMessage) => take(subject, message));
+    }
+  }
+
+  function take(subject: string, message: StanMessage): void {
+    if (state !== 'connected' || !receiving) return;
+    const handling = handle(subject, message).finally(() => inHand.delete(handling));
+    inHand.add(handling);
+  }
+
+  async function handle(subject: string, message: StanMessage): Promise<void> {
+    const sequence = message.getSequence();
+    try {
+      const verdict = await events.receive({
+        subject,
+        sequence,
+        publishedAt: message.getTimestamp(),
+        redelivered: message.isRedelivered(),
+        data: message.getRawData(),
+      });
+      if (verdict === 'done' && state === 'connected') message.ack();
+    } catch (error) {
+      log.error({ err: error, subject, sequence }, 'handling a message failed; the broker will deliver it again');
+    }
+  }
+
+  async function stopReceiving(): Promise<void> {
+    receiving = false;
+    await Promise.all(inHand);
+    if (state !== 'connected') return;
+    await Promise.all(subscriptions.splice(0).map(closeSubscription));
+  }
+
+  /** Never unsubscribes: that would delete the durable position with its last member. */
+  function closeSubscription(subscription: Subscription): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = clock.after(REQUEST_TIMEOUT_MS + 1_000, resolve);
+      const done = (): void => {
+        cancel();
+        resolve();
+      };
+      subscription.on('closed', done).on('error', done).on('timeout', done);
+      subscription.close();
+    });
+  }
+
+  return { publish, subscribe, stopReceiving, end, closed };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from './eventually';
+
+/** A real server with its data in a folder of its own, to be killed and started again. */
+export interface ServerProcess {
+  readonly url: string;
+  readonly port: number;
+  /** Any signal; resolves when the process is gone, or at once for SIGSTOP and SIGCONT. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again, on the same port and data. */
+  restart(): Promise<void>;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
+
+export async function startServer(server: {
+  program: string;
+  args: (port: number, folder: string) => string[];
+  url: (port: number) => string;
+}): Promise<ServerProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'server-'));
+  const port = await freePort();
+  let child: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
+    child = spawn(server.program, server.args(port, folder), { stdio: 'ignore' });
+    await eventually(() => listens(port), 30_000);
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    const target = child;
+    if (!target || target.exitCode !== null || target.signalCode !== null) return;
+    const gone = once(target, 'exit');
+    target.kill(signal);
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await gone;
+  }
+
+  await start();
+  return {
+    url: server.url(port),
+    port,
+    kill,
+    restart: start,
+    async stop() {
+      await kill('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+async function listens(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
+}
