@@ -10,6 +10,7 @@ import { createPlaceOrder } from './application/place-order';
 import type { Bus, Clock, Publisher } from './application/ports';
 import { createFindOrder, createListOrders } from './application/read-orders';
 import { ACK_TIMEOUT_MS, LEASE_MS, createRelay } from './application/relay';
+import { createTurns } from './application/turns';
 import type { Config } from './config';
 import { createApp } from './http/app';
 import { createHttpServer } from './http/server';
@@ -37,6 +38,7 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
 
   const ticking: Omit<Clock, 'now'> = { monotonic: () => performance.now(), after: runAfter, random: Math.random };
+  const turns = createTurns();
   const store = await chooseStore();
   const clock: Clock = { ...ticking, now: store.now };
   const { bus, embeddedPeer } = await chooseBus();
@@ -51,7 +53,7 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
 
   const changeOrder = createChangeOrder({
     orders: store.orders,
-    outbox: store.outbox,
+    turns,
     nudge: relay.nudge,
     clock,
     metrics,
@@ -95,6 +97,7 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
       placeOrder: createPlaceOrder({
         orders: store.orders,
         tickets: store.tickets,
+        turns,
         publish: relay.publish,
         takeLease: bus.available,
         clock,
@@ -171,21 +174,29 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
     const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
     if (config.mongoUrl === undefined) {
       const { createMemoryDatabase, connectMemoryStore } = await import('./adapters/memory/store.js');
+      metrics.setDatabase(true);
       return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock(ticking) });
     }
     const { createMongoStore } = await import('./adapters/mongo/store.js');
-    return createMongoStore({ ...common, url: config.mongoUrl, onReadyChange: metrics.setDatabase });
+    return createMongoStore({
+      ...common,
+      url: config.mongoUrl,
+      onReadyChange(ready) {
+        metrics.setDatabase(ready);
+        if (!ready) turns.forget();
+      },
+    });
   }
 
   async function chooseBus() {
     const { url, queueGroup, clientId, clusterId, redeliveryWaitSeconds } = config.nats;
     if (url === undefined) {
       const { createMemoryBroker } = await import('./adapters/memory/bus.js');
+      metrics.setBroker(true);
       const broker = createMemoryBroker({ clock, log, redeliveryWaitSeconds });
-      return {
-        bus: broker.connect({ clientId, queueGroup }),
-        embeddedPeer: broker.connect({ clientId: 'peer', queueGroup: 'peer' }),
-      };
+      const embeddedPeer = broker.connect({ clientId: 'peer', queueGroup: 'peer' });
+      embeddedPeer.start();
+      return { bus: broker.connect({ clientId, queueGroup }), embeddedPeer };
     }
     const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus.js');
     const bus = createNatsStreamingBus({

@@ -3,7 +3,8 @@ import type { Order, OrderInput } from '../domain/order';
 import { toOutbox } from './outbox-events';
 import { pause } from './schedule';
 import { Unavailable } from './ports';
-import type { Change, Clock, Metrics, OrderStore, Outbox, StoredOrder } from './ports';
+import type { Change, Clock, Metrics, OrderStore } from './ports';
+import type { Turns } from './turns';
 
 const ATTEMPTS = 5;
 const LONGEST_PAUSE_MS = 50;
@@ -28,13 +29,13 @@ export type ChangeOrder = (
  */
 export function createChangeOrder(deps: {
   orders: Pick<OrderStore, 'find' | 'save' | 'confirmReads'>;
-  outbox: Pick<Outbox, 'pendingOfTicket'>;
   /** Tells the relay that the order has something to publish. Returns at once. */
   nudge: (orderId: string) => void;
+  turns: Pick<Turns, 'over'>;
   clock: Pick<Clock, 'now' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'retried'>;
 }): ChangeOrder {
-  const { orders, outbox, clock, metrics } = deps;
+  const { orders, clock, metrics } = deps;
 
   return async function changeOrder(orderId, input, permit = () => true) {
     for (let attempt = 1; ; attempt += 1) {
@@ -66,9 +67,9 @@ export function createChangeOrder(deps: {
       before,
       after: decision.order,
       events: toOutbox(decision.events, before.recorded, clock.now()),
-      ...(await publishAfter(before, decision.order)),
     });
     if (!saved) return 'again';
+    if (!holdsTicket(decision.order)) deps.turns.over(before.order.ticket.id, before.turn);
     if (decision.events.length > 0) deps.nudge(orderId);
     return { type: 'changed', order: decision.order };
   }
@@ -81,20 +82,5 @@ export function createChangeOrder(deps: {
       if (error instanceof Unavailable) return false;
       throw error;
     }
-  }
-
-  /**
-   * An order that lets go of its ticket before its first event went out must remember whose events go first:
-   * as long as it holds, all others of the ticket are earlier ones; afterwards nobody could tell.
-   */
-  async function publishAfter(
-    before: StoredOrder,
-    after: Order,
-  ): Promise<{ publishAfter?: readonly string[] }> {
-    const letsGo = holdsTicket(before.order) && !holdsTicket(after);
-    if (!letsGo || before.published > 0) return {};
-    const pending = await outbox.pendingOfTicket(after.ticket.id);
-    const earlier = pending.filter((id) => id !== after.id);
-    return earlier.length > 0 ? { publishAfter: earlier } : {};
   }
 }

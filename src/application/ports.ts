@@ -48,6 +48,8 @@ export interface OutboxEvent {
 
 export interface Placement {
   readonly order: Order;
+  /** The orders of a ticket take turns: 0 for its first one. Unique per ticket, for ever. */
+  readonly turn: number;
   readonly events: readonly OutboxEvent[];
   /** Unambiguous per user and key. Absent: the request named no key. */
   readonly idempotencyKey?: string;
@@ -59,22 +61,20 @@ export type PlacementResult =
   /** `publication` is present when the lease was taken and is certainly ours. */
   | { readonly type: 'inserted'; readonly publication?: Publication }
   | { readonly type: 'key-taken'; readonly order: Order }
-  | { readonly type: 'ticket-held'; readonly order: Order };
+  /** `latest`: the order of the ticket whose turn is the highest. */
+  | { readonly type: 'turn-taken'; readonly latest: { readonly order: Order; readonly turn: number } };
 
 export interface StoredOrder {
   readonly order: Order;
+  readonly turn: number;
   /** How many events the outbox holds: the next event's `seq`. */
   readonly recorded: number;
-  /** How many of them are published and booked. */
-  readonly published: number;
 }
 
 export interface Change {
   readonly before: StoredOrder;
   readonly after: Order;
   readonly events: readonly OutboxEvent[];
-  /** Orders of the same ticket whose events must be published before this order's first one. */
-  readonly publishAfter?: readonly string[];
 }
 
 export interface OrderQuery {
@@ -87,9 +87,9 @@ export interface OrderQuery {
 
 export interface OrderStore {
   /**
-   * One atomic write: order, reservation, events and lease. At most one order holds a ticket and at most one
-   * owns an idempotency key, however many replicas insert. An insert of unknown outcome is settled inside, by
-   * the same order id. Rejects with {@link Unavailable} when it cannot be settled in time.
+   * One atomic write: order, turn, key, events and lease. At most one order has a turn of a ticket, and at most
+   * one an idempotency key, however many replicas insert. An insert of unknown outcome is settled inside, by the
+   * same order id. Rejects with {@link Unavailable} when it cannot be settled in time.
    */
   insert(placement: Placement): Promise<PlacementResult>;
   find(id: string): Promise<StoredOrder | undefined>;
@@ -105,8 +105,6 @@ export interface OrderStore {
   confirmReads(): Promise<void>;
   /** Newest first by (createdAt, id), a total order. */
   list(query: OrderQuery): Promise<readonly Order[]>;
-  /** Frees an outlived idempotency key, if the order still owns it. */
-  releaseIdempotencyKey(orderId: string, key: string): Promise<void>;
   /** Unpaid orders that expired before `time`, oldest first. */
   overdue(time: Date, limit: number): Promise<readonly string[]>;
 }
@@ -120,10 +118,7 @@ export interface OrderStore {
 export interface Publication {
   readonly orderId: string;
   readonly ticketId: string;
-  /** Whether the order held its ticket when this was read. */
-  readonly holdsTicket: boolean;
-  /** See {@link Change.publishAfter}. */
-  readonly publishAfter: readonly string[];
+  readonly turn: number;
   /** The events not yet booked, in order; never empty. */
   readonly events: readonly OutboxEvent[];
   /** Failed attempts at the first of them. */
@@ -133,8 +128,8 @@ export interface Publication {
 }
 
 export interface Outbox {
-  /** Orders of this ticket that have events to publish. */
-  pendingOfTicket(ticketId: string): Promise<readonly string[]>;
+  /** Orders of this ticket with an earlier turn that have events to publish. */
+  pendingBefore(ticketId: string, turn: number): Promise<readonly string[]>;
   /** Orders that have events to publish and no live lease. */
   claimable(limit: number): Promise<readonly string[]>;
   /** Takes the lease if it is free and something is to be published. */

@@ -126,18 +126,19 @@ export function createRelay(deps: {
   }
 
   /**
-   * The ticket's turn. While an order holds its ticket, every other order of that ticket is an earlier one, and
-   * their events go first; else a peer would hear of the old order's end after the new one's beginning and free
-   * the new buyer's ticket. An order that let go unannounced has its earlier ones written down.
+   * The events of the ticket's earlier turns go first; else a peer would hear of the old order's end after the new
+   * one's beginning and free the new buyer's ticket.
    */
-  async function ordersBefore(publication: Publication, event: OutboxEvent): Promise<string[]> {
-    const { orderId, ticketId, holdsTicket, publishAfter } = publication;
-    if (event.seq > 0 || (!holdsTicket && publishAfter.length === 0)) return [];
-    const pending = await outbox.pendingOfTicket(ticketId);
-    return pending.filter((id) => id !== orderId && (holdsTicket || publishAfter.includes(id)));
+  async function ordersBefore({ ticketId, turn }: Publication, event: OutboxEvent): Promise<readonly string[]> {
+    if (event.seq > 0 || turn === 0) return [];
+    return outbox.pendingBefore(ticketId, turn);
   }
 
-  async function waitForTurn(publication: Publication, event: OutboxEvent, blockers: string[]): Promise<void> {
+  async function waitForTurn(
+    publication: Publication,
+    event: OutboxEvent,
+    blockers: readonly string[],
+  ): Promise<void> {
     // The longer it has waited, the less often it asks.
     const age = clock.now().getTime() - event.at.getTime();
     const delayMs = Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, jittered(clock, age / 10)));

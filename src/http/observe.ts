@@ -50,12 +50,14 @@ export function nameRoute(template: string): RequestHandler {
 
 /**
  * One flat line per request, made of what is named below and nothing else: no header and no body ever gets in.
- * Requests of the `quiet` routes are logged at debug level. Takes the caller's request id if it is a sane one, and
+ * Requests of the `quiet` routes are logged at debug level, unless something broke. Takes the caller's request id if it is a sane one, and
  * answers with the one it uses.
  */
 export function logRequests(logger: Logger, quiet: readonly string[]): RequestHandler {
-  const isQuiet = ({ routeTemplate }: Request) =>
-    routeTemplate !== undefined && quiet.includes(routeTemplate);
+  const levelFor = ({ routeTemplate = '' }: Request, { err, statusCode }: Response): LevelWithSilent => {
+    if (err) return statusCode === 503 ? 'warn' : 'error';
+    return quiet.includes(routeTemplate) ? 'debug' : 'info';
+  };
 
   return pinoHttp<Request, Response>({
     logger,
@@ -66,7 +68,7 @@ export function logRequests(logger: Logger, quiet: readonly string[]): RequestHa
     },
     wrapSerializers: false,
     serializers: { req: () => undefined, err: stdSerializers.err },
-    customLogLevel: (req, res) => (isQuiet(req) ? 'debug' : levelFor(res)),
+    customLogLevel: levelFor,
     customSuccessObject: line,
     customErrorObject: (req, res) => ({ ...line(req, res), err: res.err }),
     customSuccessMessage: (_req, res) => (res.writableFinished ? 'request answered' : 'client went away'),
@@ -92,11 +94,6 @@ function line(req: Request, res: Response): object {
     status: finalStatus(res),
     durationMs: Math.round(millisecondsOf(req) * 10) / 10,
   };
-}
-
-function levelFor({ err, statusCode }: Response): LevelWithSilent {
-  if (!err) return 'info';
-  return statusCode === 503 ? 'warn' : 'error';
 }
 
 function requestIdOf({ headers }: IncomingMessage): string {

@@ -2,6 +2,8 @@ import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+const CLOSE_IDLE_EVERY_MS = 50;
+
 export interface HttpServer {
   /** Listens; resolves to where. Rejects when the port is taken. */
   start(): Promise<AddressInfo>;
@@ -38,8 +40,13 @@ export function createHttpServer(
       }),
     stop: () =>
       new Promise((resolve) => {
-        // Idle keep-alive connections are closed by close() itself; busy ones end with their answer.
-        server.close(() => resolve());
+        // close() ends the connections that are idle now; those that are busy are ended when they become idle, for
+        // their clients may have been promised that they stay open.
+        const whenIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+        server.close(() => {
+          clearInterval(whenIdle);
+          resolve();
+        });
       }),
   };
 }

@@ -1,5 +1,6 @@
 import { createPlaceOrder } from '../../src/application/place-order';
 import type { Placement, PlacementResult, Publication } from '../../src/application/ports';
+import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
 import { silentMetrics } from '../support/silent';
 
@@ -10,7 +11,7 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
   const clock = createTestClock();
   const placements: Placement[] = [];
   const published: Publication[] = [];
-  const released: string[] = [];
+  const turns = createTurns();
   let confirmed = 0;
   const placeOrder = createPlaceOrder({
     tickets: { find: async (id) => (id === ticket.id ? ticket : undefined) },
@@ -20,8 +21,8 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
         return answers.shift() ?? { type: 'inserted' };
       },
       confirmReads: async () => void (confirmed += 1),
-      releaseIdempotencyKey: async (orderId, key) => void released.push(`${orderId} ${key}`),
     },
+    turns,
     publish: (publication) => published.push(publication),
     takeLease: () => lease,
     clock,
@@ -41,7 +42,7 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
     payments: [],
     ...overrides,
   });
-  return { clock, placeOrder, placements, published, released, earlier, confirmed: () => confirmed };
+  return { clock, placeOrder, placements, published, turns, earlier, confirmed: () => confirmed };
 }
 
 const command = { userId: 'buyer', ticketId: ticket.id };
@@ -76,8 +77,11 @@ describe('placing an order', () => {
 
   it("names the caller's own order that holds the ticket, never another's", async () => {
     const { placeOrder, earlier } = setUp([]);
-    const own = setUp([{ type: 'ticket-held', order: earlier({}) }]);
-    const others = setUp([{ type: 'ticket-held', order: earlier({ userId: 'other' }) }]);
+    const held = { status: 'created' as const };
+    const own = setUp([{ type: 'turn-taken', latest: { order: earlier(held), turn: 0 } }]);
+    const others = setUp([
+      { type: 'turn-taken', latest: { order: earlier({ ...held, userId: 'other' }), turn: 0 } },
+    ]);
     expect(await own.placeOrder(command)).toEqual({ type: 'reserved', ownOrderId: 'c'.repeat(24) });
     expect(await others.placeOrder(command)).toEqual({ type: 'reserved' });
     expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
@@ -89,6 +93,35 @@ describe('placing an order', () => {
     await placeOrder({ ...command, userId: 'a,b', idempotencyKey: 'c' });
     await placeOrder({ ...command, userId: 'a","b', idempotencyKey: 'c' });
     expect(new Set(placements.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(3);
+  });
+});
+
+describe('the turns of a ticket', () => {
+  it('begin at 0 and go on after the one that is known to be over', async () => {
+    const { placeOrder, placements, turns } = setUp([]);
+    await placeOrder(command);
+    turns.over(ticket.id, 4);
+    turns.over(ticket.id, 2);
+    await placeOrder(command);
+    turns.forget();
+    await placeOrder(command);
+    expect(placements.map(({ turn }) => turn)).toEqual([0, 5, 0]);
+  });
+
+  it('go on after a cancelled order of another replica, once its cancellation is durable', async () => {
+    const { placeOrder, placements, confirmed, turns } = setUp([
+      { type: 'turn-taken', latest: { order: setUp([]).earlier({}), turn: 6 } },
+    ]);
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+    expect(placements.map(({ turn }) => turn)).toEqual([0, 7]);
+    expect(confirmed()).toBe(1);
+    expect(turns.next(ticket.id)).toBe(7);
+  });
+
+  it('are not waited for without end', async () => {
+    const taken = { type: 'turn-taken' as const, latest: { order: setUp([]).earlier({}), turn: 0 } };
+    const { placeOrder } = setUp(new Array<typeof taken>(100).fill(taken));
+    await expect(placeOrder(command)).rejects.toThrow('changes hands too often');
   });
 });
 
@@ -112,14 +145,16 @@ describe('a repeated idempotency key', () => {
     expect(await placeOrder(repeated)).toEqual({ type: 'key-reused' });
   });
 
-  it('places a new order after a day, once the old one has let go of the key', async () => {
-    const { clock, placeOrder, placements, released } = setUp([
+  it('places a new order after a day, under a key that names the order before', async () => {
+    const { clock, placeOrder, placements } = setUp([
       { type: 'key-taken', order: setUp([]).earlier({}) },
     ]);
     clock.setNow(new Date(clock.now().getTime() + 24 * HOUR + 1));
     expect(await placeOrder(repeated)).toMatchObject({ type: 'placed' });
-    expect(released).toEqual([`${'c'.repeat(24)} ["buyer","k"]`]);
-    expect(placements).toHaveLength(2);
+    expect(placements.map(({ idempotencyKey }) => idempotencyKey)).toEqual([
+      '["buyer","k",null]',
+      `["buyer","k","${'c'.repeat(24)}"]`,
+    ]);
   });
 
   it('still gets the first order after a day less a moment', async () => {

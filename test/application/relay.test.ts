@@ -5,6 +5,7 @@ import { createPlaceOrder } from '../../src/application/place-order';
 import { PublishFailed } from '../../src/application/ports';
 import type { Publisher } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
+import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
 import { silentLog, silentMetrics } from '../support/silent';
 
@@ -39,10 +40,11 @@ function setUp() {
   function startReplica(replicaId: string) {
     const store = connectMemoryStore(database, { replicaId, clock, leaseMs: LEASE_MS, log: silentLog });
     store.start();
+    const turns = createTurns();
     const relay = createRelay({ outbox: store.outbox, publisher, clock, metrics: silentMetrics, log: silentLog });
     const changeOrder = createChangeOrder({
       orders: store.orders,
-      outbox: store.outbox,
+      turns,
       nudge: relay.nudge,
       clock,
       metrics: silentMetrics,
@@ -50,6 +52,7 @@ function setUp() {
     const place = createPlaceOrder({
       orders: store.orders,
       tickets: store.tickets,
+      turns,
       publish: relay.publish,
       takeLease: publisher.available,
       clock,
@@ -158,6 +161,7 @@ describe('the relay', () => {
         ticket: { id: TICKET, title: 'T', price: 1 },
         payments: [],
       },
+      turn: 0,
       events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
       lease: true,
     });
@@ -224,6 +228,7 @@ describe('the relay', () => {
         ticket: { id: 'e'.repeat(24), title: 'T', price: 1 },
         payments: [],
       },
+      turn: 0,
       events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
       lease: false,
     });

@@ -56,11 +56,12 @@ describe('/metrics', () => {
   });
 
   it('answers 500 without a detail when they cannot', async () => {
-    const { app } = createTestApp({ expose: () => Promise.reject(new Error('inner')) });
+    const { app, logLines } = createTestApp({ expose: () => Promise.reject(new Error('inner')) });
 
     const { text } = await request(app).get('/metrics').expect(500);
 
     expect(text).not.toContain('inner');
+    expect(logLines).toMatchObject([{ level: 'error', err: { message: 'inner' } }]);
   });
 });
 

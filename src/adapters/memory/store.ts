@@ -14,15 +14,13 @@ import type {
   StoredOrder,
   TicketStore,
 } from '../../application/ports';
-import { holdsTicket } from '../../domain/order';
 import type { Order } from '../../domain/order';
 import { supersedes } from '../../domain/ticket';
 import type { Ticket } from '../../domain/ticket';
 
 interface OrderRecord {
   order: Order;
-  /** The ticket's id while the order holds it, the order's own id afterwards. */
-  reservation: string;
+  turn: number;
   idempotencyKey: string;
   outbox: OutboxEvent[];
   next: number;
@@ -31,13 +29,13 @@ interface OrderRecord {
   leaseUntil: number;
   owner: string | undefined;
   attempts: number;
-  publishAfter: readonly string[];
 }
 
 /** What several replicas share. Lost with the process. */
 export interface MemoryDatabase {
   readonly orders: Map<string, OrderRecord>;
-  readonly byReservation: Map<string, OrderRecord>;
+  /** Each ticket's orders, by turn. */
+  readonly turns: Map<string, OrderRecord[]>;
   readonly byIdempotencyKey: Map<string, OrderRecord>;
   readonly tickets: Map<string, Ticket>;
   readonly deadLetters: Map<string, DeadLetter>;
@@ -57,7 +55,7 @@ export interface MemoryStore {
 export function createMemoryDatabase(): MemoryDatabase {
   return {
     orders: new Map(),
-    byReservation: new Map(),
+    turns: new Map(),
     byIdempotencyKey: new Map(),
     tickets: new Map(),
     deadLetters: new Map(),
@@ -107,7 +105,7 @@ interface Lease {
 }
 
 function createOrders(database: MemoryDatabase, clock: Clock, lease: Lease): OrderStore {
-  const { orders, byReservation, byIdempotencyKey } = database;
+  const { orders, turns, byIdempotencyKey } = database;
 
   function insert(placement: Placement, sentAt: number): PlacementResult {
     const { order } = placement;
@@ -116,12 +114,13 @@ function createOrders(database: MemoryDatabase, clock: Clock, lease: Lease): Ord
     if (known) return { type: 'inserted' };
     const sameKey = byIdempotencyKey.get(idempotencyKey);
     if (sameKey) return { type: 'key-taken', order: sameKey.order };
-    const holder = byReservation.get(order.ticket.id);
-    if (holder) return { type: 'ticket-held', order: holder.order };
+    const taken = turns.get(order.ticket.id) ?? [];
+    const latest = taken.at(-1);
+    if (taken[placement.turn] && latest) return { type: 'turn-taken', latest };
 
     const record: OrderRecord = {
       order,
-      reservation: order.ticket.id,
+      turn: placement.turn,
       idempotencyKey,
       outbox: [...placement.events],
       next: 0,
@@ -129,27 +128,21 @@ function createOrders(database: MemoryDatabase, clock: Clock, lease: Lease): Ord
       leaseUntil: placement.lease ? clock.now().getTime() + lease.ms : 0,
       owner: placement.lease ? lease.owner : undefined,
       attempts: 0,
-      publishAfter: [],
     };
     orders.set(order.id, record);
-    byReservation.set(record.reservation, record);
+    taken[placement.turn] = record;
+    turns.set(order.ticket.id, taken);
     byIdempotencyKey.set(idempotencyKey, record);
     if (!placement.lease || record.pending === 0) return { type: 'inserted' };
     return { type: 'inserted', publication: toPublication(record, sentAt + lease.ms) };
   }
 
-  function save({ before, after, events, publishAfter }: Change): boolean {
+  function save({ before, after, events }: Change): boolean {
     const record = orders.get(after.id);
     if (record?.order.version !== before.order.version) return false;
     record.order = after;
     record.outbox.push(...events);
     record.pending += events.length;
-    if (publishAfter) record.publishAfter = publishAfter;
-    if (!holdsTicket(after) && record.reservation === after.ticket.id) {
-      byReservation.delete(record.reservation);
-      record.reservation = after.id;
-      byReservation.set(record.reservation, record);
-    }
     return true;
   }
 
@@ -166,14 +159,6 @@ function createOrders(database: MemoryDatabase, clock: Clock, lease: Lease): Ord
     },
     confirmReads: () => roundTrip(() => undefined),
     list: (query) => roundTrip(() => list([...orders.values()].map(({ order }) => order), query)),
-    releaseIdempotencyKey: (orderId, key) =>
-      roundTrip(() => {
-        const record = orders.get(orderId);
-        if (record?.idempotencyKey !== key) return;
-        byIdempotencyKey.delete(key);
-        record.idempotencyKey = orderId;
-        byIdempotencyKey.set(orderId, record);
-      }),
     overdue: (time, limit) =>
       roundTrip(() =>
         [...orders.values()]
@@ -186,7 +171,7 @@ function createOrders(database: MemoryDatabase, clock: Clock, lease: Lease): Ord
   };
 }
 
-function createOutbox({ orders }: MemoryDatabase, clock: Clock, lease: Lease): Outbox {
+function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, lease: Lease): Outbox {
   const hasPending = ({ pending }: OrderRecord) => pending > 0;
   const isFree = ({ leaseUntil }: OrderRecord) => leaseUntil <= clock.now().getTime();
 
@@ -215,10 +200,11 @@ function createOutbox({ orders }: MemoryDatabase, clock: Clock, lease: Lease): O
   }
 
   return {
-    pendingOfTicket: (ticketId) =>
+    pendingBefore: (ticketId, turn) =>
       roundTrip(() =>
-        [...orders.values()]
-          .filter((record) => hasPending(record) && record.order.ticket.id === ticketId)
+        (turns.get(ticketId) ?? [])
+          .slice(0, turn)
+          .filter(hasPending)
           .map(({ order }) => order.id),
       ),
     claimable: (limit) =>
@@ -300,15 +286,14 @@ function isOpen(status: Order['status']): boolean {
 }
 
 function toStored(record: OrderRecord | undefined): StoredOrder | undefined {
-  return record && { order: record.order, recorded: record.outbox.length, published: record.next };
+  return record && { order: record.order, turn: record.turn, recorded: record.outbox.length };
 }
 
 function toPublication(record: OrderRecord, leaseUntil: number): Publication {
   return {
     orderId: record.order.id,
     ticketId: record.order.ticket.id,
-    holdsTicket: holdsTicket(record.order),
-    publishAfter: record.publishAfter,
+    turn: record.turn,
     events: record.outbox.slice(record.next, record.next + record.pending),
     attempts: record.attempts,
     leaseUntil,

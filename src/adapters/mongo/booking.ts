@@ -1,5 +1,5 @@
 import type { Clock, Publication } from '../../application/ports';
-import { NO_LEASE, toObjectId, toPublication } from './documents';
+import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { LeaseSettings } from './placing';
@@ -63,7 +63,7 @@ export function createBooking(
             'publishing.attempts': 0,
           },
         },
-        { returnDocument: 'after', projection: { outbox: 1, publishing: 1, status: 1, ticket: 1 } },
+        { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )
       .lean<OrderDocument>();
     // Booked by the bulk already, or the lease was lost.
@@ -86,7 +86,7 @@ export function createBooking(
       .findOneAndUpdate(
         { _id, 'publishing.owner': lease.owner, 'publishing.pending': { $gt: 0 } },
         { $set: { 'publishing.leaseUntil': leaseUntil } },
-        { returnDocument: 'after', projection: { outbox: 1, publishing: 1, status: 1, ticket: 1 } },
+        { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )
       .lean<OrderDocument>();
     return document ? toPublication(document, sentAt + lease.ms) : undefined;

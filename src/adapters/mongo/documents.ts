@@ -2,7 +2,6 @@ import { Schema, Types } from 'mongoose';
 import type { Connection, Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
 import type { DeadLetter, OutboxEvent, Publication, StoredOrder } from '../../application/ports';
-import { holdsTicket } from '../../domain/order';
 import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
 
 /** How far an order's events are published. No change of it moves `version`. */
@@ -15,8 +14,6 @@ export interface PublishingDocument {
   leaseUntil: Date;
   owner: string | null;
   attempts: number;
-  /** Orders whose events go first, written down when the ticket was let go. */
-  after: Types.ObjectId[];
 }
 
 export interface OrderDocument {
@@ -28,8 +25,8 @@ export interface OrderDocument {
   createdAt: Date;
   expiresAt: Date;
   ticket: { id: Types.ObjectId; title: string; price: number };
-  /** The ticket's id while the order holds it, the order's own id afterwards. Unique. */
-  reservation: Types.ObjectId;
+  /** Unique per ticket. */
+  turn: number;
   /** The order's own id when the request named no key. Unique. */
   idempotencyKey: string;
   payments: Payment[];
@@ -68,7 +65,7 @@ export function createModels(connection: Connection): Models {
       createdAt: Date,
       expiresAt: Date,
       ticket: { id: Schema.Types.ObjectId, title: String, price: Number },
-      reservation: Schema.Types.ObjectId,
+      turn: Number,
       idempotencyKey: String,
       payments: [new Schema<Payment>({ id: String, stripeId: String, at: Date, refund: String }, { _id: false, id: false })],
       outbox: [new Schema<OutboxEvent>({ seq: Number, subject: String, data: String, at: Date }, { _id: false })],
@@ -78,8 +75,6 @@ export function createModels(connection: Connection): Models {
         leaseUntil: Date,
         owner: String,
         attempts: Number,
-        // Without a default: a save must not set what it was not given.
-        after: { type: [Schema.Types.ObjectId], default: undefined },
       },
     },
     { ...OPTIONS, versionKey: 'version' },
@@ -117,7 +112,7 @@ export function toObjectId(hex: string): Types.ObjectId {
   return Types.ObjectId.createFromHexString(hex);
 }
 
-type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'reservation' | 'idempotencyKey'>;
+type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
 
 export function toOrder(document: ReadOrder): Order {
   return {
@@ -140,22 +135,24 @@ export function toOrder(document: ReadOrder): Order {
 export function toStoredOrder(document: OrderDocument): StoredOrder {
   return {
     order: toOrder(document),
+    turn: document.turn,
     recorded: document.outbox.length,
-    published: document.publishing.next,
   };
 }
 
+/** What a publication is made of. */
+export const PUBLICATION_FIELDS = { ticket: 1, turn: 1, outbox: 1, publishing: 1 } as const;
+
 /** What may be published by whoever wrote `document` just now, until `leaseUntil` by the monotonic clock. */
 export function toPublication(
-  document: Pick<OrderDocument, '_id' | 'status' | 'ticket' | 'outbox' | 'publishing'>,
+  document: Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'outbox' | 'publishing'>,
   leaseUntil: number,
 ): Publication {
-  const { next, pending, after, attempts } = document.publishing;
+  const { next, pending, attempts } = document.publishing;
   return {
     orderId: document._id.toHexString(),
     ticketId: document.ticket.id.toHexString(),
-    holdsTicket: holdsTicket(document),
-    publishAfter: after.map((id) => id.toHexString()),
+    turn: document.turn,
     events: document.outbox.slice(next, next + pending),
     attempts,
     leaseUntil,

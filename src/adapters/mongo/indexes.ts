@@ -10,14 +10,15 @@ const BUILD_TIMEOUT_MS = 10 * 60_000;
 export async function verifyIndexes({ orders, deadLetters }: Models): Promise<void> {
   await orders.collection.createIndexes(
     [
-      // One order holds a ticket; one order owns a key. All else rests on these two.
-      { key: { reservation: 1 }, unique: true },
+      // One order has a turn of a ticket; one order has a key. All else rests on these two, and neither field ever
+      // changes.
+      { key: { 'ticket.id': 1, turn: 1 }, unique: true },
       { key: { idempotencyKey: 1 }, unique: true },
       // The listing, newest first.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
       // What the relay looks for.
       { key: { 'publishing.pending': 1, 'publishing.leaseUntil': 1 } },
-      // The ticket's turn. Descending: a booking made during the scan moves its entry forward, where the scan has
+      // Whether earlier turns have events to publish. Descending: a booking made during the scan moves its entry forward, where the scan has
       // not been yet, so that no order with events to publish can be missed.
       { key: { 'ticket.id': 1, 'publishing.pending': -1 } },
       // What the expiry sweep looks for.

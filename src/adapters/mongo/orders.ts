@@ -1,7 +1,6 @@
 import { Error as MongooseErrors } from 'mongoose';
 import type { FilterQuery } from 'mongoose';
 import type { Change, Clock, OrderQuery, OrderStore } from '../../application/ports';
-import { holdsTicket } from '../../domain/order';
 import type { MongoConnection } from './connection';
 import { toObjectId, toOrder, toStoredOrder } from './documents';
 import type { Models, OrderDocument } from './documents';
@@ -27,7 +26,7 @@ export function createOrderStore(
   }
 
   /** A document that knows no more than it needs: whatever is not set here, the save does not touch. */
-  async function save({ before, after, events, publishAfter }: Change): Promise<boolean> {
+  async function save({ before, after, events }: Change): Promise<boolean> {
     const document = orders.hydrate({
       _id: toObjectId(after.id),
       version: before.order.version,
@@ -39,8 +38,6 @@ export function createOrderStore(
     const newPayments = after.payments.slice(before.order.payments.length);
     if (newPayments.length > 0) document.payments.push(...newPayments);
     if (events.length > 0) document.outbox.push(...events);
-    if (holdsTicket(before.order) && !holdsTicket(after)) document.set({ reservation: toObjectId(after.id) });
-    if (publishAfter) document.set('publishing.after', publishAfter.map(toObjectId));
     // Added, never set: bookings move the count without moving the version.
     if (events.length > 0) document.$inc('publishing.pending', events.length);
     try {
@@ -82,13 +79,6 @@ export function createOrderStore(
     save: (change) => ask(() => save(change)),
     confirmReads: deps.confirmReads,
     list: (query) => ask(() => list(query)),
-    releaseIdempotencyKey: (orderId, key) =>
-      ask(async () => {
-        await orders.collection.updateOne(
-          { _id: toObjectId(orderId), idempotencyKey: key },
-          { $set: { idempotencyKey: orderId } },
-        );
-      }),
     overdue: (time, limit) => ask(() => overdue(time, limit)),
   };
 }

@@ -2,14 +2,12 @@ import type { FilterQuery } from 'mongoose';
 import type { Clock, Outbox, Publication } from '../../application/ports';
 import { createBooking } from './booking';
 import type { MongoConnection } from './connection';
-import { toObjectId, toPublication } from './documents';
+import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { LeaseSettings } from './placing';
 
 const LARGEST_GROUP = 200;
-/** What a publication is made of. */
-export const PUBLICATION_FIELDS = { status: 1, ticket: 1, outbox: 1, publishing: 1 } as const;
 
 export function createOutbox(
   models: Models,
@@ -22,17 +20,18 @@ export function createOutbox(
   const hasPending: FilterQuery<OrderDocument> = { 'publishing.pending': { $gt: 0 } };
   const isFree = (): FilterQuery<OrderDocument> => ({ 'publishing.leaseUntil': { $lte: clock.now() } });
 
-  async function pendingOfTickets(ticketIds: readonly string[]): Promise<string[][]> {
-    const distinct = [...new Set(ticketIds)].map(toObjectId);
+  async function pendingBeforeEach(
+    asked: readonly { ticketId: string; turn: number }[],
+  ): Promise<string[][]> {
+    const tickets = [...new Set(asked.map(({ ticketId }) => ticketId))].map(toObjectId);
     const found = await orders
-      .find({ 'ticket.id': { $in: distinct }, ...hasPending }, { 'ticket.id': 1 })
-      .lean<Pick<OrderDocument, '_id' | 'ticket'>[]>();
-    const byTicket = new Map<string, string[]>();
-    for (const { _id, ticket } of found) {
-      const ticketId = ticket.id.toHexString();
-      byTicket.set(ticketId, [...(byTicket.get(ticketId) ?? []), _id.toHexString()]);
-    }
-    return ticketIds.map((id) => byTicket.get(id) ?? []);
+      .find({ 'ticket.id': { $in: tickets }, ...hasPending }, { 'ticket.id': 1, turn: 1 })
+      .lean<Pick<OrderDocument, '_id' | 'ticket' | 'turn'>[]>();
+    return asked.map(({ ticketId, turn }) =>
+      found
+        .filter((other) => other.turn < turn && other.ticket.id.toHexString() === ticketId)
+        .map(({ _id }) => _id.toHexString()),
+    );
   }
 
   async function claimable(limit: number): Promise<string[]> {
@@ -76,10 +75,10 @@ export function createOutbox(
     return { pending: found.pending, ...(found.oldest ? { oldest: found.oldest } : {}) };
   }
 
-  const pendingOfTicket = grouped(pendingOfTickets, LARGEST_GROUP);
+  const pendingBefore = grouped(pendingBeforeEach, LARGEST_GROUP);
   const book = createBooking(models, deps);
   return {
-    pendingOfTicket: (ticketId) => ask(() => pendingOfTicket(ticketId)),
+    pendingBefore: (ticketId, turn) => ask(() => pendingBefore({ ticketId, turn })),
     claimable: (limit) => ask(() => claimable(limit)),
     claim: (orderId) => ask(() => claim(orderId)),
     book: (publication) => ask(() => book(publication)),

@@ -11,8 +11,6 @@ const LARGEST_GROUP = 100;
 /** How long an insert of unknown outcome is asked about before the caller hears that it is unknown. */
 const SETTLE_WITHIN_MS = 4_000;
 const RETRY = { firstMs: 50, longestMs: 500 };
-/** A ticket may be let go each time between the insert and the look at who holds it. */
-const LOST_RACES = 5;
 
 export interface LeaseSettings {
   readonly owner: string;
@@ -50,7 +48,6 @@ export function createPlacing(
 
   return async function place(placement) {
     const deadline = clock.monotonic() + SETTLE_WITHIN_MS;
-    let lostRaces = 0;
     for (let attempt = 1; ; attempt += 1) {
       const sentAt = clock.monotonic();
       const document = toDocument(placement);
@@ -59,9 +56,7 @@ export function createPlacing(
       if (outcome === 'duplicate') {
         const result = await connection.ask(() => findDuplicate(document));
         if (result) return result;
-        lostRaces += 1;
-        if (lostRaces === LOST_RACES) throw new Unavailable('the ticket changes hands too often');
-        continue;
+        // A majority may not have the other order yet.
       }
       if (clock.monotonic() > deadline) throw new Unavailable('whether the order was stored is not known');
       await pause(clock, backoff(clock, attempt, RETRY));
@@ -77,12 +72,20 @@ export function createPlacing(
 
   /** Which of several duplicates the server names is not defined, so all of them are looked at, in this order. */
   async function findDuplicate(ours: OrderDocument): Promise<PlacementResult | undefined> {
-    const { _id, idempotencyKey, reservation } = ours;
-    const found = await orders
-      .find({ $or: [{ _id }, { idempotencyKey }, { reservation }] }, { outbox: 0, publishing: 0 })
-      .read('primary')
-      .readConcern('majority')
-      .lean<OrderDocument[]>();
+    const { _id, idempotencyKey, ticket } = ours;
+    const [found, latest] = await Promise.all([
+      orders
+        .find({ $or: [{ _id }, { idempotencyKey }] }, { outbox: 0, publishing: 0 })
+        .read('primary')
+        .readConcern('majority')
+        .lean<OrderDocument[]>(),
+      orders
+        .findOne({ 'ticket.id': ticket.id }, { outbox: 0, publishing: 0 })
+        .sort({ turn: -1 })
+        .read('primary')
+        .readConcern('majority')
+        .lean<OrderDocument>(),
+    ]);
     if (found.some((other) => other._id.equals(_id))) {
       // Stored by an attempt whose answer never came. The lease has been running since, so it is not relied on.
       await deps.confirmReads();
@@ -90,18 +93,17 @@ export function createPlacing(
     }
     const sameKey = found.find((other) => other.idempotencyKey === idempotencyKey);
     if (sameKey) return { type: 'key-taken', order: toOrder(sameKey) };
-    const holder = found.find((other) => other.reservation.equals(reservation));
-    return holder && { type: 'ticket-held', order: toOrder(holder) };
+    if (!latest || latest.turn < ours.turn) return undefined;
+    return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };
   }
 
-  function toDocument({ order, events, idempotencyKey, lease: takesLease }: Placement): OrderDocument {
+  function toDocument({ order, turn, events, idempotencyKey, lease: takesLease }: Placement): OrderDocument {
     const { id, ticket, payments, ...fields } = order;
-    const ticketId = toObjectId(ticket.id);
     return {
       _id: toObjectId(id),
       ...fields,
-      ticket: { ...ticket, id: ticketId },
-      reservation: ticketId,
+      ticket: { ...ticket, id: toObjectId(ticket.id) },
+      turn,
       idempotencyKey: idempotencyKey ?? id,
       payments: [...payments],
       outbox: [...events],
@@ -111,7 +113,6 @@ export function createPlacing(
         leaseUntil: takesLease ? new Date(clock.now().getTime() + lease.ms) : NO_LEASE,
         owner: takesLease ? lease.owner : null,
         attempts: 0,
-        after: [],
       },
     };
   }
