@@ -9,7 +9,7 @@ const mayImport = {
   http: ['application', 'domain', 'observability', 'config$'],
   messaging: ['application', 'domain', 'observability', 'config$'],
   observability: ['application', 'domain', 'config$'],
-  adapters: ['application/ports$', 'domain'],
+  adapters: ['application/ports$', 'application/schedule$', 'domain'],
 };
 
 const importDirection = Object.entries(mayImport).map(([folder, allowed]) => ({

@@ -7,7 +7,7 @@ import { createChangeOrder } from './application/change-order';
 import { createCompleteOrder } from './application/complete-order';
 import { createExpireOrder, createExpirySweep } from './application/expire-order';
 import { createPlaceOrder } from './application/place-order';
-import type { Bus, Clock, Publisher } from './application/ports';
+import type { Bus, Clock, Publisher, TicketStore } from './application/ports';
 import { createFindOrder, createListOrders } from './application/read-orders';
 import { ACK_TIMEOUT_MS, LEASE_MS, createRelay } from './application/relay';
 import { createTurns } from './application/turns';
@@ -27,21 +27,23 @@ export interface Service {
   start(): Promise<AddressInfo>;
   /** Resolves to whether everything ended in order within the deadline. */
   stop(): Promise<boolean>;
-  /** Where the broker is embedded: a connection to it as another service would have it. */
-  readonly embeddedPeer: (Publisher & Pick<Bus, 'subscribe'>) | undefined;
+  /** Where store and broker are embedded: a connection such as the ticket service would have, and what came of it. */
+  readonly embedded: { readonly peer: Publisher; readonly tickets: Pick<TicketStore, 'find'> } | undefined;
 }
 
-/** The composition root: everything that is chosen is chosen here. */
+/**
+ * The composition root: everything that is chosen is chosen here. Adapters are loaded only where they are used: the
+ * embedded default is ready before Mongoose is even parsed.
+ */
 export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'logger'>): Promise<Service> {
   const log = logger;
   const metrics = createMetrics();
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
 
-  const ticking: Omit<Clock, 'now'> = { monotonic: () => performance.now(), after: runAfter, random: Math.random };
   const turns = createTurns();
   const store = await chooseStore();
   const clock: Clock = { ...ticking, now: store.now };
-  const { bus, embeddedPeer } = await chooseBus();
+  const { bus, peer } = await chooseBus();
 
   const relay = createRelay({ outbox: store.outbox, publisher: bus, clock, metrics, log });
   const catchUp = createCatchUp({
@@ -154,7 +156,7 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
       return address;
     },
     stop: lifecycle.stop,
-    embeddedPeer,
+    embedded: peer && config.mongoUrl === undefined ? { peer, tickets: store.tickets } : undefined,
   };
 
   function subscribe(): void {
@@ -168,14 +170,12 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
     });
   }
 
-  // Adapters are loaded only where they are used: the embedded default is ready before Mongoose is even parsed.
-
   async function chooseStore() {
     const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
     if (config.mongoUrl === undefined) {
       const { createMemoryDatabase, connectMemoryStore } = await import('./adapters/memory/store.js');
       metrics.setDatabase(true);
-      return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock(ticking) });
+      return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock });
     }
     const { createMongoStore } = await import('./adapters/mongo/store.js');
     return createMongoStore({
@@ -188,41 +188,50 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
     });
   }
 
-  async function chooseBus() {
-    const { url, queueGroup, clientId, clusterId, redeliveryWaitSeconds } = config.nats;
-    if (url === undefined) {
-      const { createMemoryBroker } = await import('./adapters/memory/bus.js');
-      metrics.setBroker(true);
-      const broker = createMemoryBroker({ clock, log, redeliveryWaitSeconds });
-      const embeddedPeer = broker.connect({ clientId: 'peer', queueGroup: 'peer' });
-      embeddedPeer.start();
-      return { bus: broker.connect({ clientId, queueGroup }), embeddedPeer };
-    }
-    const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus.js');
-    const bus = createNatsStreamingBus({
-      url,
-      clusterId,
-      clientId,
-      queueGroup,
-      redeliveryWaitSeconds,
-      ackTimeoutMs: ACK_TIMEOUT_MS,
-      maxInFlight: 256,
+  async function chooseBus(): Promise<{ bus: Bus; peer?: Publisher }> {
+    const { url, queueGroup, clientId } = config.nats;
+    if (url !== undefined) return { bus: await natsStreamingBus(config.nats, url, metrics.setBroker) };
+    const { createMemoryBroker } = await import('./adapters/memory/bus.js');
+    metrics.setBroker(true);
+    const broker = createMemoryBroker({
       clock,
       log,
-      onConnectionChange: metrics.setBroker,
+      redeliveryWaitSeconds: config.nats.redeliveryWaitSeconds,
     });
-    return { bus, embeddedPeer: undefined };
+    const peer = broker.connect({ clientId: 'ticket-service', queueGroup: 'ticket-service' });
+    peer.start();
+    return { bus: broker.connect({ clientId, queueGroup }), peer };
+  }
+
+  async function natsStreamingBus(
+    settings: Config['nats'],
+    url: string,
+    onConnectionChange: (up: boolean) => void,
+  ): Promise<Bus> {
+    const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus.js');
+    return createNatsStreamingBus({ ...natsSettings(settings), url, clock, log, onConnectionChange });
   }
 }
 
-function systemClock(ticking: Omit<Clock, 'now'>): Clock {
-  return { ...ticking, now: () => new Date() };
+/** How many messages of a subject may be in hand at one replica. */
+const MAX_IN_FLIGHT = 256;
+
+export function natsSettings({ clusterId, clientId, queueGroup, redeliveryWaitSeconds }: Config['nats']) {
+  const limits = { ackTimeoutMs: ACK_TIMEOUT_MS, maxInFlight: MAX_IN_FLIGHT };
+  return { clusterId, clientId, queueGroup, redeliveryWaitSeconds, ...limits };
 }
 
-function runAfter(ms: number, task: () => void): () => void {
-  const timer = setTimeout(task, ms);
-  return () => clearTimeout(timer);
-}
+/** The process's own time; what is stored goes by the database's. */
+export const ticking: Omit<Clock, 'now'> = {
+  monotonic: () => performance.now(),
+  random: Math.random,
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+const systemClock: Clock = { ...ticking, now: () => new Date() };
 
 /** Starts with the time in seconds, so that new orders sit side by side in the index; the rest is chance. */
 function newId(): string {

@@ -69,10 +69,12 @@ const wholeNumber = (least: number, most: number) =>
 const seconds = (least: number) => wholeNumber(least, 365 * 24 * 3600);
 
 const urlWith = (...protocols: string[]) =>
-  z.string().refine(
-    (text) => protocols.some((protocol) => text.startsWith(`${protocol}://`)) && URL.canParse(text),
-    `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`,
-  );
+  z
+    .string()
+    .refine(
+      (text) => protocols.some((protocol) => text.startsWith(`${protocol}://`)) && URL.canParse(text),
+      `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`,
+    );
 
 const settings = z.object({
   NODE_ENV: z.string().default('development'),
@@ -120,7 +122,9 @@ export function loadConfig(env: Environment, { isTerminal = false } = {}): Confi
   const production = given['NODE_ENV'] === 'production';
   problems.push(...missing(given, production));
   if (parsed.success && parsed.data.CATCH_UP_SECONDS <= parsed.data.REDELIVERY_WAIT_SECONDS) {
-    problems.push('CATCH_UP_SECONDS: must be longer than REDELIVERY_WAIT_SECONDS, else a redelivery would be missed');
+    problems.push(
+      'CATCH_UP_SECONDS: must be longer than REDELIVERY_WAIT_SECONDS, else a redelivery would be missed',
+    );
   }
   if (!parsed.success || problems.length > 0) throw new InvalidSettings(problems);
   return freeze(toConfig(parsed.data, production, isTerminal));
@@ -163,7 +167,8 @@ function toConfig(env: z.output<typeof settings>, production: boolean, isTermina
 function missing(given: Environment, production: boolean): string[] {
   const absent = (name: string) => given[name] === undefined && given[`${name}_FILE`] === undefined;
   const problems: string[] = [];
-  if (production && absent('MONGO_URL')) problems.push('MONGO_URL: is required in production (or MONGO_URL_FILE)');
+  if (production && absent('MONGO_URL'))
+    problems.push('MONGO_URL: is required in production (or MONGO_URL_FILE)');
   if (production && absent('NATS_URL')) problems.push('NATS_URL: is required in production');
   if (absent('JWT_KEY') && (production || !absent('MONGO_URL'))) {
     problems.push('JWT_KEY: is required in production and with a database (or JWT_KEY_FILE)');
@@ -173,13 +178,23 @@ function missing(given: Environment, production: boolean): string[] {
 
 function warnings(env: z.output<typeof settings>): string[] {
   const found: string[] = [];
-  if (env.MONGO_URL === undefined) found.push('MONGO_URL is not set: orders are kept IN MEMORY and lost at the end');
-  if (env.NATS_URL === undefined) found.push('NATS_URL is not set: events go round IN MEMORY and reach no one else');
-  if (env.JWT_KEY === undefined) found.push('JWT_KEY is not set: tokens are signed with a key that everyone knows');
+  if (env.MONGO_URL === undefined && env.NATS_URL === undefined && env.JWT_KEY === undefined) {
+    return [
+      'EVERYTHING IS KEPT IN MEMORY and lost at the end, and everyone knows the key: for development only',
+    ];
+  }
+  if (env.MONGO_URL === undefined)
+    found.push('MONGO_URL is not set: orders are kept IN MEMORY and lost at the end');
+  if (env.NATS_URL === undefined)
+    found.push('NATS_URL is not set: events go round IN MEMORY and reach no one else');
+  if (env.JWT_KEY === undefined)
+    found.push('JWT_KEY is not set: tokens are signed with a key that everyone knows');
   for (const name of ['JWT_KEY', 'JWT_KEY_PREVIOUS'] as const) {
     const key = env[name];
     if (key !== undefined && Buffer.byteLength(key) < SHORTEST_GOOD_KEY_BYTES) {
-      found.push(`${name} is shorter than ${SHORTEST_GOOD_KEY_BYTES} bytes: it could be guessed from a token`);
+      found.push(
+        `${name} is shorter than ${SHORTEST_GOOD_KEY_BYTES} bytes: it could be guessed from a token`,
+      );
     }
   }
   return found;
@@ -187,7 +202,9 @@ function warnings(env: z.output<typeof settings>): string[] {
 
 /** An empty value, as manifests leave it, is no value. */
 function withoutEmpty(env: Environment): Environment {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+  return Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
 }
 
 /** `NAME_FILE` names a file that holds the value of NAME, as mounted secrets do. */
@@ -205,7 +222,9 @@ function withSecretFiles(env: Environment, problems: string[]): Environment {
       if (content === '') problems.push(`${name}_FILE: ${path} is empty`);
       filled[name] = content;
     } catch (error) {
-      problems.push(`${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+      problems.push(
+        `${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+      );
       filled[name] = undefined;
     }
   }

@@ -9,23 +9,37 @@ import { announceSampleTickets, signToken, welcome } from './welcome';
 async function main(): Promise<void> {
   const config = loadConfig(process.env, { isTerminal: process.stdout.isTTY });
   const log = createLogger(config.log, config.nats.clientId);
+  exitOnMistakes(log);
   for (const warning of config.warnings) log.logger.warn(warning);
 
   const service = await compose(config, log);
   stopOnSignals(service, log);
   const { address, port } = await service.start();
   log.logger.info({ address, port, path: config.http.basePath }, 'listening');
-  if (service.embeddedPeer && config.mongoUrl === undefined) await greet(config, service.embeddedPeer, port);
+  if (service.embedded) await greet(config, service.embedded, port);
 }
 
-async function greet(config: Config, peer: NonNullable<Service['embeddedPeer']>, port: number): Promise<void> {
-  await announceSampleTickets(peer);
+async function greet(
+  config: Config,
+  embedded: NonNullable<Service['embedded']>,
+  port: number,
+): Promise<void> {
+  await announceSampleTickets(embedded.peer, embedded.tickets);
   const token = signToken(config.jwt.key, {
     userId: 'sample-buyer',
     email: 'sample-buyer@example.com',
     expiresInSeconds: 24 * 3600,
   });
   process.stdout.write(welcome({ ordersUrl: `http://localhost:${port}${config.http.basePath}`, token }));
+}
+
+/** After an error that nobody handled the state is unknown: what is pending is safe in the database. */
+function exitOnMistakes({ logger, flush }: ServiceLogger): void {
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'an error that nobody handled: ending');
+    flush();
+    process.exit(1);
+  });
 }
 
 function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): void {
@@ -51,12 +65,17 @@ function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): void
   process.on('SIGINT', onSignal);
 }
 
-main().catch((error: unknown) => {
+function describeFailure(error: unknown): string {
   if (error instanceof InvalidSettings) {
-    process.stderr.write(`The Order Service cannot start: ${error.message}\n`);
-    for (const problem of error.problems) process.stderr.write(`  ${problem}\n`);
-  } else {
-    process.stderr.write(`The Order Service cannot start: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return [error.message, ...error.problems.map((problem) => `  ${problem}`)].join('\n');
   }
+  if (!(error instanceof Error)) return String(error);
+  // Two services on one port is a mistake that everyone makes; a stack would not help.
+  const isAddress = 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
+  return isAddress ? `${error.message} (set PORT to another one)` : (error.stack ?? error.message);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`The Order Service cannot start: ${describeFailure(error)}\n`);
   process.exit(1);
 });

@@ -48,7 +48,10 @@ export function createCatchUp(deps: {
     said = what;
     if (what === 'caught up') log.info({}, 'payments are caught up: orders may expire');
     if (what === 'gave up') {
-      log.warn({ hardLimitSeconds: deps.hardLimitSeconds }, 'payments never caught up: orders expire all the same');
+      log.warn(
+        { hardLimitSeconds: deps.hardLimitSeconds },
+        'payments never caught up: orders expire all the same',
+      );
     }
   }
 

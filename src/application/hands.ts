@@ -10,10 +10,7 @@ export interface Hands {
 }
 
 /** A bounded number of keys are worked at side by side, each by one hand at a time, first come first served. */
-export function createHands(deps: {
-  limit: number;
-  onError: (error: unknown, key: string) => void;
-}): Hands {
+export function createHands(deps: { limit: number; onError: (error: unknown, key: string) => void }): Hands {
   const waiting: (() => Promise<void>)[] = [];
   /** Keys that a hand is at, and what to run afterwards because something new came meanwhile. */
   const busy = new Map<string, (() => void) | undefined>();
@@ -21,7 +18,11 @@ export function createHands(deps: {
   let closed = false;
   let notifyIdle = (): void => {};
 
-  function take(key: string, work: () => Promise<void>, again: (key: string) => Promise<void>): Promise<void> {
+  function take(
+    key: string,
+    work: () => Promise<void>,
+    again: (key: string) => Promise<void>,
+  ): Promise<void> {
     if (closed) return Promise.resolve();
     return new Promise((resolve) => {
       waiting.push(() => oneHand(key, work, again).finally(resolve));

@@ -145,6 +145,11 @@ export interface Outbox {
   backlog(): Promise<{ readonly pending: number; readonly oldest?: Date }>;
 }
 
+export interface OutboxHistory {
+  /** What was published before, of one ticket or of all: ticket by ticket, its orders by turn, their events in order. */
+  published(ticketId?: string): AsyncIterable<{ readonly orderId: string; readonly event: OutboxEvent }>;
+}
+
 /**
  * A publish was not acknowledged. `disconnected`: it never left or its fate is unknown, and the connection is
  * gone. `timeout`: no acknowledgement in time. `refused`: the broker said no to this message.

@@ -47,7 +47,8 @@ export function createRelay(deps: {
     clock,
     everyMs: POLL_EVERY_MS,
     task: pollOnce,
-    onError: (error) => log.warn({ err: error }, 'looking for events to publish failed and will be tried again'),
+    onError: (error) =>
+      log.warn({ err: error }, 'looking for events to publish failed and will be tried again'),
   });
   publisher.onAvailable(() => poll.wake());
 
@@ -70,7 +71,10 @@ export function createRelay(deps: {
     try {
       while ((await pollOnce()) === 'again');
     } catch (error) {
-      log.warn({ err: error }, 'the last look for events to publish failed; another replica will publish them');
+      log.warn(
+        { err: error },
+        'the last look for events to publish failed; another replica will publish them',
+      );
     }
   }
 
@@ -129,7 +133,10 @@ export function createRelay(deps: {
    * The events of the ticket's earlier turns go first; else a peer would hear of the old order's end after the new
    * one's beginning and free the new buyer's ticket.
    */
-  async function ordersBefore({ ticketId, turn }: Publication, event: OutboxEvent): Promise<readonly string[]> {
+  async function ordersBefore(
+    { ticketId, turn }: Publication,
+    event: OutboxEvent,
+  ): Promise<readonly string[]> {
     if (event.seq > 0 || turn === 0) return [];
     return outbox.pendingBefore(ticketId, turn);
   }

@@ -26,7 +26,8 @@ export const paymentMessage = z.object({ id: text, orderId: id, stripeId: text }
 /** Larger messages are not parsed: none of the contracts comes near it. In bytes. */
 const LARGEST_MESSAGE = 64 * 1024;
 
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+export type Parsed<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
 /** Bytes to a message of this shape, or why not, naming the field. */
 export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {

@@ -20,7 +20,9 @@ export type Verdict =
 const DONE: Verdict = { type: 'done' };
 
 /** A verdict, and what the message was about, as far as it could be read. */
-export type Handled = Verdict & { readonly about?: { readonly orderId?: string; readonly ticketId?: string } };
+export type Handled = Verdict & {
+  readonly about?: { readonly orderId?: string; readonly ticketId?: string };
+};
 
 export interface Inbox {
   readonly subjects: readonly string[];
@@ -110,7 +112,8 @@ export function createInbox(deps: {
     try {
       await deps.deadLetters.put({ ...deadLetter(message, verdict.reason, now), ...retryAt });
     } catch (error) {
-      if (!(error instanceof Unavailable)) log.error({ err: error, ...describe(message) }, 'putting aside failed');
+      if (!(error instanceof Unavailable))
+        log.error({ err: error, ...describe(message) }, 'putting aside failed');
       return { type: 'retry', reason: 'the dead letter could not be stored' };
     }
     if (verdict.type === 'reject') metrics.deadLettered(message.subject);

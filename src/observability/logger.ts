@@ -10,8 +10,8 @@ export interface ServiceLogger {
 
 /** One JSON line per entry, written asynchronously, for log lines must not hold up requests. */
 export function createLogger(config: Config['log'], instance: string): ServiceLogger {
-  const destination =
-    config.format === 'pretty' ? prettyDestination() : pino.destination({ dest: 1, sync: false });
+  const pretty = config.format === 'pretty' ? prettyDestination() : undefined;
+  const json = pino.destination({ dest: 1, sync: false });
   const logger = pino(
     {
       level: config.level,
@@ -24,19 +24,19 @@ export function createLogger(config: Config['log'], instance: string): ServiceLo
         censor: '[redacted]',
       },
     },
-    destination,
+    pretty ?? json,
   );
-  return {
-    logger,
-    flush() {
-      if ('flushSync' in destination && typeof destination.flushSync === 'function') destination.flushSync();
-    },
-  };
+  if (config.format === 'pretty' && !pretty) logger.warn('pino-pretty is not installed: the log stays JSON');
+  return { logger, flush: () => json.flushSync() };
 }
 
-function prettyDestination(): DestinationStream {
-  // Loaded only where a person reads along: production images do not carry it.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const pretty = require('pino-pretty') as typeof import('pino-pretty');
-  return pretty({ sync: true, ignore: 'pid,hostname,service,instance', translateTime: 'SYS:HH:MM:ss.l' });
+/** Loaded only where a person reads along; production images do not carry it. */
+function prettyDestination(): DestinationStream | undefined {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const pretty = require('pino-pretty') as typeof import('pino-pretty');
+    return pretty({ sync: true, ignore: 'pid,hostname,service,instance', translateTime: 'SYS:HH:MM:ss.l' });
+  } catch {
+    return undefined;
+  }
 }

@@ -86,7 +86,11 @@ export function createMetrics(): ServiceMetrics {
     help: 'Age of the oldest event that is not published yet; 0 when there is none',
     registers,
   });
-  const broker = new Gauge({ name: 'order_service_broker_up', help: '1 while connected to the broker', registers });
+  const broker = new Gauge({
+    name: 'order_service_broker_up',
+    help: '1 while connected to the broker',
+    registers,
+  });
   const database = new Gauge({
     name: 'order_service_database_up',
     help: '1 while the database answers and its indexes are verified',

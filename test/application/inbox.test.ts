@@ -31,7 +31,9 @@ function setUp() {
       if (!letters.has(letter.id)) letters.set(letter.id, letter);
     },
     takeDue: async (claimedUntil, limit) => {
-      const due = [...letters.values()].filter(({ retryAt }) => retryAt && retryAt <= clock.now()).slice(0, limit);
+      const due = [...letters.values()]
+        .filter(({ retryAt }) => retryAt && retryAt <= clock.now())
+        .slice(0, limit);
       for (const letter of due) letters.set(letter.id, { ...letter, retryAt: claimedUntil });
       return due;
     },
@@ -108,12 +110,15 @@ describe('the inbox', () => {
     ]);
   });
 
-  it.each(['ticket:created', 'ticket:updated'])('applies the whole ticket of %s, ignoring what it does not know', async (subject) => {
-    const { inbox, applied, message } = setUp();
-    const data = { ...ticket, id: ticket.id.toUpperCase(), orderId: ORDER, __v: 1 };
-    expect(await inbox.receive(message(subject, data))).toBe('done');
-    expect(applied).toEqual([ticket]);
-  });
+  it.each(['ticket:created', 'ticket:updated'])(
+    'applies the whole ticket of %s, ignoring what it does not know',
+    async (subject) => {
+      const { inbox, applied, message } = setUp();
+      const data = { ...ticket, id: ticket.id.toUpperCase(), orderId: ORDER, __v: 1 };
+      expect(await inbox.receive(message(subject, data))).toBe('done');
+      expect(applied).toEqual([ticket]);
+    },
+  );
 
   it('hands a payment on with the time at which the broker took it', async () => {
     const { inbox, outcomes, message, clock } = setUp();
@@ -143,7 +148,12 @@ describe('the inbox', () => {
     expect(await inbox.receive(bad)).toBe('done');
     expect(verdicts).toEqual(['reject']);
     const [letter] = letters.values();
-    expect(letter).toMatchObject({ subject, sequence: 1, attempts: 1, reason: expect.stringMatching(reason) });
+    expect(letter).toMatchObject({
+      subject,
+      sequence: 1,
+      attempts: 1,
+      reason: expect.stringMatching(reason),
+    });
     expect(letter).not.toHaveProperty('retryAt');
     expect(Buffer.from(letter?.data ?? '', letter?.encoding ?? 'utf8')).toEqual(bad.data);
     expect(await inbox.receive(message('ticket:created', ticket))).toBe('done');
@@ -192,7 +202,9 @@ describe('the inbox', () => {
   it('puts a message aside that it fails at, so that the channel goes on', async () => {
     const { inbox, outcomes, letters, message } = setUp();
     outcomes.complete = new TypeError('a bug');
-    expect(await inbox.receive(message('payment:created', { id: 'p', orderId: ORDER, stripeId: 's' }))).toBe('done');
+    expect(await inbox.receive(message('payment:created', { id: 'p', orderId: ORDER, stripeId: 's' }))).toBe(
+      'done',
+    );
     const [letter] = letters.values();
     expect(letter).toHaveProperty('retryAt');
     expect(letter?.reason).not.toContain('a bug');

@@ -50,14 +50,19 @@ const command = { userId: 'buyer', ticketId: ticket.id };
 describe('placing an order', () => {
   it('inserts nothing for a ticket that is not known', async () => {
     const { placeOrder, placements } = setUp([]);
-    expect(await placeOrder({ userId: 'buyer', ticketId: 'd'.repeat(24) })).toEqual({ type: 'unknown-ticket' });
+    expect(await placeOrder({ userId: 'buyer', ticketId: 'd'.repeat(24) })).toEqual({
+      type: 'unknown-ticket',
+    });
     expect(placements).toEqual([]);
   });
 
   it('inserts the order with its event as the exact text, and hands over what may be published', async () => {
     const publication = { orderId: 'b'.repeat(24) } as Publication;
     const { placeOrder, placements, published } = setUp([{ type: 'inserted', publication }]);
-    expect(await placeOrder(command)).toMatchObject({ type: 'placed', order: { version: 0, status: 'created' } });
+    expect(await placeOrder(command)).toMatchObject({
+      type: 'placed',
+      order: { version: 0, status: 'created' },
+    });
     expect(placements[0]?.events).toEqual([
       {
         seq: 0,
@@ -132,7 +137,10 @@ describe('a repeated idempotency key', () => {
     const { placeOrder, earlier, confirmed } = setUp([]);
     const again = setUp([{ type: 'key-taken', order: earlier({}) }]);
     const result = await again.placeOrder(repeated);
-    expect(result).toMatchObject({ type: 'replayed', order: { id: 'c'.repeat(24), version: 0, status: 'created' } });
+    expect(result).toMatchObject({
+      type: 'replayed',
+      order: { id: 'c'.repeat(24), version: 0, status: 'created' },
+    });
     expect(result).not.toHaveProperty('order.reason');
     expect(again.confirmed()).toBe(1);
     await placeOrder(repeated);
@@ -146,9 +154,7 @@ describe('a repeated idempotency key', () => {
   });
 
   it('places a new order after a day, under a key that names the order before', async () => {
-    const { clock, placeOrder, placements } = setUp([
-      { type: 'key-taken', order: setUp([]).earlier({}) },
-    ]);
+    const { clock, placeOrder, placements } = setUp([{ type: 'key-taken', order: setUp([]).earlier({}) }]);
     clock.setNow(new Date(clock.now().getTime() + 24 * HOUR + 1));
     expect(await placeOrder(repeated)).toMatchObject({ type: 'placed' });
     expect(placements.map(({ idempotencyKey }) => idempotencyKey)).toEqual([

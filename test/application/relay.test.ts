@@ -41,7 +41,13 @@ function setUp() {
     const store = connectMemoryStore(database, { replicaId, clock, leaseMs: LEASE_MS, log: silentLog });
     store.start();
     const turns = createTurns();
-    const relay = createRelay({ outbox: store.outbox, publisher, clock, metrics: silentMetrics, log: silentLog });
+    const relay = createRelay({
+      outbox: store.outbox,
+      publisher,
+      clock,
+      metrics: silentMetrics,
+      log: silentLog,
+    });
     const changeOrder = createChangeOrder({
       orders: store.orders,
       turns,

@@ -79,7 +79,9 @@ describe('a loop', () => {
 describe('a backoff', () => {
   it('doubles up to its longest', () => {
     const clock = { random: () => 0.5 };
-    const delays = [1, 2, 3, 10, 1_000].map((attempt) => backoff(clock, attempt, { firstMs: 10, longestMs: 100 }));
+    const delays = [1, 2, 3, 10, 1_000].map((attempt) =>
+      backoff(clock, attempt, { firstMs: 10, longestMs: 100 }),
+    );
     expect(delays).toEqual([10, 20, 40, 100, 100]);
   });
 });
@@ -87,7 +89,10 @@ describe('a backoff', () => {
 describe('hands', () => {
   function setUp(limit: number) {
     const log: string[] = [];
-    const hands = createHands({ limit, onError: (error, key) => log.push(`${key} failed: ${String(error)}`) });
+    const hands = createHands({
+      limit,
+      onError: (error, key) => log.push(`${key} failed: ${String(error)}`),
+    });
     const gates = new Map<string, () => void>();
     const work = (name: string) => async () => {
       log.push(`${name} begins`);

@@ -81,7 +81,11 @@ describe.each([
 
   it('is complete when it is paid, keeps its ticket and announces nothing', () => {
     const { order: next, events } = changed(decide(order, pay('p1')));
-    expect(next).toMatchObject({ status: 'complete', version: 1, payments: [{ id: 'p1', stripeId: 'stripe-p1' }] });
+    expect(next).toMatchObject({
+      status: 'complete',
+      version: 1,
+      payments: [{ id: 'p1', stripeId: 'stripe-p1' }],
+    });
     expect(next.payments[0]).not.toHaveProperty('refund');
     expect(holdsTicket(next)).toBe(true);
     expect(events).toEqual([]);
@@ -104,7 +108,10 @@ describe('a complete order', () => {
   it('records a second payment and asks for its refund', () => {
     const { order, events } = changed(decide(complete, pay('p2')));
     expect(order).toMatchObject({ status: 'complete', version: 2 });
-    expect(order.payments).toEqual([...complete.payments, expect.objectContaining({ id: 'p2', refund: 'second' })]);
+    expect(order.payments).toEqual([
+      ...complete.payments,
+      expect.objectContaining({ id: 'p2', refund: 'second' }),
+    ]);
     expect(events).toEqual([
       {
         subject: 'order:refund-required',
@@ -141,7 +148,9 @@ describe('a cancelled order', () => {
     const { order, events } = changed(decide(cancelled, pay('p1', at)));
     expect(order).toMatchObject({ status: 'cancelled', reason: 'user', version: 2 });
     expect(order.payments).toEqual([expect.objectContaining({ id: 'p1', at, refund: 'late' })]);
-    expect(events).toMatchObject([{ subject: 'order:refund-required', data: { reason: 'late', paidInTime } }]);
+    expect(events).toMatchObject([
+      { subject: 'order:refund-required', data: { reason: 'late', paidInTime } },
+    ]);
   });
 
   it('asks for the refund of a known payment only once', () => {
@@ -166,9 +175,16 @@ describe('any sequence of inputs, with duplicates', () => {
   function expected(sequence: OrderInput[]) {
     const first = sequence[0];
     const status = !first ? 'created' : first.type === 'pay' ? 'complete' : 'cancelled';
-    const paymentIds = [...new Set(sequence.flatMap((input) => (input.type === 'pay' ? [input.payment.id] : [])))];
+    const paymentIds = [
+      ...new Set(sequence.flatMap((input) => (input.type === 'pay' ? [input.payment.id] : []))),
+    ];
     const kept = status === 'complete' ? 1 : 0;
-    return { status, paymentIds, refunds: paymentIds.slice(kept), changes: paymentIds.length + (status === 'cancelled' ? 1 : 0) };
+    return {
+      status,
+      paymentIds,
+      refunds: paymentIds.slice(kept),
+      changes: paymentIds.length + (status === 'cancelled' ? 1 : 0),
+    };
   }
 
   it('ends where the first of them leads, with every payment recorded once and every other one refunded once', () => {

@@ -25,7 +25,10 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     await Promise.all([nats.stop(), mongod.stop()]);
   });
 
-  async function start(clientId = 'order-service', env: Record<string, string> = {}): Promise<ServiceProcess> {
+  async function start(
+    clientId = 'order-service',
+    env: Record<string, string> = {},
+  ): Promise<ServiceProcess> {
     const service = await startService({
       MONGO_URL: mongod.url,
       NATS_URL: nats.url,
@@ -52,13 +55,17 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     const ids = Array.from({ length: count }, newId);
     await withPeer((peer) =>
       Promise.all(
-        ids.map((id) => peer.publish('ticket:created', { id, version: 0, title: 'T', price: 1, userId: 's' })),
+        ids.map((id) =>
+          peer.publish('ticket:created', { id, version: 0, title: 'T', price: 1, userId: 's' }),
+        ),
       ),
     );
     // A ticket that is known answers 409 or 201; the probe order is cancelled again.
     const prober = ordersClient(service.url, 'prober');
     await eventually(async () => {
-      const probes = await Promise.all(ids.map((id) => prober.place(id, { 'idempotency-key': `probe-${id}` })));
+      const probes = await Promise.all(
+        ids.map((id) => prober.place(id, { 'idempotency-key': `probe-${id}` })),
+      );
       expect(probes.every(({ status }) => status === 201)).toBe(true);
       await Promise.all(probes.map(({ body }) => prober.cancel(body.id)));
     }, 30_000);
@@ -106,7 +113,10 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     expect(placed.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201]);
     expect((await buyer.cancel(placed[0]!.body.id)).status).toBe(204);
     const readiness = await fetch(`${service.url}/readyz`);
-    expect([readiness.status, await readiness.json()]).toEqual([200, expect.objectContaining({ status: 'degraded' })]);
+    expect([readiness.status, await readiness.json()]).toEqual([
+      200,
+      expect.objectContaining({ status: 'degraded' }),
+    ]);
     await nats.restart();
     await orderEvents((heard) => {
       const ids = heard.map(({ subject, data }) => `${subject} ${data.id}`);
@@ -139,7 +149,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
       await eventually(() => {
         for (const [ticketId, sequence] of expected) {
           const seen = heard
-            .filter(({ data }) => data.ticket.id === ticketId && sequence.includes(`x`) === false)
+            .filter(({ data }) => data.ticket.id === ticketId)
             .map(({ subject, data }) => `${subject} ${data.id}`);
           expect(seen).toEqual(expect.arrayContaining(sequence));
         }
@@ -148,7 +158,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
       const firstAt = new Map<string, number>();
       for (const { subject, data, at } of heard) {
         const key = `${subject} ${data.id}`;
-        firstAt.set(key, Math.min(firstAt.get(key) ?? Infinity, at.getTime()));
+        firstAt.set(key, Math.min(firstAt.get(key) ?? Infinity, at));
       }
       for (const sequence of expected.values()) {
         const times = sequence.map((key) => firstAt.get(key) ?? NaN);
@@ -157,32 +167,39 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     });
   }, 90_000);
 
-  it.each([1, 3])('200 orders paid in time are complete, though they expired too while %d replicas were down', async (count) => {
-    const ids = Array.from({ length: count }, (_, i) => `replica-${i}`);
-    const before = await Promise.all(ids.map((id) => start(id)));
-    await Promise.all(before.map(ready));
-    const tickets = await announceTickets(before[0]!, 200);
-    const buyer = ordersClient(before[0]!.url, 'buyer');
-    const orders = await Promise.all(tickets.map(async (id) => (await buyer.place(id)).body.id));
-    expect(await Promise.all(before.map((service) => service.kill('SIGTERM')))).toEqual(ids.map(() => 0));
-    await withPeer(async (peer) => {
-      for (const orderId of orders) {
-        await peer.publish('expiration:complete', { orderId });
-        await peer.publish('payment:created', { id: newId(), orderId, stripeId: 's' });
-      }
-    });
-    const after = await Promise.all(ids.map((id) => start(id)));
-    const reader = ordersClient(after[0]!.url, 'buyer');
-    const outcome = await eventually(async () => {
-      const statuses = await Promise.all(orders.map(async (id) => (await reader.show(id)).body.status));
-      expect(statuses).not.toContain('created');
-      return statuses;
-    }, 60_000);
-    expect(outcome.filter((status) => status === 'cancelled')).toEqual([]);
-  }, 120_000);
+  it.each([1, 3])(
+    '200 orders paid in time are complete, though they expired too while all replicas were down (%d)',
+    async (count) => {
+      const ids = Array.from({ length: count }, (_, i) => `replica-${i}`);
+      const before = await Promise.all(ids.map((id) => start(id)));
+      await Promise.all(before.map(ready));
+      const tickets = await announceTickets(before[0]!, 200);
+      const buyer = ordersClient(before[0]!.url, 'buyer');
+      const orders = await Promise.all(tickets.map(async (id) => (await buyer.place(id)).body.id));
+      expect(await Promise.all(before.map((service) => service.kill('SIGTERM')))).toEqual(ids.map(() => 0));
+      await withPeer(async (peer) => {
+        for (const orderId of orders) {
+          await peer.publish('expiration:complete', { orderId });
+          await peer.publish('payment:created', { id: newId(), orderId, stripeId: 's' });
+        }
+      });
+      const after = await Promise.all(ids.map((id) => start(id)));
+      const reader = ordersClient(after[0]!.url, 'buyer');
+      const outcome = await eventually(async () => {
+        const statuses = await Promise.all(orders.map(async (id) => (await reader.show(id)).body.status));
+        expect(statuses).not.toContain('created');
+        return statuses;
+      }, 60_000);
+      expect(outcome.filter((status) => status === 'cancelled')).toEqual([]);
+    },
+    120_000,
+  );
 
   it('an order whose expiry was never announced is cancelled by the sweep', async () => {
-    const service = await start('order-service', { EXPIRATION_WINDOW_SECONDS: '1', EXPIRATION_GRACE_SECONDS: '1' });
+    const service = await start('order-service', {
+      EXPIRATION_WINDOW_SECONDS: '1',
+      EXPIRATION_GRACE_SECONDS: '1',
+    });
     await ready(service);
     const [ticketId = ''] = await announceTickets(service, 1);
     const buyer = ordersClient(service.url, 'buyer');
@@ -191,7 +208,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
       expect((await buyer.show(body.id)).body).toMatchObject({ status: 'cancelled', reason: 'expired' });
     }, 30_000);
     await orderEvents((heard) => {
-      const cancelled = heard.filter(({ subject, data }) => subject === 'order:cancelled' && data.id === body.id);
+      const cancelled = heard.filter(
+        ({ subject, data }) => subject === 'order:cancelled' && data.id === body.id,
+      );
       expect(cancelled).toHaveLength(1);
     });
   });
@@ -212,7 +231,10 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     );
     await mongod.restart();
     await ready(service);
-    await eventually(async () => expect((await buyer.show(placed.body.id)).body.status).toBe('complete'), 20_000);
+    await eventually(
+      async () => expect((await buyer.show(placed.body.id)).body.status).toBe('complete'),
+      20_000,
+    );
     expect((await buyer.place(second)).status).toBe(201);
   });
 

@@ -73,7 +73,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'an order among its peers', ()
       ticket: { id: ticketId, price: 10 },
     });
     await pay(orderId);
-    await eventually(async () => expect(await statusOf(orderId)).toMatchObject({ status: 'complete', version: 1 }));
+    await eventually(async () =>
+      expect(await statusOf(orderId)).toMatchObject({ status: 'complete', version: 1 }),
+    );
     expect((await buyer.cancel(orderId)).status).toBe(409);
   });
 

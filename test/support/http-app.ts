@@ -135,12 +135,12 @@ export async function composeApp(): Promise<ComposedApp> {
   });
   const service = await compose(config, { logger: pino({ level: 'silent' }) });
   await service.start();
-  const { app, embeddedPeer, stop } = service;
-  if (!embeddedPeer) throw new Error('nothing is embedded');
+  const { app, embedded, stop } = service;
+  if (!embedded) throw new Error('nothing is embedded');
   const publish = (subject: string, data: object) =>
-    embeddedPeer.publish(subject, JSON.stringify(data), newId());
+    embedded.peer.publish(subject, JSON.stringify(data), newId());
   await eventually(() => {
-    if (!embeddedPeer.available()) throw new Error('the embedded broker does not let its peer in');
+    if (!embedded.peer.available()) throw new Error('the embedded broker does not let its peer in');
   });
 
   return {

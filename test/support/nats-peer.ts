@@ -5,7 +5,8 @@ import stan from 'node-nats-streaming';
 export interface Heard {
   readonly subject: string;
   readonly sequence: number;
-  readonly at: Date;
+  /** The broker's time in nanoseconds: two channels have no other order between them. */
+  readonly at: number;
   readonly text: string;
   readonly data: Record<string, unknown> & { id: string; orderId?: string; ticket: { id: string } };
 }
@@ -21,7 +22,11 @@ export interface Peer {
 }
 
 export async function connectPeer(url: string): Promise<Peer> {
-  const client = stan.connect('ticketing', `peer-${randomUUID()}`, { url, reconnect: false, ackTimeout: 5_000 });
+  const client = stan.connect('ticketing', `peer-${randomUUID()}`, {
+    url,
+    reconnect: false,
+    ackTimeout: 5_000,
+  });
   await once(client, 'connect');
   client.on('error', () => {});
   client.on('connection_lost', () => {});
@@ -35,7 +40,7 @@ export async function connectPeer(url: string): Promise<Peer> {
         heard.push({
           subject,
           sequence: message.getSequence(),
-          at: message.getTimestamp(),
+          at: message.getTimestampRaw(),
           text,
           data: JSON.parse(text) as Heard['data'],
         });
@@ -49,7 +54,7 @@ export async function connectPeer(url: string): Promise<Peer> {
     publish: (subject, data) =>
       new Promise((resolve, reject) => {
         const text = typeof data === 'string' ? data : JSON.stringify(data);
-        client.publish(subject, text, (error) => (error ? reject(error as Error) : resolve()));
+        client.publish(subject, text, (error) => (error ? reject(error) : resolve()));
       }),
     history: (subject) => listen([subject]),
     listen,

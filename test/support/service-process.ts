@@ -34,7 +34,9 @@ export async function startService(env: Record<string, string>): Promise<Service
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: string[] = [];
-  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null);
+  const ended = once(child, 'exit').then(
+    ([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null,
+  );
   const port = await new Promise<number>((resolve, reject) => {
     void ended.then((how) => reject(new Error(`the service ended with ${how}: ${lines.join('\n')}`)));
     createInterface({ input: child.stdout }).on('line', (line) => {

@@ -1,4 +1,12 @@
-import type { Clock, DeadLetters, Log, OrderStore, Outbox, TicketStore } from '../../application/ports';
+import type {
+  Clock,
+  DeadLetters,
+  Log,
+  OrderStore,
+  Outbox,
+  OutboxHistory,
+  TicketStore,
+} from '../../application/ports';
 import { createLoop } from '../../application/schedule';
 import { createMongoConnection } from './connection';
 import { createDatabaseClock } from './database-clock';
@@ -7,6 +15,7 @@ import { createModels } from './documents';
 import { verifyIndexes } from './indexes';
 import { createOrderStore } from './orders';
 import { createOutbox } from './outbox';
+import { createOutboxHistory } from './outbox-history';
 import { createReadBarrier } from './read-barrier';
 import { createTicketStore } from './tickets';
 
@@ -16,6 +25,7 @@ export interface MongoStore {
   readonly tickets: TicketStore;
   readonly orders: OrderStore;
   readonly outbox: Outbox;
+  readonly outboxHistory: OutboxHistory;
   readonly deadLetters: DeadLetters;
   /** Database time. */
   now(): Date;
@@ -71,6 +81,7 @@ export function createMongoStore(deps: {
     tickets: createTicketStore(models, connection, confirmReads),
     orders: createOrderStore(models, connection, { clock, lease, confirmReads }),
     outbox: createOutbox(models, connection, { clock, lease }),
+    outboxHistory: createOutboxHistory(models),
     deadLetters: createDeadLetters(models, connection, { now: clock.now, confirmReads }),
     now: clock.now,
     ready: connection.ready,

@@ -1,0 +1,21 @@
+import type { OutboxHistory } from '../../application/ports';
+import { toObjectId } from './documents';
+import type { Models, OrderDocument } from './documents';
+
+/** For an operator: reads a whole collection, if need be, one document at a time. */
+export function createOutboxHistory({ orders }: Models): OutboxHistory {
+  return {
+    async *published(ticketId) {
+      const ofTicket = ticketId === undefined ? {} : { 'ticket.id': toObjectId(ticketId) };
+      const cursor = orders
+        .find({ ...ofTicket, 'publishing.next': { $gt: 0 } }, { outbox: 1, publishing: 1 })
+        .sort({ 'ticket.id': 1, turn: 1 })
+        .lean<OrderDocument>()
+        .cursor();
+      for await (const document of cursor as AsyncIterable<OrderDocument>) {
+        const orderId = document._id.toHexString();
+        for (const event of document.outbox.slice(0, document.publishing.next)) yield { orderId, event };
+      }
+    },
+  };
+}
