@@ -3,7 +3,7 @@ import type { Order, OrderInput } from '../domain/order';
 import { toOutbox } from './outbox-events';
 import { pause } from './schedule';
 import { Unavailable } from './ports';
-import type { Change, Clock, Metrics, OrderStore } from './ports';
+import type { Change, Clock, Metrics, OrderStore, StoredOrder } from './ports';
 import type { Turns } from './turns';
 
 const ATTEMPTS = 5;
@@ -38,49 +38,49 @@ export function createChangeOrder(deps: {
   const { orders, clock, metrics } = deps;
 
   return async function changeOrder(orderId, input, permit = () => true) {
-    for (let attempt = 1; ; attempt += 1) {
-      const result = await tryOnce(orderId, input, permit);
-      if (result !== 'again') return result;
-      if (attempt === ATTEMPTS) throw new Unavailable(`order ${orderId} changes too often`);
-      metrics.retried('change');
-      await pause(clock, clock.random() * LONGEST_PAUSE_MS);
+    let outcomeUnknown = false;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      if (attempt > 1) {
+        metrics.retried('change');
+        await pause(clock, clock.random() * LONGEST_PAUSE_MS);
+      }
+      const before = await orders.find(orderId);
+      if (!before) return { type: 'unknown-order' };
+
+      const decision = decide(before.order, input);
+      if (!permit(before.order, decision.type === 'changed')) return { type: 'not-permitted' };
+      if (decision.type === 'refused') return decision;
+      if (decision.type === 'unchanged') {
+        await orders.confirmReads();
+        if (!outcomeUnknown) return { type: 'unchanged', order: before.order };
+        // Nothing is left to do because our own write, whose answer never came, has done it.
+        announce(before, before.order);
+        return { type: 'changed', order: before.order };
+      }
+
+      const events = toOutbox(decision.events, before.recorded, clock.now());
+      const outcome = await save({ before, after: decision.order, events });
+      if (outcome === 'saved') {
+        if (events.length > 0) announce(before, decision.order);
+        return { type: 'changed', order: decision.order };
+      }
+      outcomeUnknown ||= outcome === 'unknown';
     }
+    throw new Unavailable(`order ${orderId} changes too often`);
   };
 
-  async function tryOnce(
-    orderId: string,
-    input: OrderInput,
-    permit: (order: Order, wouldChange: boolean) => boolean,
-  ): Promise<ChangeResult | 'again'> {
-    const before = await orders.find(orderId);
-    if (!before) return { type: 'unknown-order' };
-
-    const decision = decide(before.order, input);
-    if (!permit(before.order, decision.type === 'changed')) return { type: 'not-permitted' };
-    if (decision.type === 'refused') return decision;
-    if (decision.type === 'unchanged') {
-      await orders.confirmReads();
-      return { type: 'unchanged', order: before.order };
-    }
-
-    const saved = await save({
-      before,
-      after: decision.order,
-      events: toOutbox(decision.events, before.recorded, clock.now()),
-    });
-    if (!saved) return 'again';
-    if (!holdsTicket(decision.order)) deps.turns.over(before.order.ticket.id, before.turn);
-    if (decision.events.length > 0) deps.nudge(orderId);
-    return { type: 'changed', order: decision.order };
-  }
-
-  /** Whether it took place; a write of unknown outcome counts as a lost race, for reading again tells. */
-  async function save(change: Change): Promise<boolean> {
+  async function save(change: Change): Promise<'saved' | 'lost-race' | 'unknown'> {
     try {
-      return await orders.save(change);
+      return (await orders.save(change)) ? 'saved' : 'lost-race';
     } catch (error) {
-      if (error instanceof Unavailable) return false;
+      // Reading again will tell.
+      if (error instanceof Unavailable) return 'unknown';
       throw error;
     }
+  }
+
+  function announce({ turn }: StoredOrder, changed: Order): void {
+    if (!holdsTicket(changed)) deps.turns.over(changed.ticket.id, turn);
+    deps.nudge(changed.id);
   }
 }

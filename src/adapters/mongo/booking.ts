@@ -1,6 +1,8 @@
+import { Unavailable } from '../../application/ports';
 import type { Clock, Publication } from '../../application/ports';
 import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
+import { toUnavailable } from './errors';
 import { grouped } from './grouped';
 import type { LeaseSettings } from './placing';
 
@@ -17,7 +19,7 @@ export function createBooking(
   const { clock, lease } = deps;
   const free = { 'publishing.owner': null, 'publishing.leaseUntil': NO_LEASE };
 
-  /** For each: whether it is booked and given back. False also where that is not known. */
+  /** For each: whether it is certainly booked and given back. */
   async function bookAll(publications: readonly Publication[]): Promise<boolean[]> {
     const positions = new Map<number, Publication[]>();
     for (const publication of publications) {
@@ -32,17 +34,23 @@ export function createBooking(
   }
 
   async function bookPosition(seq: number, group: readonly Publication[]): Promise<boolean> {
-    const { matchedCount } = await orders.collection.updateMany(
-      {
-        _id: { $in: group.map(({ orderId }) => toObjectId(orderId)) },
-        'publishing.owner': lease.owner,
-        'publishing.next': seq,
-        // Not if something was added meanwhile: that has to be published first.
-        'publishing.pending': 1,
-      },
-      { $set: { 'publishing.next': seq + 1, 'publishing.pending': 0, 'publishing.attempts': 0, ...free } },
-    );
-    return matchedCount === group.length;
+    const ids = new Set(group.map(({ orderId }) => orderId));
+    try {
+      const { matchedCount } = await orders.collection.updateMany(
+        {
+          _id: { $in: [...ids].map(toObjectId) },
+          'publishing.owner': lease.owner,
+          'publishing.next': seq,
+          // Not if something was added meanwhile: that has to be published first.
+          'publishing.pending': 1,
+        },
+        { $set: { 'publishing.next': seq + 1, 'publishing.pending': 0, 'publishing.attempts': 0, ...free } },
+      );
+      return matchedCount === ids.size;
+    } catch (error) {
+      if (toUnavailable(error) instanceof Unavailable) return false;
+      throw error;
+    }
   }
 
   async function bookOne(publication: Publication): Promise<Publication | undefined> {
@@ -66,7 +74,7 @@ export function createBooking(
         { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )
       .lean<OrderDocument>();
-    // Booked by the bulk already, or the lease was lost.
+    // The bulk took it after all, or the lease was lost.
     if (!document) return undefined;
     if (document.publishing.pending > 0) return toPublication(document, sentAt + lease.ms);
     return giveBack(publication.orderId);
@@ -102,7 +110,8 @@ export function createBooking(
   };
 }
 
-function seqOf(publication: Publication): number {
+/** Of the first event of a publication: where it stands. */
+export function seqOf(publication: Publication): number {
   const [first] = publication.events;
   if (!first) throw new RangeError('a publication has at least one event');
   return first.seq;

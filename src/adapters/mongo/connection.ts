@@ -14,10 +14,17 @@ const CONNECT_OPTIONS = {
   serverSelectionTimeoutMS: 2_000,
   connectTimeoutMS: 2_000,
   waitQueueTimeoutMS: 2_000,
-  // Above any write that a busy disk delays; an answer that never comes must not hold a group up for longer.
-  socketTimeoutMS: 5_000,
+  // Together with the connect timeout: a frozen server is noticed after four seconds at most, and all that waits
+  // for it is given up at once.
   heartbeatFrequencyMS: 2_000,
-  writeConcern: { w: 'majority', journal: true, wtimeoutMS: 5_000 },
+  // Above any write that a busy disk delays. Only a single connection that went dead is left to this.
+  socketTimeoutMS: 5_000,
+  // Named one by one: the URL's own would win over a `writeConcern` object, and `journal=false` there would make
+  // every answer a lie. The timeout lets the server speak before the socket's does.
+  w: 'majority',
+  journal: true,
+  wtimeoutMS: 3_000,
+  readPreference: 'primary',
   bufferCommands: false,
 } as const;
 
@@ -25,7 +32,10 @@ export interface MongoConnection {
   readonly mongoose: Connection;
   /** Reachable, and verified since it was last lost. */
   ready(): boolean;
-  /** Runs the operation if the database is ready; every failure of the driver becomes {@link Unavailable}. */
+  /**
+   * Runs the operation if the database is ready. Rejects with {@link Unavailable} where it cannot answer, and where
+   * it was lost in the meantime: the answer may come from one that is not verified yet.
+   */
   ask<T>(operation: () => Promise<T>): Promise<T>;
   start(): void;
   close(): Promise<void>;
@@ -45,10 +55,11 @@ export function createMongoConnection(deps: {
   const { clock, log } = deps;
   const connection = createConnection();
   let ready = false;
-  let reachable = false;
   let closing = false;
-  /** Counts the times the server was lost: what was begun before counts no more. */
-  let losses = 0;
+  /** The server that takes our writes, in this life of it. */
+  let server: string | undefined;
+  /** What was begun under another number counts no more. */
+  let serverChanges = 0;
   let cancelRetry: Cancel = () => {};
 
   function setReady(now: boolean): void {
@@ -66,41 +77,49 @@ export function createMongoConnection(deps: {
 
   async function connect(attempt: number): Promise<void> {
     try {
-      await connection.openUri(deps.url, CONNECT_OPTIONS);
+      await open();
     } catch (error) {
-      if (attempt === 1) log.warn({ err: error }, 'the database cannot be reached; trying again until it can');
+      if (attempt === 1)
+        log.warn({ err: error }, 'the database cannot be reached; trying again until it can');
       retryIn(attempt, connect);
-      return;
     }
-    if (closing) return;
-    connection.getClient().on('topologyDescriptionChanged', ({ newDescription }) => {
-      onReachable([...newDescription.servers.values()].some(({ type }) => WRITABLE.has(type)));
-    });
-    onReachable(true);
   }
 
-  function onReachable(now: boolean): void {
-    if (!now) {
-      losses += 1;
-      cancelRetry();
-      setReady(false);
-    } else if (!reachable && !closing) {
-      void verify(1);
-    }
-    reachable = now;
+  async function open(): Promise<void> {
+    let seen: string | undefined;
+    let isOpen = false;
+    const opening = connection.openUri(deps.url, CONNECT_OPTIONS);
+    // Listened to from the first moment: a loss right after the connection was made must not be missed. There is no
+    // client where the URL cannot be parsed.
+    (connection.getClient() as mongo.MongoClient | null)?.on('topologyDescriptionChanged', (event) => {
+      seen = writableServer(event.newDescription);
+      if (isOpen) follow(seen);
+    });
+    await opening;
+    isOpen = true;
+    follow(seen);
+  }
+
+  function follow(now: string | undefined): void {
+    if (server === now) return;
+    server = now;
+    serverChanges += 1;
+    cancelRetry();
+    setReady(false);
+    if (now !== undefined && !closing) void verify(1);
   }
 
   async function verify(attempt: number): Promise<void> {
-    const lossesBefore = losses;
+    const changesBefore = serverChanges;
     try {
       await deps.verify();
     } catch (error) {
-      if (losses !== lossesBefore || closing) return;
+      if (serverChanges !== changesBefore || closing) return;
       log.error({ err: error }, 'the database cannot be used: verifying its indexes failed; trying again');
       retryIn(attempt, verify);
       return;
     }
-    if (losses === lossesBefore && !closing) setReady(true);
+    if (serverChanges === changesBefore && !closing) setReady(true);
   }
 
   return {
@@ -108,11 +127,15 @@ export function createMongoConnection(deps: {
     ready: () => ready,
     async ask(operation) {
       if (!ready) throw new Unavailable('the database is not ready');
+      const changesBefore = serverChanges;
+      let answer;
       try {
-        return await operation();
+        answer = await operation();
       } catch (error) {
         throw toUnavailable(error);
       }
+      if (serverChanges !== changesBefore) throw new Unavailable('the database was lost meanwhile');
+      return answer;
     },
     start: () => void connect(1),
     async close() {
@@ -131,3 +154,9 @@ const WRITABLE: ReadonlySet<mongo.ServerType> = new Set([
   'Mongos',
   'LoadBalancer',
 ] as const);
+
+/** Another name for each life of the process, where it tells. */
+function writableServer({ servers }: mongo.TopologyDescription): string | undefined {
+  const found = [...servers.values()].find(({ type }) => WRITABLE.has(type));
+  return found && `${found.address} ${found.topologyVersion?.processId.toHexString() ?? ''}`;
+}

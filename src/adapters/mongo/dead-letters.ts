@@ -37,7 +37,9 @@ export function createDeadLetters(
     id: string,
     { reason, attempts, retryAt }: Parameters<DeadLetters['postpone']>[1],
   ): Promise<void> {
-    const when = retryAt ? { $set: { reason, attempts, retryAt } } : { $set: { reason, attempts }, $unset: { retryAt: 1 } };
+    const when = retryAt
+      ? { $set: { reason, attempts, retryAt } }
+      : { $set: { reason, attempts }, $unset: { retryAt: 1 } };
     await deadLetters.updateOne({ _id: id }, when);
   }
 
@@ -54,16 +56,18 @@ export function createDeadLetters(
     replay: (id) =>
       ask(async () => {
         const which = id === undefined ? {} : { _id: id };
-        const { matchedCount } = await deadLetters.updateMany(which, { $set: { retryAt: deps.now(), attempts: 0 } });
+        const { matchedCount } = await deadLetters.updateMany(which, {
+          $set: { retryAt: deps.now(), attempts: 0 },
+        });
         return matchedCount;
       }),
     count: () =>
       ask(async () => {
-        const [all, parked] = await Promise.all([
-          deadLetters.estimatedDocumentCount(),
+        const [parked, dead] = await Promise.all([
           deadLetters.countDocuments({ retryAt: { $gt: new Date(0) } }),
+          deadLetters.countDocuments({ retryAt: null }),
         ]);
-        return { parked, dead: Math.max(0, all - parked) };
+        return { parked, dead };
       }),
   };
 }

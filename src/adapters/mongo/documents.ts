@@ -67,8 +67,15 @@ export function createModels(connection: Connection): Models {
       ticket: { id: Schema.Types.ObjectId, title: String, price: Number },
       turn: Number,
       idempotencyKey: String,
-      payments: [new Schema<Payment>({ id: String, stripeId: String, at: Date, refund: String }, { _id: false, id: false })],
-      outbox: [new Schema<OutboxEvent>({ seq: Number, subject: String, data: String, at: Date }, { _id: false })],
+      payments: [
+        new Schema<Payment>(
+          { id: String, stripeId: String, at: Date, refund: String },
+          { _id: false, id: false },
+        ),
+      ],
+      outbox: [
+        new Schema<OutboxEvent>({ seq: Number, subject: String, data: String, at: Date }, { _id: false }),
+      ],
       publishing: {
         next: Number,
         pending: Number,

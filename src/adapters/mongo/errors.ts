@@ -1,29 +1,54 @@
 import { Error as MongooseErrors, mongo } from 'mongoose';
 import { Unavailable } from '../../application/ports';
 
-const DUPLICATE_KEY = 11000;
+export const DUPLICATE_KEY = 11000;
+
+/** By code: the server says that the request itself is wrong. Everything else may go away by asking again. */
+const MISTAKES: ReadonlySet<unknown> = new Set([
+  2, // BadValue
+  9, // FailedToParse
+  14, // TypeMismatch
+  40, // ConflictingUpdateOperators
+  52, // DollarPrefixedFieldName
+  59, // CommandNotFound
+  66, // ImmutableField
+  72, // InvalidOptions
+  73, // InvalidNamespace
+  121, // DocumentValidationFailure
+  10334, // BSONObjectTooLarge
+]);
 
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
 }
 
-/** Whatever the driver says, the outcome is unknown; the cause is for the log, never for clients. */
+/**
+ * {@link Unavailable} where the database cannot answer, or the outcome is unknown; its cause is for the log, never for
+ * clients. A mistake of ours stays what it is.
+ */
 export function toUnavailable(error: unknown): unknown {
-  const isDriver = error instanceof mongo.MongoError || error instanceof MongooseErrors;
-  return isDriver ? new Unavailable('the database did not answer', { cause: error }) : error;
+  const cannotAnswer = isDriversFault(error) || isMongoosesFault(error);
+  return cannotAnswer ? new Unavailable('the database did not answer', { cause: error }) : error;
 }
 
-/** Of an unordered insert of `count` documents that failed: what became of each. */
-export function insertOutcomes(error: unknown, count: number): ('inserted' | 'duplicate' | 'unknown')[] {
-  const outcomes = new Array<'inserted' | 'duplicate' | 'unknown'>(count).fill('unknown');
-  if (!(error instanceof mongo.MongoBulkWriteError)) return outcomes;
-  const { writeErrors, insertedCount, result } = error;
-  const errors = Array.isArray(writeErrors) ? writeErrors : [writeErrors];
-  // A lost connection looks the same, with no write errors: nothing may be concluded from it. Nor from a write that
-  // is not known to be durable.
-  const tellsAll = errors.length > 0 && insertedCount + errors.length === count;
-  if (!tellsAll || result.getWriteConcernError() !== undefined) return outcomes;
-  outcomes.fill('inserted');
-  for (const { index, code } of errors) outcomes[index] = code === DUPLICATE_KEY ? 'duplicate' : 'unknown';
-  return outcomes;
+function isDriversFault(error: unknown): boolean {
+  if (error instanceof mongo.MongoServerError) return !MISTAKES.has(error.code);
+  if (error instanceof mongo.MongoAPIError) {
+    return (
+      error instanceof mongo.MongoNotConnectedError ||
+      error instanceof mongo.MongoTopologyClosedError ||
+      error instanceof mongo.MongoServerClosedError ||
+      error instanceof mongo.MongoClientClosedError ||
+      error instanceof mongo.MongoExpiredSessionError
+    );
+  }
+  return error instanceof mongo.MongoError && !(error instanceof mongo.MongoParseError);
+}
+
+/** Mongoose says that there is no connection with the base class of all its errors. */
+function isMongoosesFault(error: unknown): boolean {
+  return (
+    error instanceof MongooseErrors &&
+    (error instanceof MongooseErrors.MongooseServerSelectionError || error.name === 'MongooseError')
+  );
 }

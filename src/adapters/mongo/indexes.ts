@@ -4,6 +4,12 @@ import type { Models } from './documents';
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 
 /**
+ * Whether a ticket's earlier turns have events to publish. Descending: a booking made during the scan moves its entry
+ * forward, where the scan has not been yet, so that no order with events to publish is missed.
+ */
+export const PENDING_OF_TICKET = { 'ticket.id': 1, 'publishing.pending': -1 } as const;
+
+/**
  * Makes the indexes that are missing; resolves when all of them are there. Rejects where a unique one cannot be, for
  * there are duplicates.
  */
@@ -18,9 +24,7 @@ export async function verifyIndexes({ orders, deadLetters }: Models): Promise<vo
       { key: { userId: 1, createdAt: -1, _id: -1 } },
       // What the relay looks for.
       { key: { 'publishing.pending': 1, 'publishing.leaseUntil': 1 } },
-      // Whether earlier turns have events to publish. Descending: a booking made during the scan moves its entry forward, where the scan has
-      // not been yet, so that no order with events to publish can be missed.
-      { key: { 'ticket.id': 1, 'publishing.pending': -1 } },
+      { key: PENDING_OF_TICKET },
       // What the expiry sweep looks for.
       { key: { status: 1, expiresAt: 1 } },
     ],

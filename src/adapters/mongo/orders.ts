@@ -9,7 +9,7 @@ import type { LeaseSettings } from './placing';
 
 export function createOrderStore(
   models: Models,
-  connection: Pick<MongoConnection, 'ask'>,
+  connection: Pick<MongoConnection, 'ask' | 'ready'>,
   deps: { clock: Clock; lease: LeaseSettings; confirmReads: () => Promise<void> },
 ): OrderStore {
   const { orders } = models;
@@ -19,7 +19,6 @@ export function createOrderStore(
     // What is decided on this must not be undone by a failover.
     const document = await orders
       .findById(toObjectId(id), { 'outbox.data': 0 })
-      .read('primary')
       .readConcern('majority')
       .lean<OrderDocument>();
     return document ? toStoredOrder(document) : undefined;
@@ -84,6 +83,7 @@ export function createOrderStore(
 }
 
 function isLostRace(error: unknown): boolean {
-  return error instanceof MongooseErrors.VersionError || error instanceof MongooseErrors.DocumentNotFoundError;
+  return (
+    error instanceof MongooseErrors.VersionError || error instanceof MongooseErrors.DocumentNotFoundError
+  );
 }
-

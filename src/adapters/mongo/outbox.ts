@@ -1,10 +1,11 @@
 import type { FilterQuery } from 'mongoose';
 import type { Clock, Outbox, Publication } from '../../application/ports';
-import { createBooking } from './booking';
+import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
 import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
+import { PENDING_OF_TICKET } from './indexes';
 import type { LeaseSettings } from './placing';
 
 const LARGEST_GROUP = 200;
@@ -12,7 +13,7 @@ const LARGEST_GROUP = 200;
 export function createOutbox(
   models: Models,
   connection: Pick<MongoConnection, 'ask'>,
-  deps: { clock: Clock; lease: LeaseSettings },
+  deps: { clock: Clock; lease: LeaseSettings; confirmReads: () => Promise<void> },
 ): Outbox {
   const { orders } = models;
   const { ask } = connection;
@@ -26,7 +27,12 @@ export function createOutbox(
     const tickets = [...new Set(asked.map(({ ticketId }) => ticketId))].map(toObjectId);
     const found = await orders
       .find({ 'ticket.id': { $in: tickets }, ...hasPending }, { 'ticket.id': 1, turn: 1 })
+      // Another index would let a booking hide an order from the scan.
+      .hint(PENDING_OF_TICKET)
+      .readConcern('majority')
       .lean<Pick<OrderDocument, '_id' | 'ticket' | 'turn'>[]>();
+    // A booking that a crash undoes would be published again, after the event that waited for it.
+    await deps.confirmReads();
     return asked.map(({ ticketId, turn }) =>
       found
         .filter((other) => other.turn < turn && other.ticket.id.toHexString() === ticketId)
@@ -35,7 +41,10 @@ export function createOutbox(
   }
 
   async function claimable(limit: number): Promise<string[]> {
-    const found = await orders.find({ ...hasPending, ...isFree() }, { _id: 1 }).limit(limit).lean();
+    const found = await orders
+      .find({ ...hasPending, ...isFree() }, { _id: 1 })
+      .limit(limit)
+      .lean();
     return found.map(({ _id }) => _id.toHexString());
   }
 
@@ -52,9 +61,13 @@ export function createOutbox(
     return document ? toPublication(document, sentAt + lease.ms) : undefined;
   }
 
-  async function release({ orderId }: Publication, delayMs: number, attempts: number): Promise<void> {
+  async function release(publication: Publication, delayMs: number, attempts: number): Promise<void> {
     await orders.collection.updateOne(
-      { _id: toObjectId(orderId), 'publishing.owner': lease.owner },
+      {
+        _id: toObjectId(publication.orderId),
+        'publishing.owner': lease.owner,
+        'publishing.next': seqOf(publication),
+      },
       {
         $set: {
           'publishing.owner': null,

@@ -80,7 +80,7 @@ export function createMongoStore(deps: {
   return {
     tickets: createTicketStore(models, connection, confirmReads),
     orders: createOrderStore(models, connection, { clock, lease, confirmReads }),
-    outbox: createOutbox(models, connection, { clock, lease }),
+    outbox: createOutbox(models, connection, { clock, lease, confirmReads }),
     outboxHistory: createOutboxHistory(models),
     deadLetters: createDeadLetters(models, connection, { now: clock.now, confirmReads }),
     now: clock.now,

@@ -1,11 +1,13 @@
+import type { Types } from 'mongoose';
+import { Unavailable } from '../../application/ports';
 import type { TicketStore } from '../../application/ports';
 import { supersedes } from '../../domain/ticket';
 import type { Ticket } from '../../domain/ticket';
 import type { MongoConnection } from './connection';
 import { toObjectId } from './documents';
 import type { Models, TicketDocument } from './documents';
-import { insertOutcomes } from './errors';
 import { grouped } from './grouped';
+import { insertEach } from './insert-each';
 
 const LARGEST_GROUP = 500;
 
@@ -15,11 +17,10 @@ export function createTicketStore(
   connection: Pick<MongoConnection, 'ask'>,
   confirmReads: () => Promise<void>,
 ): TicketStore {
-  async function findAll(ids: readonly string[]): Promise<(Ticket | undefined)[]> {
-    const distinct = [...new Set(ids)].map(toObjectId);
-    const found = await tickets.find({ _id: { $in: distinct } }).lean<TicketDocument[]>();
+  async function findAll(ids: readonly Types.ObjectId[]): Promise<(Ticket | undefined)[]> {
+    const found = await tickets.find({ _id: { $in: ids } }).lean<TicketDocument[]>();
     const byId = new Map(found.map((document) => [document._id.toHexString(), toTicket(document)]));
-    return ids.map((id) => byId.get(id));
+    return ids.map((id) => byId.get(id.toHexString()));
   }
 
   /** Most are new: those that exist already, and only those, take a second step. */
@@ -32,14 +33,9 @@ export function createTicketStore(
 
   /** Resolves to those that were there before. */
   async function insert(copies: readonly Ticket[]): Promise<Ticket[]> {
-    try {
-      await tickets.collection.insertMany(copies.map(toDocument), { ordered: false });
-      return [];
-    } catch (error) {
-      const outcomes = insertOutcomes(error, copies.length);
-      if (outcomes.includes('unknown')) throw error;
-      return copies.filter((_, index) => outcomes[index] === 'duplicate');
-    }
+    const outcomes = await insertEach(tickets.collection, copies.map(toDocument));
+    if (outcomes.includes('unknown')) throw new Unavailable('whether the ticket was stored is not known');
+    return copies.filter((_, index) => outcomes[index] === 'duplicate');
   }
 
   async function update(copies: readonly Ticket[]): Promise<void> {
@@ -56,7 +52,7 @@ export function createTicketStore(
   const find = grouped(findAll, LARGEST_GROUP);
   const apply = grouped(applyAll, LARGEST_GROUP);
   return {
-    find: (id) => connection.ask(() => find(id)),
+    find: (id) => connection.ask(() => find(toObjectId(id))),
     apply: (ticket) => connection.ask(() => apply(ticket)),
   };
 }
