@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { CatchUp } from '../application/catch-up';
 import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
+import { pause } from '../application/schedule';
 import { Unavailable } from '../application/ports';
 import type { Clock, DeadLetters, Log, Message, Metrics, Receive, TicketStore } from '../application/ports';
 import { expirationMessage, parse, paymentMessage, ticketMessage } from './contracts';
@@ -18,6 +19,9 @@ export type Verdict =
   | { readonly type: 'reject'; readonly reason: string };
 
 const DONE: Verdict = { type: 'done' };
+
+/** A payment that was taken a moment before the expiry may still be on its way here, or to another replica. */
+const SETTLE_MS = 250;
 
 /** A verdict, and what the message was about, as far as it could be read. */
 export type Handled = Verdict & {
@@ -38,7 +42,7 @@ export function createInbox(deps: {
   completeOrder: CompleteOrder;
   catchUp: CatchUp;
   deadLetters: Pick<DeadLetters, 'put'>;
-  clock: Pick<Clock, 'now' | 'monotonic'>;
+  clock: Pick<Clock, 'now' | 'monotonic' | 'after'>;
   metrics: Pick<Metrics, 'messageHandled' | 'deadLettered'>;
   log: Log;
 }): Inbox {
@@ -56,7 +60,12 @@ export function createInbox(deps: {
     return DONE;
   }
 
-  async function expireOrder({ orderId }: z.output<typeof expirationMessage>): Promise<Verdict> {
+  async function expireOrder(
+    { orderId }: z.output<typeof expirationMessage>,
+    { publishedAt }: Message,
+  ): Promise<Verdict> {
+    const age = clock.now().getTime() - publishedAt.getTime();
+    await pause(clock, Math.min(SETTLE_MS, Math.max(0, SETTLE_MS - age)));
     const outcome = await deps.expireOrder(orderId);
     if (outcome === 'unknown-order') return { type: 'park', reason: `no order ${orderId}` };
     if (outcome === 'payments-behind') return { type: 'retry', reason: 'payments are not caught up' };

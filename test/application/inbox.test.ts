@@ -48,6 +48,16 @@ function setUp() {
     replay: async () => 0,
     count: async () => ({ parked: 0, dead: 0 }),
   };
+  const pauses: number[] = [];
+  // Its pauses are noted, and over at once.
+  const inboxClock = {
+    ...clock,
+    after(ms: number, task: () => void) {
+      pauses.push(ms);
+      setImmediate(task);
+      return () => {};
+    },
+  };
   const inbox = createInbox({
     tickets: {
       apply: async (copy) => {
@@ -78,7 +88,7 @@ function setUp() {
       mayExpire: () => true,
     },
     deadLetters,
-    clock,
+    clock: inboxClock,
     metrics: { ...silentMetrics, messageHandled: (_, verdict) => verdicts.push(verdict) },
     log: silentLog,
   });
@@ -97,7 +107,7 @@ function setUp() {
     redelivered: false,
     data: Buffer.isBuffer(data) ? data : Buffer.from(typeof data === 'string' ? data : JSON.stringify(data)),
   });
-  return { clock, letters, applied, verdicts, catchUpCalls, outcomes, inbox, parked, message };
+  return { clock, letters, applied, verdicts, catchUpCalls, outcomes, inbox, parked, message, pauses };
 }
 
 describe('the inbox', () => {
@@ -187,6 +197,16 @@ describe('the inbox', () => {
     outcomes.expire = 'payments-behind';
     expect(await inbox.receive(message('expiration:complete', { orderId: ORDER }))).toBe('retry');
     expect(letters.size).toBe(0);
+  });
+
+  it('gives a payment that is on its way a moment before it lets a fresh expiry act, an old one none', async () => {
+    const { inbox, pauses, message, clock } = setUp();
+    const fresh = message('expiration:complete', { orderId: ORDER });
+    await inbox.receive(fresh);
+    await inbox.receive({ ...fresh, publishedAt: new Date(clock.now().getTime() - 200) });
+    await inbox.receive({ ...fresh, publishedAt: new Date(clock.now().getTime() - 10_000) });
+    await inbox.receive({ ...fresh, publishedAt: new Date(clock.now().getTime() + 10_000) });
+    expect(pauses).toEqual([250, 50, 0, 250]);
   });
 
   it('tells the catch-up of each payment before and after, and of one that could not be handled', async () => {

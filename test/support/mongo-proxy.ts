@@ -13,7 +13,18 @@ export interface MongoProxy {
   forget(): void;
   /** The server carries out the next command that matches, but its answer is lost together with the connection. */
   loseAnswerTo(matches: (command: Command) => boolean): void;
+  /** The answer to the next command that matches comes, but only after all other connections were cut and one is back. */
+  cutOthersBeforeAnswerTo(matches: (command: Command) => boolean): void;
+  /** Ends all connections and takes no new ones. */
+  cut(): Promise<void>;
+  /** Takes connections again, on the same port. */
+  restore(): Promise<void>;
   close(): Promise<void>;
+}
+
+interface Trap {
+  readonly matches: (command: Command) => boolean;
+  readonly spring: 'lose the answer' | 'cut the others first';
 }
 
 const OP_MSG = 2013;
@@ -23,32 +34,29 @@ const CHATTER = new Set(['hello', 'ismaster', 'endSessions']);
 /** Stands between a client and a MongoDB server on this machine, and listens in. */
 export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
   const commands: Command[] = [];
-  const sockets = new Set<Socket>();
-  let losing: ((command: Command) => boolean) | undefined;
+  const clients = new Set<Socket>();
+  let trap: Trap | undefined;
 
   const server = createServer((client) => {
     const target = connect(targetPort, '127.0.0.1');
-    /** Requests whose answers are to be lost. */
-    const lost = new Set<number>();
-    const hangUp = (): void => {
-      client.destroy();
-      target.destroy();
-    };
-    for (const socket of [client, target]) {
-      sockets.add(socket);
-      socket.on('error', hangUp).on('close', () => {
-        sockets.delete(socket);
-        hangUp();
-      });
+    /** By the number of the request. */
+    const trapped = new Map<number, Trap['spring']>();
+    clients.add(client);
+    for (const [socket, other] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      socket.on('error', () => other.destroy()).on('close', () => other.destroy());
     }
+    client.on('close', () => clients.delete(client));
     client.on(
       'data',
       eachMessage((message) => {
         const command = parse(message);
         if (command && !CHATTER.has(Object.keys(command)[0] ?? '')) commands.push(command);
-        if (command && losing?.(command)) {
-          losing = undefined;
-          lost.add(message.readInt32LE(4));
+        if (command && trap?.matches(command)) {
+          trapped.set(message.readInt32LE(4), trap.spring);
+          trap = undefined;
         }
         target.write(message);
       }),
@@ -56,26 +64,44 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
     target.on(
       'data',
       eachMessage((message) => {
-        if (lost.has(message.readInt32LE(8))) hangUp();
-        else if (!client.destroyed) client.write(message);
+        const spring = trapped.get(message.readInt32LE(8));
+        if (spring === 'lose the answer') client.destroy();
+        else if (spring === undefined) client.write(message);
+        else {
+          server.once('connection', () => client.write(message));
+          for (const other of clients) if (other !== client) other.destroy();
+        }
       }),
     );
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const port = await listen(0);
+
+  async function listen(on: number): Promise<number> {
+    server.listen(on, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  }
+
+  async function cut(): Promise<void> {
+    const closed = once(server, 'close');
+    server.close();
+    for (const client of clients) client.destroy();
+    await closed;
+  }
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     commands,
     forget: () => void commands.splice(0),
     loseAnswerTo(matches) {
-      losing = matches;
+      trap = { matches, spring: 'lose the answer' };
     },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
+    cutOthersBeforeAnswerTo(matches) {
+      trap = { matches, spring: 'cut the others first' };
     },
+    cut,
+    restore: async () => void (await listen(port)),
+    close: cut,
   };
 }
 

@@ -1,12 +1,16 @@
 import { Unavailable } from '../../application/ports';
 import type { Clock, Publication } from '../../application/ports';
+import { backoff, pause } from '../../application/schedule';
+import type { MongoConnection } from './connection';
 import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
-import { toUnavailable } from './errors';
 import { grouped } from './grouped';
 import type { LeaseSettings } from './placing';
 
 const LARGEST_GROUP = 200;
+/** How long a booking is tried again while the database is away: what is not booked will be published once more. */
+const SETTLE_WITHIN_MS = 5_000;
+const RETRY = { firstMs: 50, longestMs: 500 };
 
 /**
  * Books published events. Nearly always an order has a single event to publish: those are booked in bulk, and the
@@ -14,10 +18,28 @@ const LARGEST_GROUP = 200;
  */
 export function createBooking(
   { orders }: Models,
+  connection: Pick<MongoConnection, 'ask'>,
   deps: { clock: Clock; lease: LeaseSettings },
 ): (publication: Publication) => Promise<Publication | undefined> {
   const { clock, lease } = deps;
+  const bookGrouped = grouped(bookAll, LARGEST_GROUP);
   const free = { 'publishing.owner': null, 'publishing.leaseUntil': NO_LEASE };
+
+  return async function book(publication) {
+    // More than one is known to be pending: the bulk would only fail.
+    const isLast = publication.events.length === 1;
+    if (isLast && (await bookGrouped(publication))) return undefined;
+    const deadline = Math.min(publication.leaseUntil, clock.monotonic() + SETTLE_WITHIN_MS);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await connection.ask(() => bookOne(publication));
+      } catch (error) {
+        // Guarded by owner and position, it may be repeated whatever became of it.
+        if (!(error instanceof Unavailable) || clock.monotonic() > deadline) throw error;
+      }
+      await pause(clock, backoff(clock, attempt, RETRY));
+    }
+  };
 
   /** For each: whether it is certainly booked and given back. */
   async function bookAll(publications: readonly Publication[]): Promise<boolean[]> {
@@ -33,22 +55,27 @@ export function createBooking(
     return publications.map((publication) => booked.has(publication));
   }
 
+  /** Whether all of them are booked; false also where that is not known. */
   async function bookPosition(seq: number, group: readonly Publication[]): Promise<boolean> {
     const ids = new Set(group.map(({ orderId }) => orderId));
     try {
-      const { matchedCount } = await orders.collection.updateMany(
-        {
-          _id: { $in: [...ids].map(toObjectId) },
-          'publishing.owner': lease.owner,
-          'publishing.next': seq,
-          // Not if something was added meanwhile: that has to be published first.
-          'publishing.pending': 1,
-        },
-        { $set: { 'publishing.next': seq + 1, 'publishing.pending': 0, 'publishing.attempts': 0, ...free } },
+      const { matchedCount } = await connection.ask(() =>
+        orders.collection.updateMany(
+          {
+            _id: { $in: [...ids].map(toObjectId) },
+            'publishing.owner': lease.owner,
+            'publishing.next': seq,
+            // Not if something was added meanwhile: that has to be published first.
+            'publishing.pending': 1,
+          },
+          {
+            $set: { 'publishing.next': seq + 1, 'publishing.pending': 0, 'publishing.attempts': 0, ...free },
+          },
+        ),
       );
       return matchedCount === ids.size;
     } catch (error) {
-      if (toUnavailable(error) instanceof Unavailable) return false;
+      if (error instanceof Unavailable) return false;
       throw error;
     }
   }
@@ -74,7 +101,7 @@ export function createBooking(
         { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )
       .lean<OrderDocument>();
-    // The bulk took it after all, or the lease was lost.
+    // An earlier attempt took it after all, or the lease was lost.
     if (!document) return undefined;
     if (document.publishing.pending > 0) return toPublication(document, sentAt + lease.ms);
     return giveBack(publication.orderId);
@@ -99,15 +126,6 @@ export function createBooking(
       .lean<OrderDocument>();
     return document ? toPublication(document, sentAt + lease.ms) : undefined;
   }
-
-  const bookGrouped = grouped(bookAll, LARGEST_GROUP);
-
-  return async function book(publication) {
-    // More than one is known to be pending: the bulk would only fail.
-    const isLast = publication.events.length === 1;
-    if (isLast && (await bookGrouped(publication))) return undefined;
-    return bookOne(publication);
-  };
 }
 
 /** Of the first event of a publication: where it stands. */

@@ -89,12 +89,12 @@ export function createOutbox(
   }
 
   const pendingBefore = grouped(pendingBeforeEach, LARGEST_GROUP);
-  const book = createBooking(models, deps);
+
   return {
     pendingBefore: (ticketId, turn) => ask(() => pendingBefore({ ticketId, turn })),
     claimable: (limit) => ask(() => claimable(limit)),
     claim: (orderId) => ask(() => claim(orderId)),
-    book: (publication) => ask(() => book(publication)),
+    book: createBooking(models, connection, deps),
     release: (publication, delayMs, attempts) => ask(() => release(publication, delayMs, attempts)),
     backlog: () => ask(backlog),
   };
