@@ -250,6 +250,14 @@ describe('a message about an unknown order', () => {
     await parked.stop();
   });
 
+  it('is parked as well when it is an expiry', async () => {
+    const { inbox, outcomes, letters, verdicts, message } = setUp();
+    outcomes.expire = 'unknown-order';
+    expect(await inbox.receive(message('expiration:complete', { orderId: ORDER }))).toBe('done');
+    expect(verdicts).toEqual(['park']);
+    expect([...letters.values()]).toEqual([expect.objectContaining({ reason: `no order ${ORDER}` })]);
+  });
+
   it('is dead after ten attempts, and kept', async () => {
     const { clock, inbox, parked, outcomes, letters, message } = setUp();
     outcomes.complete = 'unknown-order';
