@@ -1,11 +1,9 @@
 import { createConnection, mongo } from 'mongoose';
-import type { Connection } from 'mongoose';
-import type { MongoStore } from '../../src/adapters/mongo/store';
 import { Unavailable } from '../../src/application/ports';
 import type { Log, PlacementResult } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
 import { startMongoProxy } from '../support/mongo-proxy';
-import type { Command, MongoProxy } from '../support/mongo-proxy';
+import type { Command } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
 import { changeOf, newId, newPlacement, placeWithLease, read } from '../support/placements';
@@ -34,7 +32,8 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
     const url = withDatabase(server.url);
     const store = startMongoStore({ url: url.replace(`:${server.port}`, `:${proxy.port}`), log });
     cleanUp.push(store.close);
-    const inspector = await createConnection(url).asPromise();
+    // It has to get over the faults as well, and soon.
+    const inspector = await createConnection(url, { heartbeatFrequencyMS: 500 }).asPromise();
     cleanUp.push(async () => {
       await inspector.dropDatabase();
       await inspector.close();
@@ -96,6 +95,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
 
   it('does not trust an answer that comes after the server was lost', async () => {
     const { proxy, store } = await setUp();
+    await eventually(() => expect(proxy.heartbeats()).toBe(true));
     proxy.cutOthersBeforeAnswerTo(insertOfOrders);
 
     // It is stored, but by a server whose indexes were not verified: it is asked for again.
@@ -299,7 +299,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
 
     const { localTime } = await inspector.db!.command({ hello: 1 });
     const order = await inspector.collection('orders').findOne();
-    const about = (time: Date) => Math.abs(time.getTime() - localTime.getTime());
+    const about = (time: Date) => Math.abs(time.getTime() - (localTime as Date).getTime());
 
     expect(about(store.now())).toBeLessThan(10_000);
     expect(about(order!['publishing'].leaseUntil)).toBeLessThan(25_000);

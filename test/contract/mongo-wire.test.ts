@@ -74,6 +74,33 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       expect(command).toMatchObject({ readConcern: { level: 'majority' } });
   });
 
+  it('makes durable what it has read before anything rests on it', async () => {
+    const placement = newPlacement();
+    const ticket = { id: newId(), version: 1, title: 'T', price: 1, userId: 'u' };
+    await store.orders.insert(placement);
+    await store.tickets.apply(ticket);
+    const letter = newLetter(store.now());
+    await store.deadLetters.put(letter);
+
+    for (const restOnRead of [
+      () => store.orders.insert(placement),
+      () => store.tickets.apply({ ...ticket, version: 0 }),
+      () => store.deadLetters.put(letter),
+      () => store.outbox.pendingBefore(placement.order.ticket.id, 1),
+      () => store.orders.confirmReads(),
+    ]) {
+      proxy.forget();
+      await restOnRead();
+      expect(proxy.commands.at(-1)).toMatchObject({ update: 'read_barriers' });
+    }
+  });
+
+  it('shares one barrier among all who wait for it at once', async () => {
+    await Promise.all(Array.from({ length: 50 }, () => store.orders.confirmReads()));
+
+    expect(proxy.commands).toHaveLength(1);
+  });
+
   it('places many orders of one moment in two round trips for all', async () => {
     const tickets = Array.from({ length: 30 }, newId);
     await Promise.all(
@@ -230,18 +257,14 @@ function keysExamined(plan: string): number {
   return Math.max(...[...plan.matchAll(/"totalKeysExamined":(\d+)/g)].map(([, count]) => Number(count)));
 }
 
+function newLetter(at: Date) {
+  const id = `s:${newId()}`;
+  const retryAt = new Date(0);
+  return { id, subject: 's', sequence: 1, publishedAt: at, data: '', reason: '', attempts: 0, retryAt, at };
+}
+
 async function putTakePostponeRemove({ deadLetters, now }: MongoStore): Promise<void> {
-  const letter = {
-    id: `s:${newId()}`,
-    subject: 's',
-    sequence: 1,
-    publishedAt: now(),
-    data: '',
-    reason: '',
-    attempts: 0,
-    retryAt: new Date(0),
-    at: now(),
-  };
+  const letter = newLetter(now());
   await deadLetters.put(letter);
   await deadLetters.takeDue(now(), 1);
   await deadLetters.postpone(letter.id, letter);

@@ -39,8 +39,11 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     return service;
   }
 
+  /** When it does not come, what the service said tells why. */
   const ready = (service: ServiceProcess) =>
-    eventually(async () => expect(await service.ready()).toBe(true), 30_000);
+    eventually(async () => {
+      if (!(await service.ready())) throw new Error(`not ready:\n${service.lines.slice(-20).join('\n')}`);
+    }, 25_000);
 
   async function withPeer<T>(use: (peer: Awaited<ReturnType<typeof connectPeer>>) => Promise<T>): Promise<T> {
     const peer = await eventually(() => connectPeer(nats.url), 30_000);

@@ -140,7 +140,9 @@ describe('a client that breaks off while it sends its body', () => {
     await eventually(() => expect(logLines).toHaveLength(1));
     server.close();
 
-    expect(logLines).toMatchObject([{ level: 'info', status: 400, route: BASE_PATH }]);
+    // Whether the answer is still written or nobody is left to take it is a matter of moments.
+    expect(logLines).toMatchObject([{ level: 'info', route: BASE_PATH }]);
+    expect([400, 499]).toContain(logLines[0]?.['status']);
   });
 });
 

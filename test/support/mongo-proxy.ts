@@ -11,6 +11,8 @@ export interface MongoProxy {
   /** What clients have sent, handshakes and heartbeats left out. */
   readonly commands: readonly Command[];
   forget(): void;
+  /** Whether a client's heartbeat is on its way, so that it notices at once when it breaks. */
+  heartbeats(): boolean;
   /** The server carries out the next command that matches, but its answer is lost together with the connection. */
   loseAnswerTo(matches: (command: Command) => boolean): void;
   /** The answer to the next command that matches comes, but only after all other connections were cut and one is back. */
@@ -36,6 +38,7 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
   const commands: Command[] = [];
   const clients = new Set<Socket>();
   let trap: Trap | undefined;
+  let heartbeats = false;
 
   const server = createServer((client) => {
     const target = connect(targetPort, '127.0.0.1');
@@ -54,6 +57,7 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
       eachMessage((message) => {
         const command = parse(message);
         if (command && !CHATTER.has(Object.keys(command)[0] ?? '')) commands.push(command);
+        if (command?.['maxAwaitTimeMS'] !== undefined) heartbeats = true;
         if (command && trap?.matches(command)) {
           trapped.set(message.readInt32LE(4), trap.spring);
           trap = undefined;
@@ -93,6 +97,7 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
     port,
     commands,
     forget: () => void commands.splice(0),
+    heartbeats: () => heartbeats,
     loseAnswerTo(matches) {
       trap = { matches, spring: 'lose the answer' };
     },

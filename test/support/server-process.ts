@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -30,8 +31,14 @@ export async function startServer(server: {
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    child = spawn(server.program, server.args(port, folder), { stdio: 'ignore' });
-    await eventually(() => listens(port), 30_000);
+    const log = openSync(`${folder}.log`, 'a');
+    child = spawn(server.program, server.args(port, folder), { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`ended with ${code}: ${readFileSync(`${folder}.log`, 'utf8').slice(-2_000)}`);
+    });
+    ended.catch(() => {});
+    await Promise.race([eventually(() => listens(port), 20_000), ended]);
   }
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
@@ -50,7 +57,7 @@ export async function startServer(server: {
     restart: start,
     async stop() {
       await kill('SIGKILL');
-      await rm(folder, { recursive: true, force: true });
+      await Promise.all([folder, `${folder}.log`].map((path) => rm(path, { recursive: true, force: true })));
     },
   };
 }

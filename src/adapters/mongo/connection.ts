@@ -14,9 +14,9 @@ const CONNECT_OPTIONS = {
   serverSelectionTimeoutMS: 2_000,
   connectTimeoutMS: 2_000,
   waitQueueTimeoutMS: 2_000,
-  // Together with the connect timeout: a frozen server is noticed after four seconds at most, and all that waits
-  // for it is given up at once.
-  heartbeatFrequencyMS: 2_000,
+  // As often as the driver allows: it is how long one broken connection keeps us from being ready. Together with the
+  // connect timeout it is also how soon a frozen server is noticed, and all that waits for it is given up.
+  heartbeatFrequencyMS: 500,
   // Above any write that a busy disk delays. Only a single connection that went dead is left to this.
   socketTimeoutMS: 5_000,
   // Named one by one: the URL's own would win over a `writeConcern` object, and `journal=false` there would make

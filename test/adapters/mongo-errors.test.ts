@@ -1,0 +1,28 @@
+import { Error as MongooseErrors, mongo } from 'mongoose';
+import { toUnavailable } from '../../src/adapters/mongo/errors';
+import { Unavailable } from '../../src/application/ports';
+
+describe('an error of the driver', () => {
+  it.each<[string, Error]>([
+    ['a lost connection', new mongo.MongoNetworkError('10.0.0.1:27017 closed')],
+    ['no server', new mongo.MongoServerSelectionError('no server at 10.0.0.1', {} as never)],
+    ['a server that shuts down', new mongo.MongoServerError({ message: 'shutting down', code: 91 })],
+    ['a lack of replicas', new mongo.MongoServerError({ message: 'waiting for replication', code: 64 })],
+    ['a closed client', new mongo.MongoTopologyClosedError('closed')],
+    ['a connection that was never made', new MongooseErrors('Cannot call `x` before initial connection')],
+  ])('means unavailable when it tells of %s, and only its cause tells more', (_, error) => {
+    const told = toUnavailable(error);
+
+    expect(told).toBeInstanceOf(Unavailable);
+    expect(told).toMatchObject({ message: 'the database did not answer', cause: error });
+  });
+
+  it.each<[string, Error]>([
+    ['a bug', new TypeError('undefined is not a function')],
+    ['a wrong argument', new mongo.MongoInvalidArgumentError('no such option')],
+    ['a wrong command', new mongo.MongoServerError({ message: 'unknown operator', code: 2 })],
+    ['a wrong type', new MongooseErrors.CastError('ObjectId', 'x', '_id')],
+  ])('stays what it is when it tells of %s', (_, error) => {
+    expect(toUnavailable(error)).toBe(error);
+  });
+});
