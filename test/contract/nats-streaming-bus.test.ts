@@ -1,0 +1,164 @@
+import { createNatsStreamingBus } from '../../src/adapters/nats-streaming/bus';
+import type { Bus, Clock, Log } from '../../src/application/ports';
+import { eventually } from '../support/eventually';
+import { connectPeer } from '../support/nats-peer';
+import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import type { ServerProcess } from '../support/server-process';
+import { describeWith } from '../support/servers';
+import { silentLog } from '../support/silent';
+import { REDELIVERY_WAIT_SECONDS, describeBus } from './bus.contract';
+
+const clock: Omit<Clock, 'now'> = {
+  monotonic: () => performance.now(),
+  random: Math.random,
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
+  let server: ServerProcess;
+  const connected: Bus[] = [];
+
+  beforeEach(async () => {
+    server = await startNatsStreamingServer();
+  });
+
+  afterEach(async () => {
+    await Promise.all(connected.splice(0).map((bus) => bus.close()));
+    await server.stop();
+  });
+
+  function connect(clientId = 'client', log: Log = silentLog, queueGroup = 'group', url = server.url): Bus {
+    const bus = createNatsStreamingBus({
+      url,
+      clusterId: 'ticketing',
+      clientId,
+      queueGroup,
+      redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
+      ackTimeoutMs: 1_500,
+      maxInFlight: 64,
+      clock,
+      log,
+    });
+    connected.push(bus);
+    return bus;
+  }
+
+  async function started(bus: Bus): Promise<Bus> {
+    bus.start();
+    await eventually(() => expect(bus.available()).toBe(true), 20_000);
+    return bus;
+  }
+
+  async function channel(subject: string): Promise<string[]> {
+    const peer = await eventually(() => connectPeer(server.url), 20_000);
+    await peer.publish(subject, '"end"');
+    const history = await peer.history(subject);
+    await eventually(() => expect(history.at(-1)?.text).toBe('"end"'));
+    await peer.close();
+    return history.slice(0, -1).map(({ text }) => text);
+  }
+
+  describeBus('a real server', async () =>
+    Promise.resolve({
+      connect: ({ clientId, queueGroup }) => connect(clientId, silentLog, queueGroup),
+      breakBroker: () => server.kill('SIGKILL'),
+      repairBroker: () => server.restart(),
+    }),
+  );
+
+  it('fails what was in flight when the broker died, and never delivers it later', async () => {
+    const bus = await started(connect());
+    await bus.publish('s', '"before"', '1:0');
+    await server.kill('SIGSTOP');
+    const inFlight = bus.publish('s', '"in flight"', '1:1').then(
+      () => 'acknowledged',
+      (error: unknown) => error,
+    );
+    await server.kill('SIGKILL');
+    expect(await inFlight).toMatchObject({ code: 'publish-failed' });
+    await server.restart();
+    await eventually(() => expect(bus.available()).toBe(true), 20_000);
+    await bus.publish('s', '"after"', '1:2');
+    expect(await channel('s')).toEqual(['"before"', '"after"']);
+  });
+
+  it('gives up on a broker that is silent, and is back when that is', async () => {
+    const bus = await started(connect());
+    await server.kill('SIGSTOP');
+    await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'timeout' });
+    expect(bus.available()).toBe(false);
+    await server.kill('SIGCONT');
+    await eventually(() => expect(bus.available()).toBe(true), 20_000);
+    await bus.publish('s', '2', '1:1');
+  });
+
+  it('delivers what was not acknowledged when the broker died again afterwards', async () => {
+    const bus = await started(connect());
+    const heard: string[] = [];
+    let verdict: 'retry' | 'done' = 'retry';
+    bus.subscribe(
+      ['s'],
+      async ({ data }) => {
+        heard.push(data.toString());
+        return Promise.resolve(verdict);
+      },
+      { up() {}, down() {} },
+    );
+    await bus.publish('s', '"x"', '1:0');
+    await eventually(() => expect(heard).toEqual(['"x"']));
+    await server.kill('SIGKILL');
+    verdict = 'done';
+    await server.restart();
+    await eventually(() => expect(heard.length).toBeGreaterThan(1), 20_000);
+  });
+
+  it('waits for a client id that somebody else still holds, and says so once', async () => {
+    const warnings: object[] = [];
+    const holder = await started(connect('taken'));
+    const waiting = connect('taken', { ...silentLog, warn: (fields) => warnings.push(fields) });
+    waiting.start();
+    await eventually(() => {
+      expect(warnings).toEqual([{ reason: expect.stringContaining('already registered') }]);
+    });
+    await holder.close();
+    await eventually(() => expect(waiting.available()).toBe(true), 20_000);
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('waits for a broker that is started later', async () => {
+    await server.kill('SIGKILL');
+    const bus = connect();
+    bus.start();
+    await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'disconnected' });
+    await server.restart();
+    await eventually(() => expect(bus.available()).toBe(true), 20_000);
+  });
+
+  it('can be closed while it connects, and connects no more', async () => {
+    await server.kill('SIGSTOP');
+    const bus = connect();
+    bus.start();
+    await bus.close();
+    await server.kill('SIGCONT');
+    expect(bus.available()).toBe(false);
+  });
+
+  it('refuses a redelivery wait that the server could not keep', () => {
+    const bad = () =>
+      createNatsStreamingBus({
+        url: server.url,
+        clusterId: 'ticketing',
+        clientId: 'c',
+        queueGroup: 'g',
+        redeliveryWaitSeconds: 0.5,
+        ackTimeoutMs: 1_000,
+        maxInFlight: 1,
+        clock,
+        log: silentLog,
+      });
+    expect(bad).toThrow(RangeError);
+  });
+});
