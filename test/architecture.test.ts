@@ -64,7 +64,9 @@ describe('the import direction', () => {
   it('lets only the entry points compose', () => {
     const composing = imports.filter(({ target }) => target === 'src/compose');
 
-    expect(composing.filter(({ file }) => !['main.ts', 'admin.ts', 'compose-admin.ts'].includes(file))).toEqual([]);
+    expect(
+      composing.filter(({ file }) => !['main.ts', 'admin.ts', 'compose-admin.ts'].includes(file)),
+    ).toEqual([]);
   });
 
   it.each([

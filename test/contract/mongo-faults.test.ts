@@ -6,7 +6,7 @@ import { startMongoProxy } from '../support/mongo-proxy';
 import type { Command } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
-import { changeOf, newId, newPlacement, placeWithLease, read } from '../support/placements';
+import { change, changeOf, newId, newPlacement, placeWithLease, read, seqs } from '../support/placements';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
@@ -39,7 +39,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
       await inspector.close();
     });
     await untilReady(store);
-    return { proxy, store, inspector };
+    return { proxy, store, inspector, url };
   }
 
   const insertOfOrders = (command: Command) => command['insert'] === 'orders';
@@ -105,14 +105,14 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
   it('says that the outcome of a change is unknown when its answer is lost', async () => {
     const { proxy, store } = await setUp();
     const { orderId } = await placeWithLease(store.orders);
-    const change = changeOf(await read(store.orders, orderId), { type: 'cancel' });
+    const cancelled = changeOf(await read(store.orders, orderId), { type: 'cancel' });
     proxy.loseAnswerTo((command) => 'update' in command);
 
-    await expect(store.orders.save(change)).rejects.toThrow(Unavailable);
+    await expect(store.orders.save(cancelled)).rejects.toThrow(Unavailable);
 
     await untilReady(store);
     expect((await read(store.orders, orderId)).order).toMatchObject({ status: 'cancelled', version: 1 });
-    expect(await store.orders.save(change)).toBe(false);
+    expect(await store.orders.save(cancelled)).toBe(false);
   });
 
   it.each([
@@ -138,6 +138,30 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
       expect(await store.outbox.backlog()).toEqual({ pending: 0 });
     },
   );
+
+  it('goes on with what was added between booking the last event and giving the lease back', async () => {
+    const { proxy, store, url } = await setUp();
+    const other = startMongoStore({ url });
+    cleanUp.push(other.close);
+    await untilReady(other);
+    const publication = await placeWithLease(store.orders);
+    // Only where the bulk could not be sent are these two steps.
+    await proxy.cut();
+    await untilReady(store, false);
+    proxy.holdAnswerTo(
+      (command) => 'findAndModify' in command,
+      () => change(other.orders, publication.orderId, { type: 'cancel' }),
+    );
+
+    const booking = store.outbox.book(publication);
+    await proxy.restore();
+    const rest = await booking;
+
+    expect(seqs(rest)).toEqual([1]);
+    expect(await other.outbox.claim(publication.orderId)).toBeUndefined();
+    expect(await store.outbox.book(rest!)).toBeUndefined();
+    expect(await other.outbox.backlog()).toEqual({ pending: 0 });
+  });
 
   it('answers at once that it cannot, without a word of the driver, as long as it is away', async () => {
     const { proxy, store } = await setUp();

@@ -187,7 +187,10 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     const ticketId = newId();
 
     beforeAll(async () => {
-      await Promise.all(Array.from({ length: 1000 }, (_, i) => insertBooked(i)));
+      // No more at once than the pool serves in time: changes do not share round trips.
+      for (let first = 0; first < 1000; first += 50) {
+        await Promise.all(Array.from({ length: 50 }, (_, i) => insertBooked(first + i)));
+      }
     });
 
     /** Most orders are old ones: published, cancelled or paid. Every tenth is another's. */
@@ -239,8 +242,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     it('asks for the events of earlier turns through the index that lets no booking hide one', async () => {
       await store.outbox.pendingBefore(ticketId, 40);
 
-      const [question] = named('find');
-      expect(JSON.stringify(await explain(question!))).toContain('ticket.id_1_publishing.pending_-1');
+      expect(named('find')).toMatchObject([{ hint: { 'ticket.id': 1, 'publishing.pending': -1 } }]);
     });
   });
 

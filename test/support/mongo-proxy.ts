@@ -17,6 +17,8 @@ export interface MongoProxy {
   loseAnswerTo(matches: (command: Command) => boolean): void;
   /** The answer to the next command that matches comes, but only after all other connections were cut and one is back. */
   cutOthersBeforeAnswerTo(matches: (command: Command) => boolean): void;
+  /** The answer to the next command that matches waits until `meanwhile` is done. */
+  holdAnswerTo(matches: (command: Command) => boolean, meanwhile: () => Promise<void>): void;
   /** Ends all connections and takes no new ones. */
   cut(): Promise<void>;
   /** Takes connections again, on the same port. */
@@ -26,7 +28,8 @@ export interface MongoProxy {
 
 interface Trap {
   readonly matches: (command: Command) => boolean;
-  readonly spring: 'lose the answer' | 'cut the others first';
+  /** What to do with the answer once it has come. */
+  readonly spring: (client: Socket, deliver: () => void) => void;
 }
 
 const OP_MSG = 2013;
@@ -68,13 +71,10 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
     target.on(
       'data',
       eachMessage((message) => {
+        const deliver = (): void => void client.write(message);
         const spring = trapped.get(message.readInt32LE(8));
-        if (spring === 'lose the answer') client.destroy();
-        else if (spring === undefined) client.write(message);
-        else {
-          server.once('connection', () => client.write(message));
-          for (const other of clients) if (other !== client) other.destroy();
-        }
+        if (spring) spring(client, deliver);
+        else deliver();
       }),
     );
   });
@@ -99,10 +99,19 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
     forget: () => void commands.splice(0),
     heartbeats: () => heartbeats,
     loseAnswerTo(matches) {
-      trap = { matches, spring: 'lose the answer' };
+      trap = { matches, spring: (client) => client.destroy() };
     },
     cutOthersBeforeAnswerTo(matches) {
-      trap = { matches, spring: 'cut the others first' };
+      trap = {
+        matches,
+        spring(client, deliver) {
+          server.once('connection', deliver);
+          for (const other of clients) if (other !== client) other.destroy();
+        },
+      };
+    },
+    holdAnswerTo(matches, meanwhile) {
+      trap = { matches, spring: (_client, deliver) => void meanwhile().finally(deliver) };
     },
     cut,
     restore: async () => void (await listen(port)),

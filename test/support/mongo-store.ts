@@ -27,6 +27,9 @@ export async function untilReady(store: MongoStore, ready = true): Promise<void>
 /** The URL of a database of its own on the same server. */
 export function withDatabase(url: string, name = `test-${newId()}`): string {
   const changed = new URL(url);
+  if (changed.username !== '' && !changed.searchParams.has('authSource')) {
+    changed.searchParams.set('authSource', changed.pathname.slice(1) || 'admin');
+  }
   changed.pathname = `/${name}`;
   return changed.href;
 }

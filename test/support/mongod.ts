@@ -11,7 +11,10 @@ export async function startMongod(): Promise<ServerProcess> {
     url: (port) => `mongodb://127.0.0.1:${port}/orders`,
   });
   const client = await mongo.MongoClient.connect(server.url);
-  await client.db('started').collection('once').insertOne({}, { writeConcern: { w: 1, journal: true } });
+  await client
+    .db('started')
+    .collection('once')
+    .insertOne({}, { writeConcern: { w: 1, journal: true } });
   await client.close();
   return server;
 }

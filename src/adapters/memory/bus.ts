@@ -107,7 +107,10 @@ export function createMemoryBroker(deps: {
     try {
       return await member.receive(message);
     } catch (error) {
-      log.error({ err: error, subject: message.subject, sequence: message.sequence }, 'handling a message failed');
+      log.error(
+        { err: error, subject: message.subject, sequence: message.sequence },
+        'handling a message failed',
+      );
       return 'retry';
     }
   }

@@ -10,14 +10,18 @@ const RECONNECT = { firstMs: 100, longestMs: 5_000 };
  * NATS Streaming behind the ports. One supervisor keeps one generation of connection and subscriptions alive; when it
  * ends, the next one is opened, with growing pauses, until `close`.
  */
-export function createNatsStreamingBus(deps: GenerationSettings & {
-  clock: Pick<Clock, 'after' | 'random'>;
-  log: Log;
-  onConnectionChange?: (up: boolean) => void;
-}): Bus {
+export function createNatsStreamingBus(
+  deps: GenerationSettings & {
+    clock: Pick<Clock, 'after' | 'random'>;
+    log: Log;
+    onConnectionChange?: (up: boolean) => void;
+  },
+): Bus {
   const { clock, log } = deps;
   if (!Number.isInteger(deps.redeliveryWaitSeconds) || deps.redeliveryWaitSeconds < 1) {
-    throw new RangeError(`redeliveryWaitSeconds must be a whole number from 1: ${deps.redeliveryWaitSeconds}`);
+    throw new RangeError(
+      `redeliveryWaitSeconds must be a whole number from 1: ${deps.redeliveryWaitSeconds}`,
+    );
   }
 
   let generation: Generation | undefined;

@@ -82,7 +82,8 @@ export function openGeneration(
     if (state === 'ended') return;
     state = 'ended';
     cancelConnectTimeout();
-    for (const fail of outstanding) fail(new PublishFailed('disconnected', `the connection ended: ${reason}`));
+    for (const fail of outstanding)
+      fail(new PublishFailed('disconnected', `the connection ended: ${reason}`));
     outstanding.clear();
     events.ended(reason);
     // What ends it may close it by itself, right after telling us.
@@ -162,7 +163,10 @@ export function openGeneration(
       });
       if (verdict === 'done' && state === 'connected') message.ack();
     } catch (error) {
-      log.error({ err: error, subject, sequence }, 'handling a message failed; the broker will deliver it again');
+      log.error(
+        { err: error, subject, sequence },
+        'handling a message failed; the broker will deliver it again',
+      );
     }
   }
 
