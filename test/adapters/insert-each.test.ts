@@ -77,6 +77,33 @@ describe('inserting many documents in one write', () => {
     ).rejects.toBe(error);
   });
 
+  it.each<[string, Error]>([
+    ['the driver', new mongo.MongoServerError({ message: 'E11000', code: 11000 })],
+    ['a bulk write without write errors', bulkError({ insertedCount: 0 })],
+    [
+      'one that counts all as inserted',
+      Object.assign(bulkError({ insertedCount: 3 }), { code: 11000, writeErrors: [] }),
+    ],
+  ])('takes a duplicate that names no document for no answer, told by %s', async (_, error) => {
+    await expect(
+      insertEach(
+        collection(() => Promise.reject(error)),
+        DOCUMENTS,
+      ),
+    ).rejects.toBe(error);
+  });
+
+  it('takes a single write error, as the driver may give it, for what it is', async () => {
+    const error = Object.assign(bulkError({ insertedCount: 2 }), { writeErrors: { index: 2, code: 11000 } });
+
+    expect(
+      await insertEach(
+        collection(() => Promise.reject(error)),
+        DOCUMENTS,
+      ),
+    ).toEqual(['inserted', 'inserted', 'duplicate']);
+  });
+
   it('takes what is not durable for no answer', async () => {
     const answer = {
       insertedCount: 2,

@@ -8,7 +8,18 @@ describe('an error of the driver', () => {
     ['no server', new mongo.MongoServerSelectionError('no server at 10.0.0.1', {} as never)],
     ['a server that shuts down', new mongo.MongoServerError({ message: 'shutting down', code: 91 })],
     ['a lack of replicas', new mongo.MongoServerError({ message: 'waiting for replication', code: 64 })],
-    ['a closed client', new mongo.MongoTopologyClosedError('closed')],
+    [
+      'a write that was not confirmed',
+      new mongo.MongoWriteConcernError({ ok: 1, writeConcernError: { code: 64, errmsg: 'timed out' } }),
+    ],
+    ['an answer that did not come in time', new mongo.MongoOperationTimeoutError('Timed out')],
+    ['a closed topology', new mongo.MongoTopologyClosedError('closed')],
+    ['a closed server', new mongo.MongoServerClosedError('closed')],
+    ['a closed client', new mongo.MongoClientClosedError()],
+    ['a client that is not connected', new mongo.MongoNotConnectedError('not connected')],
+    ['a session that has ended', new mongo.MongoExpiredSessionError('ended')],
+    ['a failed sign-in', new mongo.MongoServerError({ message: 'Authentication failed.', code: 18 })],
+    ['no server, in words of Mongoose', new MongooseErrors.MongooseServerSelectionError('none')],
     ['a connection that was never made', new MongooseErrors('Cannot call `x` before initial connection')],
   ])('means unavailable when it tells of %s, and only its cause tells more', (_, error) => {
     const told = toUnavailable(error);

@@ -1,4 +1,4 @@
-import { createConnection, mongo } from 'mongoose';
+import { mongo } from 'mongoose';
 import { Unavailable } from '../../src/application/ports';
 import type { Log, PlacementResult } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
@@ -33,10 +33,11 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
     const store = startMongoStore({ url: url.replace(`:${server.port}`, `:${proxy.port}`), log });
     cleanUp.push(store.close);
     // It has to get over the faults as well, and soon.
-    const inspector = await createConnection(url, { heartbeatFrequencyMS: 500 }).asPromise();
+    const client = await mongo.MongoClient.connect(url, { heartbeatFrequencyMS: 500 });
+    const inspector = client.db();
     cleanUp.push(async () => {
       await inspector.dropDatabase();
-      await inspector.close();
+      await client.close();
     });
     await untilReady(store);
     return { proxy, store, inspector, url };
@@ -321,7 +322,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
     await placeWithLease(store.orders);
     spy.mockReturnValue(0);
 
-    const { localTime } = await inspector.db!.command({ hello: 1 });
+    const { localTime } = await inspector.command({ hello: 1 });
     const order = await inspector.collection('orders').findOne();
     const about = (time: Date) => Math.abs(time.getTime() - (localTime as Date).getTime());
 

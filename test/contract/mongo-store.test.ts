@@ -41,6 +41,20 @@ describeWith(['mongodb'], 'the store on MongoDB', () => {
   }
 
   storeContract(openMongo);
+
+  it('tells all replicas one time, however far apart their own clocks are', async () => {
+    const url = withDatabase(serverUrl);
+    const clocks = [createSkewedClock(), createSkewedClock()];
+    clocks[1]!.advance(7 * 24 * 3_600_000);
+    const stores = clocks.map((clock) => startMongoStore({ url, clock }));
+    await Promise.all(stores.map((store) => untilReady(store)));
+
+    const [first, second] = stores.map((store) => store.now().getTime());
+
+    expect(Math.abs(first! - second!)).toBeLessThan(5_000);
+    await Promise.all(stores.map((store) => store.close()));
+    await dropDatabase(url);
+  });
 });
 
 async function dropDatabase(url: string): Promise<void> {

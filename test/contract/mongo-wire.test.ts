@@ -193,8 +193,8 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       }
     });
 
-    /** Most orders are old ones: published, cancelled or paid. Every tenth is another's. */
-    async function insertBooked(i: number): Promise<void> {
+    /** Most are published; every tenth is mine. */
+    async function insertBooked(i: number): Promise<string> {
       const mine = i % 10 === 0;
       const publication = await placeWithLease(store.orders, {
         userId: mine ? 'me' : `user ${i}`,
@@ -203,7 +203,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       });
       if (i % 100 === 0) await store.outbox.release(publication, 0, 0);
       else await store.outbox.book(publication);
-      if (i % 50 !== 0) await change(store.orders, publication.orderId, payment('p'));
+      return publication.orderId;
     }
 
     it.each<[string, number, () => Promise<unknown>]>([

@@ -183,7 +183,7 @@ export function outboxContract(setUp: SetUp): void {
 
     it('loses and doubles nothing, however changes, claims and bookings interleave', async () => {
       const { a, b } = await setUp();
-      const placements = Array.from({ length: 30 }, (_, i) => newPlacement({ lease: i % 2 === 0 }));
+      const placements = Array.from({ length: 12 }, (_, i) => newPlacement({ lease: i % 2 === 0 }));
       const published = new Map(placements.map(({ order }) => [order.id, [] as number[]]));
       let changing = true;
 

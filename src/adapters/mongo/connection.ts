@@ -97,6 +97,8 @@ export function createMongoConnection(deps: {
     });
     await opening;
     isOpen = true;
+    // A secondary that was asked for by name, say: without this it would never tell why it is not ready.
+    if (seen === undefined) log.warn({}, 'connected to the database, but to no server that takes writes');
     follow(seen);
   }
 

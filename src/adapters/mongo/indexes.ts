@@ -1,5 +1,8 @@
+import { mongo } from 'mongoose';
 import type { Models } from './documents';
 
+/** More than enough where nothing is to be built, which is nearly always. */
+const LOOK_TIMEOUT_MS = 5_000;
 /** An index on a collection that is full already takes its time. */
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 
@@ -13,7 +16,17 @@ export const PENDING_OF_TICKET = { 'ticket.id': 1, 'publishing.pending': -1 } as
  * Makes the indexes that are missing; resolves when all of them are there. Rejects where a unique one cannot be, for
  * there are duplicates.
  */
-export async function verifyIndexes({ orders, deadLetters }: Models): Promise<void> {
+export async function verifyIndexes(models: Models): Promise<void> {
+  try {
+    await makeIndexes(models, LOOK_TIMEOUT_MS);
+  } catch (error) {
+    if (!(error instanceof mongo.MongoOperationTimeoutError)) throw error;
+    // A build says nothing for long, and so does a connection that went dead; the next attempt has another one.
+    await makeIndexes(models, BUILD_TIMEOUT_MS);
+  }
+}
+
+async function makeIndexes({ orders, deadLetters }: Models, timeoutMS: number): Promise<void> {
   await orders.collection.createIndexes(
     [
       // One order has a turn of a ticket; one order has a key. All else rests on these two, and neither field ever
@@ -28,7 +41,7 @@ export async function verifyIndexes({ orders, deadLetters }: Models): Promise<vo
       // What the expiry sweep looks for.
       { key: { status: 1, expiresAt: 1 } },
     ],
-    { timeoutMS: BUILD_TIMEOUT_MS },
+    { timeoutMS },
   );
-  await deadLetters.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS: BUILD_TIMEOUT_MS });
+  await deadLetters.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
 }
