@@ -185,12 +185,13 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
         metrics.setDatabase(ready);
         if (!ready) turns.forget();
       },
+      onRetry: () => metrics.retried('database_connection'),
     });
   }
 
   async function chooseBus(): Promise<{ bus: Bus; peer?: Publisher }> {
     const { url, queueGroup, clientId } = config.nats;
-    if (url !== undefined) return { bus: await natsStreamingBus(config.nats, url, metrics.setBroker) };
+    if (url !== undefined) return { bus: await natsStreamingBus(url) };
     const { createMemoryBroker } = await import('./adapters/memory/bus.js');
     metrics.setBroker(true);
     const broker = createMemoryBroker({
@@ -203,13 +204,16 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
     return { bus: broker.connect({ clientId, queueGroup }), peer };
   }
 
-  async function natsStreamingBus(
-    settings: Config['nats'],
-    url: string,
-    onConnectionChange: (up: boolean) => void,
-  ): Promise<Bus> {
+  async function natsStreamingBus(url: string): Promise<Bus> {
     const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus.js');
-    return createNatsStreamingBus({ ...natsSettings(settings), url, clock, log, onConnectionChange });
+    return createNatsStreamingBus({
+      ...natsSettings(config.nats),
+      url,
+      clock,
+      log,
+      onConnectionChange: metrics.setBroker,
+      onRetry: () => metrics.retried('broker_connection'),
+    });
   }
 }
 

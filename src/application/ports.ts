@@ -263,5 +263,5 @@ export interface Metrics {
   publishFailure(reason: PublishFailed['reason']): void;
   messageHandled(subject: string, verdict: string, seconds: number): void;
   deadLettered(subject: string): void;
-  retried(operation: 'change' | 'parked_message'): void;
+  retried(operation: 'change' | 'parked_message' | 'broker_connection' | 'database_connection'): void;
 }

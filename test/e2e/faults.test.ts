@@ -250,6 +250,10 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     await nats.restart();
     await mongod.restart();
     await ready(service);
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    expect(metrics).toMatch(/order_service_retries_total\{operation="broker_connection"\} [1-9]/);
+    expect(metrics).toMatch(/order_service_broker_up 1/);
+    expect(metrics).toMatch(/order_service_database_up 1/);
   });
 
   it('takes over a client id that a crashed process left behind', async () => {

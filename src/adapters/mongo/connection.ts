@@ -51,6 +51,8 @@ export function createMongoConnection(deps: {
   log: Log;
   verify: () => Promise<void>;
   onReadyChange: (ready: boolean) => void;
+  /** Connecting or verifying is tried once more. */
+  onRetry: () => void;
 }): MongoConnection {
   const { clock, log } = deps;
   const connection = createConnection();
@@ -72,6 +74,7 @@ export function createMongoConnection(deps: {
 
   function retryIn(attempt: number, task: (attempt: number) => Promise<void>): void {
     if (closing) return;
+    deps.onRetry();
     cancelRetry = clock.after(backoff(clock, attempt, RETRY), () => void task(attempt + 1));
   }
 

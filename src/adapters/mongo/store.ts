@@ -45,6 +45,7 @@ export function createMongoStore(deps: {
   clock: Omit<Clock, 'now'>;
   log: Log;
   onReadyChange?: (ready: boolean) => void;
+  onRetry?: () => void;
 }): MongoStore {
   const { log } = deps;
   const connection = createMongoConnection({
@@ -53,6 +54,7 @@ export function createMongoStore(deps: {
     log,
     verify,
     onReadyChange: deps.onReadyChange ?? (() => {}),
+    onRetry: deps.onRetry ?? (() => {}),
   });
   const { mongoose } = connection;
   const models = createModels(mongoose);

@@ -15,6 +15,8 @@ export function createNatsStreamingBus(
     clock: Pick<Clock, 'after' | 'random'>;
     log: Log;
     onConnectionChange?: (up: boolean) => void;
+    /** A connection is tried once more. */
+    onRetry?: () => void;
   },
 ): Bus {
   const { clock, log } = deps;
@@ -76,7 +78,9 @@ export function createNatsStreamingBus(
     if (reason !== lastReason) log.warn({ reason }, 'the connection to the broker ended; trying again');
     lastReason = reason;
     void ended.closed.then(() => {
-      if (!closing) cancelReopening = clock.after(delayMs, open);
+      if (closing) return;
+      deps.onRetry?.();
+      cancelReopening = clock.after(delayMs, open);
     });
   }
 
