@@ -92,6 +92,8 @@ const settings = z.object({
     .string()
     .regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a URL that begins with mongodb:// or mongodb+srv://')
     .optional(),
+  MONGO_USERNAME: z.string().optional(),
+  MONGO_PASSWORD: z.string().optional(),
   NATS_URL: urlWith('nats', 'http').optional(),
   NATS_CLUSTER_ID: z.string().default('ticketing'),
   NATS_CLIENT_ID: z
@@ -109,7 +111,10 @@ const settings = z.object({
   SHUTDOWN_SECONDS: wholeNumber(1, 3600).default(20),
 });
 
-const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL'] as const;
+const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL', 'MONGO_PASSWORD'] as const;
+
+/** A user before the hosts of a URL. */
+const CREDENTIALS = /^[^:]+:\/\/[^/?]*@/;
 
 /** The settings from the environment. Throws {@link InvalidSettings} with every problem there is. */
 export function loadConfig(env: Environment, { isTerminal = false } = {}): Config {
@@ -120,7 +125,7 @@ export function loadConfig(env: Environment, { isTerminal = false } = {}): Confi
     problems.push(...parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`));
   }
   const production = given['NODE_ENV'] === 'production';
-  problems.push(...missing(given, production));
+  problems.push(...missing(given, production), ...credentialProblems(given));
   if (parsed.success && parsed.data.CATCH_UP_SECONDS <= parsed.data.REDELIVERY_WAIT_SECONDS) {
     problems.push(
       'CATCH_UP_SECONDS: must be longer than REDELIVERY_WAIT_SECONDS, else a redelivery would be missed',
@@ -143,7 +148,7 @@ function toConfig(env: z.output<typeof settings>, production: boolean, isTermina
       rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
     },
     jwt: { key, previousKey: env.JWT_KEY_PREVIOUS },
-    mongoUrl: env.MONGO_URL,
+    mongoUrl: withCredentials(env),
     nats: {
       // The usual manifests write http://, which means the same.
       url: env.NATS_URL?.replace(/^http:/, 'nats:'),
@@ -174,6 +179,28 @@ function missing(given: Environment, production: boolean): string[] {
     problems.push('JWT_KEY: is required in production and with a database (or JWT_KEY_FILE)');
   }
   return problems;
+}
+
+function credentialProblems(given: Environment): string[] {
+  const { MONGO_URL: url, MONGO_USERNAME: username, MONGO_PASSWORD: password } = given;
+  if (username === undefined && password === undefined) return [];
+  const problems: string[] = [];
+  if (username === undefined) problems.push('MONGO_USERNAME: is required with MONGO_PASSWORD');
+  if (password === undefined && given['MONGO_PASSWORD_FILE'] === undefined) {
+    problems.push('MONGO_PASSWORD: is required with MONGO_USERNAME (or MONGO_PASSWORD_FILE)');
+  }
+  if (url === undefined) problems.push('MONGO_URL: is required with MONGO_USERNAME and MONGO_PASSWORD');
+  if (url !== undefined && CREDENTIALS.test(url)) {
+    problems.push('MONGO_USERNAME: MONGO_URL holds a user as well; set one of them');
+  }
+  return problems;
+}
+
+/** Credentials of their own may hold any character, which in a URL would have to be escaped by hand. */
+function withCredentials(env: z.output<typeof settings>): string | undefined {
+  const { MONGO_URL: url, MONGO_USERNAME: username, MONGO_PASSWORD: password } = env;
+  if (username === undefined || password === undefined) return url;
+  return url?.replace('://', `://${[username, password].map(encodeURIComponent).join(':')}@`);
 }
 
 function warnings(env: z.output<typeof settings>): string[] {

@@ -98,6 +98,21 @@ describe('settings', () => {
     expect(problems.join()).not.toContain('hunter2');
   });
 
+  it('take database credentials of their own as they are, whatever characters they hold', () => {
+    const credentials = { MONGO_USERNAME: 'orders', MONGO_PASSWORD: 'p@ss/w:rd$&%' };
+    expect(loadConfig({ ...production, ...credentials, MONGO_URL: 'mongodb://db/orders' }).mongoUrl).toBe(
+      'mongodb://orders:p%40ss%2Fw%3Ard%24%26%25@db/orders',
+    );
+  });
+
+  it.each([
+    [{ MONGO_USERNAME: 'orders', MONGO_PASSWORD: 'hunter2' }, /^MONGO_USERNAME: MONGO_URL holds a user/],
+    [{ MONGO_USERNAME: 'orders', MONGO_URL: 'mongodb://db' }, /^MONGO_PASSWORD: is required/],
+    [{ MONGO_PASSWORD: 'hunter2', MONGO_URL: 'mongodb://db' }, /^MONGO_USERNAME: is required/],
+  ])('refuse half credentials, and two of them: %j', (env, problem) => {
+    expect(problemsOf({ ...production, ...env })).toEqual([expect.stringMatching(problem)]);
+  });
+
   it('refuse a catch-up that a redelivery would outlast', () => {
     expect(problemsOf({ CATCH_UP_SECONDS: '5', REDELIVERY_WAIT_SECONDS: '5' })).toEqual([
       expect.stringMatching(/^CATCH_UP_SECONDS: must be longer/),
