@@ -1,6 +1,6 @@
 import type { CatchUp } from './catch-up';
 import type { ChangeOrder } from './change-order';
-import { createLoop } from './schedule';
+import { createLoop, reportTo } from './schedule';
 import type { Loop } from './schedule';
 import type { Clock, Log, Metrics, OrderStore } from './ports';
 
@@ -35,7 +35,7 @@ export function createExpirySweep(deps: {
   clock: Clock;
   /** How long after an order's `expiresAt` the sweep leaves it to ExpirationComplete. */
   graceSeconds: number;
-  log: Pick<Log, 'warn'>;
+  log: Pick<Log, 'debug' | 'warn'>;
 }): Loop {
   const { orders, clock, log } = deps;
 
@@ -49,6 +49,6 @@ export function createExpirySweep(deps: {
       const allDone = outcomes.every((outcome) => outcome === 'done');
       return overdue.length === ORDERS_PER_SWEEP && allDone ? 'again' : undefined;
     },
-    onError: (error) => log.warn({ err: error }, 'the expiry sweep failed and will run again'),
+    onError: reportTo(log, 'the expiry sweep failed and will run again'),
   });
 }

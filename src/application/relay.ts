@@ -1,5 +1,5 @@
 import { createHands } from './hands';
-import { backoff, createLoop, jittered } from './schedule';
+import { backoff, createLoop, jittered, reportTo } from './schedule';
 import { PublishFailed } from './ports';
 import type { Clock, Log, Metrics, Outbox, OutboxEvent, Publication, Publisher } from './ports';
 
@@ -47,8 +47,7 @@ export function createRelay(deps: {
     clock,
     everyMs: POLL_EVERY_MS,
     task: pollOnce,
-    onError: (error) =>
-      log.warn({ err: error }, 'looking for events to publish failed and will be tried again'),
+    onError: reportTo(log, 'looking for events to publish failed and will be tried again'),
   });
   publisher.onAvailable(() => poll.wake());
 

@@ -1,4 +1,5 @@
-import type { Cancel, Clock } from './ports';
+import { Unavailable } from './ports';
+import type { Cancel, Clock, Log } from './ports';
 
 export function pause(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
   return new Promise((resolve) => {
@@ -87,4 +88,12 @@ export function createLoop(deps: {
       return inHand;
     },
   };
+}
+
+/**
+ * What a loop does with an error: it is logged, and the next run tries again. That the database is away has been said
+ * when it was lost; every loop would say it again with every run.
+ */
+export function reportTo(log: Pick<Log, 'debug' | 'warn'>, message: string): (error: unknown) => void {
+  return (error) => log[error instanceof Unavailable ? 'debug' : 'warn']({ err: error }, message);
 }

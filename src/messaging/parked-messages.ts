@@ -1,4 +1,4 @@
-import { backoff, createLoop } from '../application/schedule';
+import { backoff, createLoop, reportTo } from '../application/schedule';
 import type { Loop } from '../application/schedule';
 import type { Clock, DeadLetter, DeadLetters, Log, Metrics } from '../application/ports';
 import { toMessage } from './dead-letters';
@@ -21,7 +21,7 @@ export function createParkedMessages(deps: {
   handle: Inbox['handle'];
   clock: Clock;
   metrics: Pick<Metrics, 'deadLettered' | 'retried'>;
-  log: Pick<Log, 'info' | 'warn' | 'error'>;
+  log: Pick<Log, 'debug' | 'info' | 'warn' | 'error'>;
 }): Loop {
   const { deadLetters, clock, metrics, log } = deps;
 
@@ -58,6 +58,6 @@ export function createParkedMessages(deps: {
     clock,
     everyMs: POLL_EVERY_MS,
     task: pollOnce,
-    onError: (error) => log.warn({ err: error }, 'trying parked messages failed and will be tried again'),
+    onError: reportTo(log, 'trying parked messages failed and will be tried again'),
   });
 }

@@ -1,4 +1,5 @@
-import { backoff, createLoop } from '../../src/application/schedule';
+import { Unavailable } from '../../src/application/ports';
+import { backoff, createLoop, reportTo } from '../../src/application/schedule';
 import { createHands } from '../../src/application/hands';
 import { createTestClock } from '../support/clock';
 
@@ -148,5 +149,21 @@ describe('hands', () => {
     open('b');
     await closed;
     expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+  });
+});
+
+describe('what a loop says of an error', () => {
+  it.each([
+    ['nothing loud while the database is away: that was said once', new Unavailable('away'), 'debug'],
+    ['all there is to say of any other', new Error('a mistake'), 'warn'],
+  ])('is %s', (_, error, level) => {
+    const said: unknown[] = [];
+    const log = { debug: say('debug'), warn: say('warn') };
+    reportTo(log, 'the sweep failed')(error);
+    expect(said).toEqual([[level, { err: error }, 'the sweep failed']]);
+
+    function say(level: string) {
+      return (fields: object, message: string) => void said.push([level, fields, message]);
+    }
   });
 });
