@@ -1,0 +1,52 @@
+# Everything it takes to build and to run from sources.
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
+
+
+# The service from its sources, restarted on a change. The files belong to the user it runs as, so that changed ones
+# can be written over them while it runs. Of a file that is replaced, the watcher only hears through its folder.
+FROM dependencies AS dev
+COPY --chown=1000:1000 tsconfig.json ./
+COPY --chown=1000:1000 src src
+ENV NODE_ENV=development
+USER 1000:1000
+EXPOSE 3000
+ENTRYPOINT ["node"]
+CMD ["node_modules/tsx/dist/cli.mjs", "watch", "--clear-screen=false", "--include=src", "src/main.ts"]
+
+
+FROM dependencies AS build
+COPY tsconfig.json ./
+COPY src src
+RUN node_modules/.bin/tsc
+
+
+FROM node:24-bookworm-slim AS production-dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+
+# No shell, no package manager; nothing in it is written at run time, so the root may be read-only.
+FROM gcr.io/distroless/nodejs24-debian12:nonroot AS production
+WORKDIR /app
+COPY --from=production-dependencies /app/package.json ./
+COPY --from=production-dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+ENV NODE_ENV=production
+# By number: Kubernetes cannot tell from a name that it is not root.
+USER 65532:65532
+EXPOSE 3000
+CMD ["dist/main.js"]
+
+ARG VERSION=0.1.0
+ARG REVISION=
+ARG CREATED=
+LABEL org.opencontainers.image.title="order-service" \
+      org.opencontainers.image.description="The Order Service of a ticket marketplace" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED"
