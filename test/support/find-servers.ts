@@ -1,6 +1,6 @@
 /** Runs once before the tests (jest's globalSetup): looks for the servers, so that no worker has to. */
 import { fork } from 'node:child_process';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { GlobalConfig } from 'jest';
 import { FINDINGS_VARIABLE, type Finding, type Findings } from './servers';
@@ -9,36 +9,49 @@ const DOWNLOAD_STALLS_AFTER_MS = 60_000;
 
 export default async function findServers(config: GlobalConfig): Promise<void> {
   const findings: Findings = {
-    'nats-streaming-server': findNatsStreamingServer(),
-    mongod: needsServers(config) ? await findMongod() : { missing: 'mongod was not looked for' },
+    'nats-streaming-server': findProgram('nats-streaming-server', 'NATS_STREAMING_SERVER'),
+    helm: findProgram('helm'),
+    helm3: findProgram('helm3'),
+    kubeconform: findProgram('kubeconform'),
+    kubernetes: findKubernetes(),
+    'skaffold-schema': findSkaffoldSchema(config),
+    mongod: needsMongod(config) ? await findMongod() : { missing: 'mongod was not looked for' },
   };
   process.env[FINDINGS_VARIABLE] = JSON.stringify(findings);
 }
 
-/** Whether a test file of this run asks for servers: the domain's tests alone must not download a database. */
-function needsServers({ rootDir, testPathPatterns }: GlobalConfig): boolean {
+/** Whether a test file of this run asks for it: the domain's tests alone must not download a database. */
+function needsMongod({ rootDir, testPathPatterns }: GlobalConfig): boolean {
   const selected = testPathPatterns.toExecutor({ rootDir });
   return readdirSync(join(rootDir, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => join(rootDir, 'test', file))
     .filter((file) => !selected.isSet() || selected.isMatch(file))
-    .some((file) => readFileSync(file, 'utf8').includes('describeWith'));
+    .some((file) => readFileSync(file, 'utf8').search(/describeWith\(\[[^\]]*'mongo/) >= 0);
 }
 
-function findNatsStreamingServer(): Finding {
-  const named = process.env['NATS_STREAMING_SERVER'];
-  if (named) {
-    return isExecutable(named)
-      ? { path: named }
-      : { missing: `NATS_STREAMING_SERVER=${named} is no program` };
-  }
+/** The program that the variable names, else the first one of this name on PATH. */
+function findProgram(name: string, variable?: string): Finding {
+  const named = variable && process.env[variable];
+  if (named) return isExecutable(named) ? { path: named } : { missing: `${variable}=${named} is no program` };
   const path = (process.env['PATH'] ?? '')
     .split(delimiter)
-    .map((directory) => join(directory, 'nats-streaming-server'))
+    .map((directory) => join(directory, name))
     .find(isExecutable);
-  return path === undefined
-    ? { missing: 'no nats-streaming-server on PATH (set NATS_STREAMING_SERVER)' }
-    : { path };
+  if (path !== undefined) return { path };
+  return { missing: `no ${name} on PATH${variable ? ` (set ${variable})` : ''}` };
+}
+
+/** Never the cluster that kubectl would take: that may be anybody's. */
+function findKubernetes(): Finding {
+  const path = process.env['TEST_KUBECONFIG'];
+  if (!path) return { missing: 'no cluster to try things on (set TEST_KUBECONFIG)' };
+  return existsSync(path) ? { path } : { missing: `TEST_KUBECONFIG=${path} is no file` };
+}
+
+function findSkaffoldSchema({ rootDir }: GlobalConfig): Finding {
+  const path = process.env['SKAFFOLD_SCHEMA'] || join(rootDir, '../shared/skaffold/v4beta13.json');
+  return existsSync(path) ? { path } : { missing: 'no schema of skaffold.yaml (set SKAFFOLD_SCHEMA)' };
 }
 
 function isExecutable(path: string): boolean {

@@ -3,30 +3,33 @@
  * its findings reach the workers through the environment.
  */
 
+/** Programs, for `kubernetes` the kubeconfig of a cluster that tests may fill and empty, and the schema's file. */
+export type Found =
+  'mongod' | 'nats-streaming-server' | 'helm' | 'helm3' | 'kubeconform' | 'kubernetes' | 'skaffold-schema';
 /** `mongodb` is any MongoDB that needs not be killed: the one of `MONGO_URL`, else a mongod of our own. */
-export type Server = 'mongod' | 'nats-streaming-server' | 'mongodb';
+export type Server = Found | 'mongodb';
 export type Finding = { readonly path: string } | { readonly missing: string };
-export type Findings = Readonly<Record<'mongod' | 'nats-streaming-server', Finding>>;
+export type Findings = Readonly<Record<Found, Finding>>;
 
 /** Holds the {@link Findings} as JSON. */
 export const FINDINGS_VARIABLE = 'TEST_SERVERS';
 
 /**
  * A `describe` whose tests need these servers. Where one is missing the whole block is skipped, and the
- * reporter names it with the reason; with `REQUIRE_SERVERS=1` a failing test stands in its place. The body
- * always runs, for its tests are counted: ask for {@link serverBinary} in hooks and tests only.
+ * reporter names it with the reason; where `REQUIRE_SERVERS` names it, or is 1, a failing test stands in its place.
+ * The body always runs, for its tests are counted: ask for {@link serverBinary} in hooks and tests only.
  */
 export function describeWith(servers: readonly Server[], title: string, body: () => void): void {
-  const reasons = servers.flatMap((server) => whyMissing(server) ?? []);
-  if (reasons.length === 0) {
+  const missing = servers.filter((server) => whyMissing(server) !== undefined);
+  if (missing.length === 0) {
     describe(title, body);
     return;
   }
-  const reason = [...new Set(reasons)].join('; ');
-  if (process.env['REQUIRE_SERVERS'] === '1') {
+  const reason = [...new Set(missing.map(whyMissing))].join('; ');
+  if (missing.some(isRequired)) {
     describe(title, () => {
       it('has the servers it needs', () => {
-        throw new Error(`${reason}; REQUIRE_SERVERS=1 forbids to skip`);
+        throw new Error(`${reason}; REQUIRE_SERVERS=${process.env['REQUIRE_SERVERS']} forbids to skip`);
       });
     });
     return;
@@ -35,8 +38,14 @@ export function describeWith(servers: readonly Server[], title: string, body: ()
   describe.skip(`${title} [skipped: ${reason}]`, body);
 }
 
-/** The path of the server's program. Throws where it is missing: call it under {@link describeWith}. */
-export function serverBinary(server: 'mongod' | 'nats-streaming-server'): string {
+/** `REQUIRE_SERVERS`: 1 for all of them, or their names with commas between. */
+function isRequired(server: Server): boolean {
+  const required = process.env['REQUIRE_SERVERS'] ?? '';
+  return required === '1' || required.split(',').includes(server);
+}
+
+/** The path of what was found. Throws where it is missing: call it under {@link describeWith}. */
+export function serverBinary(server: Found): string {
   const finding = findings()[server];
   if ('missing' in finding) throw new Error(finding.missing);
   return finding.path;
