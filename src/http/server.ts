@@ -1,8 +1,11 @@
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 
 const CLOSE_IDLE_EVERY_MS = 50;
+/** On a connection that is idle a request may be on its way: it is still answered, and told to be the last one. */
+const LINGER_MS = 1_000;
 
 export interface HttpServer {
   /** Listens; resolves to where. Rejects when the port is taken. */
@@ -40,10 +43,14 @@ export function createHttpServer(
       }),
     stop: () =>
       new Promise((resolve) => {
-        // close() ends the connections that are idle now; those that are busy are ended when they become idle, for
-        // their clients may have been promised that they stay open.
-        const whenIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
-        server.close(() => {
+        let whenIdle: NodeJS.Timeout | undefined;
+        const linger = setTimeout(() => {
+          // Those that are busy are ended when they become idle.
+          whenIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+        }, LINGER_MS);
+        // Not the HTTP server's own close(): that would end idle connections at once.
+        NetServer.prototype.close.call(server, () => {
+          clearTimeout(linger);
           clearInterval(whenIdle);
           resolve();
         });
