@@ -5,6 +5,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // Those need a cluster: jest.cluster.config.js.
+  testPathIgnorePatterns: ['<rootDir>/test/cluster/'],
   transform: {
     '\\.ts$': [
       '@swc/jest',
