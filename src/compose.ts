@@ -1,22 +1,14 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createCancelOrder } from './application/cancel-order';
-import { createCatchUp } from './application/catch-up';
-import { createChangeOrder } from './application/change-order';
-import { createCompleteOrder } from './application/complete-order';
-import { createExpireOrder, createExpirySweep } from './application/expire-order';
-import { createPlaceOrder } from './application/place-order';
 import type { Bus, Clock, Publisher, TicketStore } from './application/ports';
-import { createFindOrder, createListOrders } from './application/read-orders';
-import { ACK_TIMEOUT_MS, LEASE_MS, createRelay } from './application/relay';
+import { ACK_TIMEOUT_MS, LEASE_MS } from './application/relay';
 import { createTurns } from './application/turns';
 import type { Config } from './config';
+import { createCore } from './core';
 import { createApp } from './http/app';
 import { createHttpServer } from './http/server';
 import { createLifecycle } from './lifecycle';
-import { createInbox } from './messaging/inbox';
-import { createParkedMessages } from './messaging/parked-messages';
 import { createBacklogWatch } from './observability/backlog-watch';
 import type { ServiceLogger } from './observability/logger';
 import { createMetrics } from './observability/metrics';
@@ -45,45 +37,15 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
   const clock: Clock = { ...ticking, now: store.now };
   const { bus, peer } = await chooseBus();
 
-  const relay = createRelay({ outbox: store.outbox, publisher: bus, clock, metrics, log });
-  const catchUp = createCatchUp({
-    clock,
-    catchUpSeconds: config.expiration.catchUpSeconds,
-    hardLimitSeconds: config.expiration.catchUpLimitSeconds,
-    log,
-  });
-
-  const changeOrder = createChangeOrder({
-    orders: store.orders,
+  const { relay, parkedMessages, expirySweep, useCases, subscribe } = createCore({
+    store,
+    bus,
     turns,
-    nudge: relay.nudge,
     clock,
-    metrics,
-  });
-  const expireOrder = createExpireOrder({ changeOrder, catchUp, metrics });
-  const inbox = createInbox({
-    tickets: store.tickets,
-    expireOrder,
-    completeOrder: createCompleteOrder({ changeOrder, metrics, log }),
-    catchUp,
-    deadLetters: store.deadLetters,
-    clock,
+    newId,
     metrics,
     log,
-  });
-  const parkedMessages = createParkedMessages({
-    deadLetters: store.deadLetters,
-    handle: inbox.handle,
-    clock,
-    metrics,
-    log,
-  });
-  const expirySweep = createExpirySweep({
-    orders: store.orders,
-    expireOrder,
-    clock,
-    graceSeconds: config.expiration.graceSeconds,
-    log,
+    expiration: config.expiration,
   });
   const backlogWatch = createBacklogWatch({
     outbox: store.outbox,
@@ -95,22 +57,7 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
 
   const app = createApp({
     basePath: config.http.basePath,
-    useCases: {
-      placeOrder: createPlaceOrder({
-        orders: store.orders,
-        tickets: store.tickets,
-        turns,
-        publish: relay.publish,
-        takeLease: bus.available,
-        clock,
-        newId,
-        metrics,
-        expirationWindowSeconds: config.expiration.windowSeconds,
-      }),
-      cancelOrder: createCancelOrder({ changeOrder, metrics }),
-      findOrder: createFindOrder({ orders: store.orders }),
-      listOrders: createListOrders({ orders: store.orders }),
-    },
+    useCases,
     session: { keys: jwtKeys(config), now: clock.now },
     rateLimitPerMinute: config.http.rateLimitPerMinute,
     probes: {
@@ -158,17 +105,6 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
     stop: lifecycle.stop,
     embedded: peer && config.mongoUrl === undefined ? { peer, tickets: store.tickets } : undefined,
   };
-
-  function subscribe(): void {
-    bus.subscribe(inbox.subjects, inbox.receive, {
-      up(subject) {
-        if (subject === 'payment:created') catchUp.subscribed();
-      },
-      down(subject) {
-        if (subject === 'payment:created') catchUp.lost();
-      },
-    });
-  }
 
   async function chooseStore() {
     const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
