@@ -49,7 +49,7 @@ require_local_context() {
   local current server
   current=$(kubectl config current-context 2>/dev/null) || current=
   if [ "$current" != "$context" ]; then
-    fail "The kube context is ${current:-not set}, not $context. To change that:  kubectl config use-context $context"
+    fail "The kube context is ${current:-not set}, not $context. To change that:  kind export kubeconfig --name $cluster"
   fi
   server=$(kubectl config view --minify --context "$context" -o 'jsonpath={.clusters[0].cluster.server}')
   if ! [[ $server =~ ^https?://(127\.0\.0\.1|localhost|\[::1\]|0\.0\.0\.0)(:[0-9]+)?/?$ ]]; then

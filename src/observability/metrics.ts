@@ -97,6 +97,10 @@ export function createMetrics(): ServiceMetrics {
     registers,
   });
 
+  // From zero on: a series that begins with its first event shows no increase.
+  for (const reason of ['late', 'second']) refunds.inc({ reason }, 0);
+  for (const reason of ['disconnected', 'timeout', 'refused']) publishFailures.inc({ reason }, 0);
+
   return {
     httpRequest: (method, route, status, seconds) => http.observe({ method, route, status }, seconds),
     messageHandled: (subject, verdict, seconds) => messages.observe({ subject, verdict }, seconds),

@@ -83,7 +83,13 @@ describeWith(['helm', 'kubernetes'], 'on an API server', () => {
     expect(await Promise.all(secrets.map(dataOf))).toEqual(before);
   }, 60_000);
 
-  it('a password that the database does not have, and a smaller replica set, are refused', async () => {
+  it('autoscaling goes on with the replicas that are there', async () => {
+    await helm('install', 'orders', CHART, '--set', 'replicas=2');
+    await helm('upgrade', 'orders', CHART, '--set', 'autoscaling.enabled=true');
+    expect(await kubectl('get', 'deployment', '-o', 'jsonpath={.items[0].spec.replicas}')).toBe('2');
+  }, 60_000);
+
+  it('what the database and the volumes were not made with is refused', async () => {
     await helm('install', 'orders', CHART, '--set', 'replicas=0,mongodb.replicas=3');
     const refused = async (set: string) =>
       helm('upgrade', 'orders', CHART, '--set', set).then(
@@ -92,6 +98,18 @@ describeWith(['helm', 'kubernetes'], 'on an API server', () => {
       );
     expect(await refused('mongodb.replicas=3,mongodb.auth.password=another')).toContain(
       'mongodb.auth.password: differs',
+    );
+    expect(await refused('mongodb.replicas=3,mongodb.auth.username=other')).toContain(
+      'mongodb.auth.username: the',
+    );
+    expect(await refused('mongodb.replicas=3,mongodb.database=other')).toContain(
+      'mongodb.database: the database',
+    );
+    expect(await refused('mongodb.replicas=3,mongodb.persistence.size=9Gi')).toContain(
+      'mongodb.persistence.size: the',
+    );
+    expect(await refused('mongodb.replicas=3,nats.persistence.enabled=false')).toContain(
+      'nats.persistence.enabled',
     );
     expect(await refused('mongodb.replicas=1')).toContain(
       'mongodb.replicas: a replica set cannot be made smaller',

@@ -326,6 +326,26 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       expect(spec).toMatchObject({ policyTypes: ['Ingress', 'Egress'], egress: [] });
     });
 
+    it('lets its own test in wherever others are shut out', () => {
+      const ingressFrom = [{ podSelector: { matchLabels: { a: 'b' } } }];
+      const objects = rendered({
+        set: { 'networkPolicy.ingressFrom': ingressFrom, 'networkPolicy.natsFrom': [] },
+      });
+      const { labels } = find(objects, 'Pod').metadata;
+      for (const nameEnd of ['orders-order-service', '-nats']) {
+        const { from } = find(objects, 'NetworkPolicy', nameEnd)['spec'].ingress[0];
+        const selectors = from.map(({ podSelector }: any) => podSelector.matchLabels);
+        expect(selectors.some((selector: Record<string, string>) => includes(labels, selector))).toBe(true);
+      }
+    });
+
+    it('restarts MongoDB for new scripts of its members only', () => {
+      const annotations = (set: object) =>
+        find(rendered({ set }), 'StatefulSet', '-mongodb')['spec'].template.metadata.annotations ?? {};
+      expect(annotations({ 'mongodb.replicas': 3 })).toHaveProperty(['checksum/scripts']);
+      expect(annotations({})).not.toHaveProperty(['checksum/scripts']);
+    });
+
     it('gives names that Kubernetes takes, however long or odd the release is called', () => {
       for (const release of ['a.b', `x${'y'.repeat(52)}`]) {
         for (const { kind, metadata } of rendered({ release })) {

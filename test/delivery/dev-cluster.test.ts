@@ -109,7 +109,7 @@ describe('scripts/dev-cluster.sh', () => {
   it.each(['production', 'kind-order-service-2', 'kind-another', ''])('refuses the context %j', (context) => {
     const { status, stderr } = run([], { kind: ['order-service'], kubectl: { ...LOCAL, context } });
 
-    expect(stderr).toContain('kubectl config use-context kind-order-service');
+    expect(stderr).toContain('kind export kubeconfig --name order-service');
     expect(status).toBe(1);
   });
 

@@ -74,3 +74,10 @@ exec:
     - protocol: TCP
       port: 53
 {{- end }}
+
+{{/* In a NetworkPolicy: the pod of `helm test`. */}}
+{{- define "order-service.smokeTestPeer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "order-service.selector" (dict "context" . "component" "smoke-test") | nindent 6 }}
+{{- end }}
