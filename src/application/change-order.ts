@@ -33,7 +33,7 @@ export function createChangeOrder(deps: {
   nudge: (orderId: string) => void;
   turns: Pick<Turns, 'over'>;
   clock: Pick<Clock, 'now' | 'after' | 'random'>;
-  metrics: Pick<Metrics, 'retried'>;
+  metrics: Pick<Metrics, 'decided' | 'retried'>;
 }): ChangeOrder {
   const { orders, clock, metrics } = deps;
 
@@ -48,6 +48,7 @@ export function createChangeOrder(deps: {
       if (!before) return { type: 'unknown-order' };
 
       const decision = decide(before.order, input);
+      metrics.decided(input.type, before.order.status, decision.type);
       if (!permit(before.order, decision.type === 'changed')) return { type: 'not-permitted' };
       if (decision.type === 'refused') return decision;
       if (decision.type === 'unchanged') {

@@ -1,6 +1,6 @@
 /** What the use cases need from the outside. Adapters implement these; nothing here knows how. */
 import type { OrderEvent } from '../domain/events';
-import type { Order, OrderStatus } from '../domain/order';
+import type { Decision, Order, OrderInput, OrderStatus } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
 
 // --- time and chance -------------------------------------------------------------------------
@@ -258,6 +258,8 @@ export interface Log {
 
 export interface Metrics {
   orderOutcome(outcome: 'placed' | 'refused_reserved' | 'cancelled_by_user' | 'expired' | 'completed'): void;
+  /** One look at the order's state table; `unchanged` of a payment means that it was known. */
+  decided(input: OrderInput['type'], status: OrderStatus, decision: Decision['type']): void;
   refundRequired(reason: 'late' | 'second'): void;
   publishAttempt(subject: string): void;
   publishFailure(reason: PublishFailed['reason']): void;

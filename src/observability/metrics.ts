@@ -40,6 +40,12 @@ export function createMetrics(): ServiceMetrics {
     labelNames: ['outcome'],
     registers,
   });
+  const decisions = new Counter({
+    name: 'order_service_decisions_total',
+    help: 'What inputs met which status of an order, and what was decided',
+    labelNames: ['input', 'status', 'decision'],
+    registers,
+  });
   const refunds = new Counter({
     name: 'order_service_refunds_required_total',
     help: 'Payments that must be given back, by reason',
@@ -105,6 +111,7 @@ export function createMetrics(): ServiceMetrics {
     httpRequest: (method, route, status, seconds) => http.observe({ method, route, status }, seconds),
     messageHandled: (subject, verdict, seconds) => messages.observe({ subject, verdict }, seconds),
     orderOutcome: (outcome) => orders.inc({ outcome }),
+    decided: (input, status, decision) => decisions.inc({ input, status, decision }),
     refundRequired: (reason) => refunds.inc({ reason }),
     publishAttempt: (subject) => publishAttempts.inc({ subject }),
     publishFailure: (reason) => publishFailures.inc({ reason }),

@@ -9,5 +9,6 @@ export const silentMetrics: Metrics = {
   publishFailure() {},
   messageHandled() {},
   deadLettered() {},
+  decided() {},
   retried() {},
 };

@@ -1,0 +1,254 @@
+import type { Broker, Stored } from './broker';
+import type { Database } from './database';
+import type { World } from './world';
+
+/** An order as it is stored, as far as it is looked at here. */
+export interface StoredOrder {
+  _id: unknown;
+  version: number;
+  userId: string;
+  status: 'created' | 'awaiting:payment' | 'complete' | 'cancelled';
+  reason?: string;
+  expiresAt: Date;
+  ticket: { id: unknown };
+  turn: number;
+  payments: { id: string; at: Date; refund?: string }[];
+  outbox: { seq: number; subject: string; data: string }[];
+  publishing: { next: number; pending: number };
+}
+
+/** A promise that was broken. Its name is that of the invariant. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  constructor(
+    readonly invariant: string,
+    detail: string,
+  ) {
+    super(`${invariant}: ${detail}`);
+  }
+}
+
+const EVENTS = /^order:/;
+
+/** Looks at the database and the broker whenever something changes there. */
+export type Invariants = ReturnType<typeof createInvariants>;
+
+export function createInvariants(world: World) {
+  /** How often each was checked. */
+  const checked = new Map<string, number>();
+  /** Journalled states by order: what was durable can never change back. */
+  const journalled = new Map<string, StoredOrder>();
+  const arrived = new Map<string, Set<number>>();
+  const promised: { placed: Map<string, string>; cancelled: Set<string> } = {
+    placed: new Map(),
+    cancelled: new Set(),
+  };
+
+  function check(invariant: string, holds: boolean, detail: () => string): void {
+    checked.set(invariant, (checked.get(invariant) ?? 0) + 1);
+    if (!holds) throw new Violation(invariant, detail());
+  }
+
+  function ordersOf(database: Database): StoredOrder[] {
+    return database.documents('orders') as unknown as StoredOrder[];
+  }
+
+  /** After each step: what anyone can read. */
+  function afterStep(database: Database): void {
+    const holders = new Map<string, string>();
+    for (const order of ordersOf(database)) {
+      const id = String(order._id);
+      const ticketId = String(order.ticket.id);
+      if (order.status !== 'cancelled') {
+        const other = holders.get(ticketId);
+        check('I1 one holder', other === undefined, () => `${ticketId} is held by ${other} and ${id}`);
+        holders.set(ticketId, id);
+      }
+      check('I6 the state is one that can be reached', isReachable(order), () => JSON.stringify(order));
+      const { next, pending } = order.publishing;
+      check('I3 bookkeeping', next + pending === order.outbox.length, () => JSON.stringify(order));
+    }
+    if (!database.isJournalled()) return;
+    for (const order of ordersOf(database)) becameDurable(order);
+  }
+
+  function becameDurable(order: StoredOrder): void {
+    const id = String(order._id);
+    const before = journalled.get(id);
+    if (before === order) return;
+    if (before) {
+      check('I6 the transition is legal', isLegal(before, order), () => describe(before, order));
+    }
+    journalled.set(id, order);
+  }
+
+  /** What a client was told must be there already, and stays. */
+  function answered(database: Database, what: 'placed' | 'cancelled', id: string, userId: string): void {
+    const order = ordersOf(database).find(({ _id }) => String(_id) === id);
+    check(`I5 what was answered is stored: ${what}`, order !== undefined, () => id);
+    if (what === 'placed') promised.placed.set(id, userId);
+    else promised.cancelled.add(id);
+  }
+
+  /** What was promised is there; to be asked when nothing is on its way. */
+  function promisesKept(database: Database): void {
+    const orders = new Map(ordersOf(database).map((order) => [String(order._id), order]));
+    for (const [id, userId] of promised.placed) {
+      check('I5 every 201 is kept', orders.get(id)?.userId === userId, () => id);
+    }
+    for (const id of promised.cancelled) {
+      check('I5 every 204 is kept', orders.get(id)?.status === 'cancelled', () => id);
+    }
+  }
+
+  function stored(database: Database, { subject, data }: Stored): void {
+    if (!EVENTS.test(subject)) return;
+    const content = JSON.parse(data) as { id?: string; orderId?: string };
+    const id = content.orderId ?? content.id ?? '';
+    const orders = ordersOf(database);
+    const order = orders.find(({ _id }) => String(_id) === id);
+    const event = order?.outbox.find((other) => other.subject === subject && other.data === data);
+    check('I4 no message without its change', event !== undefined, () => `${subject} ${data}`);
+    if (!order || !event) return;
+
+    const arrivals = arrived.get(id) ?? new Set();
+    arrived.set(id, arrivals);
+    const isFirst = !arrivals.has(event.seq);
+    if (isFirst) {
+      check('I3 first occurrences in order', arrivals.size === event.seq, () => `${id} seq ${event.seq}`);
+      if (event.seq === 0) earlierTurnsAreOut(orders, order);
+    }
+    arrivals.add(event.seq);
+  }
+
+  function earlierTurnsAreOut(orders: readonly StoredOrder[], order: StoredOrder): void {
+    for (const other of orders) {
+      const isEarlier = String(other.ticket.id) === String(order.ticket.id) && other.turn < order.turn;
+      if (!isEarlier) continue;
+      const missing = other.outbox.filter(
+        ({ seq, subject }) =>
+          subject !== 'order:refund-required' && !arrived.get(String(other._id))?.has(seq),
+      );
+      check(
+        'I3 a ticket’s earlier orders first',
+        missing.length === 0,
+        () => `${String(other._id)} is not out`,
+      );
+    }
+  }
+
+  /** When the faults have been over for long enough. Undefined: converged; else what is missing. */
+  function unfinished(
+    database: Database,
+    broker: Broker,
+    expected: { newestTickets: ReadonlyMap<string, number>; graceMs: number },
+  ): string | undefined {
+    const orders = ordersOf(database);
+    const now = world.now().getTime();
+    const pending = orders.find(({ publishing }) => publishing.pending > 0);
+    if (pending) return `order ${String(pending._id)} has events that are not published`;
+    const overdue = orders.find(
+      ({ status, expiresAt }) => status === 'created' && expiresAt.getTime() + expected.graceMs < now,
+    );
+    if (overdue) return `order ${String(overdue._id)} is overdue`;
+    const unacknowledged = broker.unacknowledged()[0];
+    if (unacknowledged) return `${unacknowledged.subject} ${unacknowledged.sequence} is not acknowledged`;
+    const tickets = new Map(
+      database.documents('tickets').map((ticket) => [String(ticket._id), ticket['version'] as number]),
+    );
+    for (const [id, version] of expected.newestTickets) {
+      if (tickets.get(id) !== version) return `ticket ${id} is at ${tickets.get(id)}, not ${version}`;
+    }
+    const parked = database.documents('dead_letters').find((letter) => letter['retryAt'] !== undefined);
+    if (parked) return `${String(parked._id)} is parked`;
+    return undefined;
+  }
+
+  /** At the end, over everything that happened. */
+  function atTheEnd(database: Database, broker: Broker, poison: ReadonlySet<string>): void {
+    promisesKept(database);
+    const payments = broker.channel('payment:created').flatMap((message) => paymentIn(message) ?? []);
+    for (const order of ordersOf(database)) {
+      const id = String(order._id);
+      for (const { seq, subject, data } of order.outbox) {
+        const isThere = broker.channel(subject).some((message) => message.data === data);
+        check('I2 every event is in its channel', isThere, () => `${id} seq ${seq}`);
+      }
+      paymentsAreCounted(
+        order,
+        payments.filter(({ orderId }) => orderId === id),
+      );
+    }
+    const dead = new Set(database.documents('dead_letters').map((letter) => letter['data'] as string));
+    check(
+      'I10 dead letters are the poison',
+      [...poison].sort().join() === [...dead].sort().join(),
+      () => `${[...dead].join()} instead of ${[...poison].join()}`,
+    );
+  }
+
+  /** Where nothing went wrong, nothing is published twice: no two replicas publish for the same order. */
+  function nothingTwice(broker: Broker): void {
+    for (const subject of ['order:created', 'order:cancelled', 'order:refund-required']) {
+      const texts = broker.channel(subject).map(({ data }) => data);
+      check('only the holder of a lease publishes', new Set(texts).size === texts.length, () =>
+        texts.join('\n'),
+      );
+    }
+  }
+
+  function paymentsAreCounted(order: StoredOrder, sent: readonly Payment[]): void {
+    const id = String(order._id);
+    const expected = [...new Set(sent.map((payment) => payment.id))].sort();
+    const recorded = order.payments.map((payment) => payment.id).sort();
+    check(
+      'I7 each payment is counted once',
+      expected.join() === recorded.join(),
+      () => `${id}: ${recorded.join()}`,
+    );
+    const kept = order.payments.filter(({ refund }) => refund === undefined);
+    const mayKeep = order.status === 'complete' ? 1 : 0;
+    check('I7 one payment is kept by a complete order', kept.length === mayKeep, () => id);
+    const refunds = order.outbox.filter(({ subject }) => subject === 'order:refund-required').length;
+    check('I7 others are refunded once', refunds === order.payments.length - kept.length, () => id);
+    const paidInTime = sent.some(({ at }) => at < order.expiresAt);
+    check('I7 paid in time is not expired', !(paidInTime && order.reason === 'expired'), () => id);
+  }
+
+  return { afterStep, answered, promisesKept, stored, unfinished, atTheEnd, nothingTwice, checked };
+}
+
+interface Payment {
+  id: string;
+  orderId: string;
+  at: Date;
+}
+
+function paymentIn({ data, publishedAt }: Stored): Payment | undefined {
+  try {
+    const payment = JSON.parse(data) as Payment;
+    return typeof payment.orderId === 'string' ? { ...payment, at: publishedAt } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version counts the changes: cancelled or completed once, and one for each payment that is to be given back. */
+function isReachable({ version, status, payments, outbox }: StoredOrder): boolean {
+  const refunds = payments.filter(({ refund }) => refund !== undefined).length;
+  const ended = status === 'created' ? 0 : 1;
+  const cancellations = outbox.filter(({ subject }) => subject === 'order:cancelled').length;
+  return version === ended + refunds && cancellations === (status === 'cancelled' ? 1 : 0);
+}
+
+function isLegal(before: StoredOrder, after: StoredOrder): boolean {
+  const keepsPast =
+    after.version >= before.version &&
+    before.outbox.every(({ data }, i) => after.outbox[i]?.data === data) &&
+    before.payments.every(({ id }, i) => after.payments[i]?.id === id);
+  return keepsPast && (before.status === 'created' || before.status === after.status);
+}
+
+function describe(before: StoredOrder, after: StoredOrder): string {
+  return `${JSON.stringify(before)} became ${JSON.stringify(after)}`;
+}

@@ -1,0 +1,238 @@
+import { createConnection } from 'mongoose';
+import type { Connection } from 'mongoose';
+import type { MongoConnection } from '../../src/adapters/mongo/connection';
+import { createDatabaseClock } from '../../src/adapters/mongo/database-clock';
+import { createDeadLetters } from '../../src/adapters/mongo/dead-letters';
+import { createModels } from '../../src/adapters/mongo/documents';
+import type { Models } from '../../src/adapters/mongo/documents';
+import { toUnavailable } from '../../src/adapters/mongo/errors';
+import { createOrderStore } from '../../src/adapters/mongo/orders';
+import { createOutbox } from '../../src/adapters/mongo/outbox';
+import { createReadBarrier } from '../../src/adapters/mongo/read-barrier';
+import { createTicketStore } from '../../src/adapters/mongo/tickets';
+import { Unavailable } from '../../src/application/ports';
+import type {
+  Clock,
+  DeadLetters,
+  Log,
+  Metrics,
+  OrderStore,
+  Outbox,
+  TicketStore,
+} from '../../src/application/ports';
+import { createTurns } from '../../src/application/turns';
+import type { Config } from '../../src/config';
+import { createCore } from '../../src/core';
+import type { Core } from '../../src/core';
+import type { Broker } from './broker';
+import type { Database } from './database';
+import type { Process, World } from './world';
+
+/** The stores and the core between which a planted bug is put. */
+export interface Planted {
+  orders?: (orders: OrderStore) => OrderStore;
+  outbox?: (outbox: Outbox) => Outbox;
+  tickets?: (tickets: TicketStore) => TicketStore;
+  deadLetters?: (deadLetters: DeadLetters) => DeadLetters;
+}
+
+/** One life of a replica: from its start to its crash or its end. */
+export interface Replica {
+  readonly process: Process;
+  readonly core: Core;
+  /** As the load balancer sees it. */
+  ready(): boolean;
+  /** Ends it in order. */
+  stop(): Promise<void>;
+  crash(): void;
+}
+
+/** Shorter than in the service, so that less time has to pass; above the relay's acknowledgement timeout. */
+export const LEASE_MS = 8_000;
+
+const COLLECTIONS = { orders: 'orders', tickets: 'tickets', deadLetters: 'dead_letters' } as const;
+
+/**
+ * A place for one replica at a time. Mongoose's models are made once for each, for making them takes longer than a
+ * whole simulation; whoever lives there uses them.
+ */
+export interface Slot {
+  readonly models: Models;
+  occupant: { database: Database; process: Process };
+}
+
+export function createSlot(): Slot {
+  const models = createModels(createConnection());
+  const slot = { models, occupant: undefined as unknown as Slot['occupant'] };
+  for (const [model, name] of Object.entries(COLLECTIONS) as [keyof typeof COLLECTIONS, string][]) {
+    const methods = ['find', 'findOne', 'findOneAndUpdate', 'updateOne', 'updateMany', 'bulkWrite'] as const;
+    for (const method of [...methods, 'insertOne', 'insertMany', 'deleteOne'] as const) {
+      const collection = models[model].collection as unknown as Record<string, unknown>;
+      collection[method] = (...args: unknown[]) => driverOf(slot, name, method)(...args);
+    }
+  }
+  return slot;
+}
+
+function driverOf({ occupant }: Slot, name: string, method: keyof ReturnType<Database['driver']>) {
+  const driver = occupant.database.driver(() => occupant.process, name);
+  return driver[method] as (...args: unknown[]) => unknown;
+}
+
+export function startReplica(deps: {
+  world: World;
+  slot: Slot;
+  database: Database;
+  broker: Broker;
+  /** Of this life: another one has another name. */
+  name: string;
+  expiration: Config['expiration'];
+  metrics: Metrics;
+  planted: Planted;
+  newId: () => string;
+  skew: number;
+}): Replica {
+  const { world, slot, database, broker, planted } = deps;
+  const process = world.createProcess(deps.name);
+  process.skew = deps.skew;
+  slot.occupant = { database, process };
+
+  const ticking: Omit<Clock, 'now'> = {
+    monotonic: world.elapsed,
+    random: world.random,
+    after: (ms, task) => world.at(process, ms, task),
+  };
+  const databaseClock = createDatabaseClock(ticking, () => database.askTime(process));
+  const clock: Clock = { ...ticking, now: databaseClock.now };
+  const turns = createTurns();
+  const connection = connect({
+    world,
+    database,
+    process,
+    verify: databaseClock.synchronise,
+    onLost: turns.forget,
+  });
+  const lease = { owner: deps.name, ms: LEASE_MS };
+  const mongoose = {
+    collection: (name: string) => database.driver(() => process, name),
+  } as unknown as Connection;
+  const confirmReads = createReadBarrier(mongoose, connection);
+  const common = { clock, lease, confirmReads };
+  const orders = createOrderStore(slot.models, connection, common);
+  const outbox = createOutbox(slot.models, connection, common);
+  const tickets = createTicketStore(slot.models, connection, confirmReads);
+  const deadLetters = createDeadLetters(slot.models, connection, { now: clock.now, confirmReads });
+  const bus = broker.connect(process, () => deps.metrics.retried('broker_connection'));
+
+  const core = createCore({
+    store: {
+      orders: planted.orders?.(orders) ?? orders,
+      outbox: planted.outbox?.(outbox) ?? outbox,
+      tickets: planted.tickets?.(tickets) ?? tickets,
+      deadLetters: planted.deadLetters?.(deadLetters) ?? deadLetters,
+    },
+    bus,
+    turns,
+    clock,
+    newId: deps.newId,
+    metrics: deps.metrics,
+    log: logTo(world, process),
+    expiration: deps.expiration,
+  });
+
+  bus.start();
+  core.relay.start();
+  core.parkedMessages.start();
+  core.expirySweep.start();
+  core.subscribe();
+
+  return {
+    process,
+    core,
+    ready: () => process.alive && connection.ready(),
+    async stop() {
+      await bus.stopReceiving();
+      await core.expirySweep.stop();
+      await core.parkedMessages.stop();
+      await core.relay.stop();
+      await bus.close();
+      connection.close();
+      process.alive = false;
+    },
+    crash() {
+      world.trace(`${deps.name} crashes`);
+      world.kill(process);
+      connection.close();
+      void bus.close();
+    },
+  };
+}
+
+/** What the real connection does, over a database that tells by itself when it comes and goes. */
+function connect(deps: {
+  world: World;
+  database: Database;
+  process: Process;
+  verify: () => Promise<void>;
+  onLost: () => void;
+}): Pick<MongoConnection, 'ask' | 'ready'> & { close(): void } {
+  const { world, database, process } = deps;
+  let ready = false;
+  let changes = 0;
+
+  function lost(): void {
+    world.at(process, world.between(1, 50), () => {
+      changes += 1;
+      ready = false;
+      deps.onLost();
+    });
+  }
+
+  function found(): void {
+    world.at(process, world.between(10, 60), () => {
+      changes += 1;
+      void verify();
+    });
+  }
+
+  async function verify(): Promise<void> {
+    const changesBefore = changes;
+    try {
+      await deps.verify();
+      if (changes === changesBefore) ready = true;
+    } catch {
+      if (changes === changesBefore) world.at(process, world.between(50, 300), () => void verify());
+    }
+  }
+
+  const close = database.watch({ lost, found });
+  if (database.alive()) found();
+
+  return {
+    ready: () => ready,
+    async ask(operation) {
+      if (!ready) throw new Unavailable('the database is not ready');
+      const changesBefore = changes;
+      let answer;
+      try {
+        answer = await operation();
+      } catch (error) {
+        throw toUnavailable(error);
+      }
+      if (changes !== changesBefore) throw new Unavailable('the database was lost meanwhile');
+      return answer;
+    },
+    close,
+  };
+}
+
+/** Into the trace, without what is not the same each time. */
+function logTo(world: World, process: Process): Log {
+  const write = (level: string) => (fields: object, text: string) => {
+    const { err } = fields as { err?: Error };
+    world.trace(`${process.name} ${level} ${text}${err ? `: ${err.message}` : ''}`);
+    if (err && !/Unavailable|PublishFailed/.test(err.name))
+      world.trace(String(err.stack).split('\n')[1] ?? '');
+  };
+  return { debug() {}, info() {}, warn: write('warn'), error: write('error') };
+}

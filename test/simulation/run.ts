@@ -1,0 +1,330 @@
+import { createBroker } from './broker';
+import type { BrokerFaults } from './broker';
+import { createDatabase } from './database';
+import type { DatabaseFaults, RewriteUpdate } from './database';
+import { createInvariants, Violation } from './invariants';
+import { startMarketplace } from './marketplace';
+import { countingMetrics } from './metrics';
+import { createSlot, LEASE_MS, startReplica } from './replica';
+import type { Planted, Replica, Slot } from './replica';
+import { createWorld, withClockOf } from './world';
+import type { World } from './world';
+
+const EXPIRATION = { windowSeconds: 2, graceSeconds: 1, catchUpSeconds: 2, catchUpLimitSeconds: 30 };
+const ACK_WAIT_MS = 1_000;
+/** Each time a replica sends something or gets to hear that it arrived. */
+const CRASH_AT_A_POINT = 0.01;
+const TICKETS = ['5f0000000000000000000001', '5f0000000000000000000002'];
+const USERS = ['ann', 'bob', 'cid'];
+/** How long faults last. */
+const FAULTS_MS = 2_000;
+/** How long it may take after the last of them until everything is as it should be. */
+const CONVERGED_WITHIN_MS = 60_000;
+
+const DATABASE_FAULTS: DatabaseFaults = {
+  refused: 0.01,
+  answerLost: 0.02,
+  notAcknowledged: 0.02,
+  late: 0.005,
+};
+const BROKER_FAULTS: BrokerFaults = {
+  lost: 0.02,
+  buffered: 0.03,
+  answerLost: 0.03,
+  lateAnswer: 0.02,
+  duplicated: 0.1,
+  ackLost: 0.05,
+  delayed: 0.1,
+};
+
+const none = <T extends object>(faults: T): T =>
+  Object.fromEntries(Object.keys(faults).map((key) => [key, 0])) as T;
+const NO_DATABASE_FAULTS = none(DATABASE_FAULTS);
+const NO_BROKER_FAULTS = none(BROKER_FAULTS);
+
+/** How often what goes wrong is drawn, for whoever reads the table of what was met. */
+export const RATES = {
+  ...DATABASE_FAULTS,
+  ...BROKER_FAULTS,
+  crashAtAPoint: CRASH_AT_A_POINT,
+} as const;
+
+/** What is put into a run to be caught by it. */
+export interface Bug {
+  readonly planted?: Planted;
+  readonly missingIndexes?: readonly string[];
+  readonly expiration?: Partial<typeof EXPIRATION>;
+  /** Changes every update before the database gets it. */
+  readonly rewriteUpdate?: RewriteUpdate;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly steps: number;
+  /** Of everything that happened: the same for the same seed, everywhere. */
+  readonly hash: string;
+  readonly hits: ReadonlyMap<string, number>;
+  readonly checked: ReadonlyMap<string, number>;
+  /** What went wrong, and all that led to it. */
+  readonly failure?: { readonly message: string; readonly trace: readonly string[] };
+}
+
+const slots: Slot[] = [];
+
+export interface Options {
+  readonly bug?: Bug;
+  /** Nothing goes wrong: then everything happens once. */
+  readonly faultless?: boolean;
+}
+
+/** One simulation: replicas, a database, a broker and a marketplace, some seconds of faults, and the time after. */
+export function simulate(seed: number, { bug = {}, faultless = false }: Options = {}): Promise<Outcome> {
+  const world = createWorld(seed);
+  return withClockOf(world, async () => {
+    const run = createRun(world, bug, faultless);
+    const outcome = () => ({
+      seed,
+      steps: world.steps(),
+      hash: world.hash(),
+      hits: world.hits,
+      checked: run.invariants.checked,
+    });
+    try {
+      await run.all();
+      return outcome();
+    } catch (error) {
+      const message = error instanceof Violation ? error.message : String((error as Error).stack);
+      return { ...outcome(), failure: { message, trace: world.lines } };
+    }
+  });
+}
+
+function createRun(world: World, bug: Bug, faultless: boolean) {
+  const invariants = createInvariants(world);
+  const director = world.createProcess('director');
+  let faulty = true;
+  let violation: unknown;
+  let changed = false;
+  let ids = 0;
+
+  /** Invariants are checked within callbacks of others, whose promises would swallow what is thrown. */
+  function guard(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      violation ??= error;
+    }
+  }
+
+  const hasFaults = () => faulty && !faultless;
+  const database = createDatabase(world, {
+    faults: () => (hasFaults() ? DATABASE_FAULTS : NO_DATABASE_FAULTS),
+    ...(bug.missingIndexes ? { missingIndexes: bug.missingIndexes } : {}),
+    ...(bug.rewriteUpdate ? { rewriteUpdate: bug.rewriteUpdate } : {}),
+    onChange: () => (changed = true),
+  });
+  const broker = createBroker(world, {
+    faults: () => (hasFaults() ? BROKER_FAULTS : NO_BROKER_FAULTS),
+    ackWaitMs: ACK_WAIT_MS,
+    onStored: (stored) => guard(() => invariants.stored(database, stored)),
+  });
+  const metrics = countingMetrics(world);
+  const marketplace = startMarketplace(world, broker, TICKETS);
+  const count = world.chance(0.7) ? 2 : 3;
+  const replicas: Replica[] = [];
+  const starts: number[] = [];
+
+  function start(slotIndex: number): void {
+    while (slots.length <= slotIndex) slots.push(createSlot());
+    starts[slotIndex] = (starts[slotIndex] ?? 0) + 1;
+    replicas[slotIndex] = startReplica({
+      world,
+      slot: slots[slotIndex]!,
+      database,
+      broker,
+      name: `replica-${slotIndex}.${starts[slotIndex]}`,
+      expiration: { ...EXPIRATION, ...bug.expiration },
+      metrics,
+      planted: bug.planted ?? {},
+      newId: () => (ids += 1).toString(16).padStart(24, '0'),
+      skew: world.between(-3_600_000, 3_600_000),
+    });
+  }
+
+  // --- buyers -------------------------------------------------------------------------------------------
+
+  function anyReplica(): Replica | undefined {
+    const ready = replicas.filter((replica) => replica.ready());
+    return ready.length > 0 ? world.pick(ready) : undefined;
+  }
+
+  function place(): void {
+    const replica = anyReplica();
+    if (!replica) return;
+    const userId = world.pick(USERS);
+    const ticketId = world.chance(0.03) ? 'f'.repeat(24) : world.pick(TICKETS);
+    const key = world.chance(0.3) ? { idempotencyKey: `key-${Math.floor(world.random() * 4)}` } : {};
+    void replica.core.useCases.placeOrder({ userId, ticketId, ...key }).then(
+      (result) => {
+        world.hit(`place: ${result.type}`);
+        world.trace(`${replica.process.name} place ${userId} ${ticketId}: ${JSON.stringify(result)}`);
+        if (result.type !== 'placed' && result.type !== 'replayed') return;
+        guard(() => invariants.answered(database, 'placed', result.order.id, userId));
+      },
+      (error: Error) => unavailable('place', error),
+    );
+  }
+
+  function cancel(): void {
+    const replica = anyReplica();
+    const orders = database.documents('orders');
+    if (!replica || orders.length === 0) return;
+    const order = world.pick(orders.slice(-4));
+    const orderId = String(order._id);
+    const userId = world.chance(0.1) ? 'mallory' : (order['userId'] as string);
+    void replica.core.useCases.cancelOrder({ userId, orderId }).then(
+      (result) => {
+        world.hit(`cancel: ${result}`);
+        world.trace(`${replica.process.name} cancel ${orderId}: ${result}`);
+        if (result === 'cancelled') {
+          guard(() => invariants.answered(database, 'cancelled', orderId, userId));
+        }
+      },
+      (error: Error) => unavailable('cancel', error),
+    );
+  }
+
+  function unavailable(what: string, error: Error): void {
+    if (error.name !== 'Unavailable')
+      guard(() => {
+        throw error;
+      });
+    world.hit(`${what}: unavailable`);
+  }
+
+  // --- what goes wrong ----------------------------------------------------------------------------------
+
+  const FAULTS: readonly [weight: number, happen: () => void][] = [
+    [2, () => crashReplica()],
+    [1, outage],
+    [1, stopReplica],
+    [2, freezeReplica],
+    [2, crashDatabase],
+    [1, () => database.freeze(world.between(100, 2_000))],
+    [2, crashBroker],
+    [2, () => broker.cut()],
+  ];
+
+  function crashReplica(index = Math.floor(world.random() * count)): void {
+    const replica = replicas[index]!;
+    if (!replica.process.alive) return;
+    world.hit('crash: replica');
+    replica.crash();
+    world.at(director, world.between(50, 600), () => start(index));
+  }
+
+  /** Crashes that hit where it hurts: between a write and its answer, a publish and its acknowledgement. */
+  world.atEachPoint((process) => {
+    if (!hasFaults() || !world.chance(CRASH_AT_A_POINT)) return;
+    const index = replicas.findIndex((replica) => replica.process === process);
+    if (index >= 0) world.at(director, 0, () => crashReplica(index));
+  });
+
+  /** All of them at once: what peers send meanwhile is replayed, in no order between the subjects. */
+  function outage(): void {
+    world.hit('outage');
+    const until = world.between(1_000, 2_500);
+    for (const [index, { process, crash }] of replicas.entries()) {
+      if (!process.alive) continue;
+      crash();
+      world.at(director, until, () => start(index));
+    }
+  }
+
+  function stopReplica(): void {
+    const index = Math.floor(world.random() * count);
+    const replica = replicas[index]!;
+    if (!replica.process.alive) return;
+    world.hit('rolling restart');
+    void replica.stop();
+    // One that does not come to its end is killed.
+    world.at(director, 4_000, () => {
+      if (replica.process.alive) replica.crash();
+      start(index);
+    });
+  }
+
+  function freezeReplica(): void {
+    const replica = world.pick(replicas);
+    // Sometimes for longer than its leases last.
+    const ms = world.chance(0.2) ? LEASE_MS + 1_000 : world.between(50, 3_000);
+    world.hit(ms > LEASE_MS ? 'freeze: replica, past its lease' : 'freeze: replica');
+    replica.process.frozenUntil = world.elapsed() + ms;
+  }
+
+  function crashDatabase(): void {
+    database.crash();
+    world.at(director, world.between(50, 1_000), () => database.restart());
+  }
+
+  function crashBroker(): void {
+    broker.crash();
+    world.at(director, world.between(50, 1_500), () => broker.restart());
+  }
+
+  function drawn(choices: readonly [weight: number, happen: () => void][]): () => void {
+    let left = world.random() * choices.reduce((sum, [weight]) => sum + weight, 0);
+    for (const [weight, happen] of choices) if ((left -= weight) < 0) return happen;
+    return choices[0]![1];
+  }
+
+  // --- the run ------------------------------------------------------------------------------------------
+
+  function plan(everyMs: number, act: () => void): void {
+    world.at(director, world.between(0, 2 * everyMs), () => {
+      if (!faulty) return;
+      act();
+      plan(everyMs, act);
+    });
+  }
+
+  async function step(): Promise<void> {
+    await world.step();
+    if (changed) guard(() => invariants.afterStep(database));
+    if (database.isJournalled()) changed = false;
+    if (violation) throw violation as Error;
+  }
+
+  async function until(holds: () => boolean): Promise<void> {
+    while (!holds()) await step();
+  }
+
+  return {
+    invariants,
+    async all(): Promise<void> {
+      for (let index = 0; index < count; index += 1) start(index);
+      plan(80, place);
+      plan(200, cancel);
+      plan(400, marketplace.act);
+      if (!faultless) plan(500, () => drawn(FAULTS)());
+      await until(() => world.elapsed() >= FAULTS_MS);
+      faulty = false;
+      marketplace.close();
+      world.trace('no more faults');
+      let missing: string | undefined = '';
+      const deadline = world.elapsed() + CONVERGED_WITHIN_MS;
+      let nextLook = 0;
+      await until(() => {
+        if (world.elapsed() < nextLook) return false;
+        nextLook = world.elapsed() + 250;
+        const graceMs = EXPIRATION.graceSeconds * 1_000;
+        missing = invariants.unfinished(database, broker, { ...marketplace, graceMs });
+        if (missing === undefined) return true;
+        if (world.elapsed() > deadline) throw new Violation('I8 converged', missing);
+        return false;
+      });
+      invariants.atTheEnd(database, broker, marketplace.poison);
+      if (faultless) invariants.nothingTwice(broker);
+    },
+  };
+}
