@@ -41,7 +41,7 @@ const commands = {
 
   async call(requests) {
     const answers = [];
-    for (const request of JSON.parse(requests)) answers.push(await send(request));
+    for (const request of JSON.parse(requests)) answers.push(await sendWhenRouted(request));
     return answers;
   },
 
@@ -106,6 +106,18 @@ function tokenOf(user) {
 }
 
 /** Rejects where no whole answer came. */
+/** A pod that is ready is not at once where every node leads to. What was refused has not been sent. */
+async function sendWhenRouted(request) {
+  for (let left = 60; ; left -= 1) {
+    try {
+      return await send(request);
+    } catch (error) {
+      if (error.code !== 'ECONNREFUSED' || left === 0) throw error;
+      await sleep(500);
+    }
+  }
+}
+
 function send({ method, path = '', user, token = tokenOf(user), body, key }, agent) {
   return new Promise((resolve, reject) => {
     const headers = {
@@ -132,7 +144,7 @@ async function listOrders(user) {
   const orders = [];
   let query = '?limit=200';
   while (query) {
-    const { status, headers, body } = await send({ method: 'GET', path: query, user });
+    const { status, headers, body } = await sendWhenRouted({ method: 'GET', path: query, user });
     if (status !== 200) throw new Error(`the list of orders was answered with ${status}`);
     orders.push(...body);
     query = /<[^>]*(\?[^>]*)>; rel="next"/.exec(headers.link ?? '')?.[1];
