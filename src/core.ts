@@ -22,6 +22,8 @@ import type { Config } from './config';
 import { createInbox } from './messaging/inbox';
 import { createParkedMessages } from './messaging/parked-messages';
 
+const PAYMENTS = 'payment:created';
+
 /** Everything of the service that is neither HTTP nor an adapter, wired together over its ports. */
 export type Core = ReturnType<typeof createCore>;
 
@@ -84,11 +86,17 @@ export function createCore(deps: {
     subscribe(): void {
       bus.subscribe(inbox.subjects, inbox.receive, {
         up(subject) {
-          if (subject === 'payment:created') catchUp.subscribed();
+          if (subject === PAYMENTS) catchUp.subscribed('group');
         },
         down(subject) {
-          if (subject === 'payment:created') catchUp.lost();
+          if (subject === PAYMENTS) catchUp.lost('group');
         },
+      });
+      // Those that an order which has not expired yet can be waiting for.
+      const sinceSeconds = windowSeconds + graceSeconds + expiration.catchUpLimitSeconds;
+      bus.watch(PAYMENTS, sinceSeconds * 1000, inbox.hearPayment, {
+        up: () => catchUp.subscribed('watch'),
+        down: () => catchUp.lost('watch'),
       });
     },
   };

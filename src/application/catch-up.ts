@@ -5,8 +5,11 @@ import type { Clock, Log } from './ports';
  * was paid in time: after an outage both channels replay, in no order between them.
  */
 export interface CatchUp {
-  subscribed(): void;
-  lost(): void;
+  /** `group`: the payments that this replica is to handle; `watch`: those that any replica is. */
+  subscribed(subscription: 'group' | 'watch'): void;
+  lost(subscription: 'group' | 'watch'): void;
+  /** A payment came into the world, for whichever replica to handle. */
+  paymentHeard(orderId: string, publishedAt: Date): void;
   /** A payment came; to be called before it is handled. */
   paymentReceived(publishedAt: Date): void;
   /** A payment could not be handled yet and will come again. */
@@ -18,10 +21,11 @@ export interface CatchUp {
 }
 
 /**
- * Caught up: the payments subscription has been up for `catchUpSeconds` without a break, and in that time no
+ * Caught up: both subscriptions to payments have been up for `catchUpSeconds` without a break, and in that time no
  * payment came that was older than that, and none was postponed. Where old payments never cease, expiry goes on
  * after `hardLimitSeconds` of an unbroken subscription, and says so: a ticket must not be blocked for ever. While
- * the subscription is down nothing expires, for a payment may be waiting in the broker.
+ * one of them is down nothing expires, for a payment may be waiting in the broker. An order whose payment was heard does
+ * not expire before the hard limit either: whoever is to handle it may have died, or cannot reach the database.
  */
 export function createCatchUp(deps: {
   clock: Pick<Clock, 'now' | 'monotonic'>;
@@ -33,7 +37,10 @@ export function createCatchUp(deps: {
   const catchUpMs = deps.catchUpSeconds * 1000;
   const hardLimitMs = deps.hardLimitSeconds * 1000;
 
-  /** Both by the monotonic clock; undefined while the subscription is down. */
+  const up = new Set<'group' | 'watch'>();
+  /** When a payment of the order was heard last, by the monotonic clock; the longest ago first. */
+  const heard = new Map<string, number>();
+  /** Both by the monotonic clock; undefined while a subscription is down. */
   let upSince: number | undefined;
   let behindUntil = Infinity;
   let said: 'nothing' | 'caught up' | 'gave up' = 'nothing';
@@ -68,18 +75,37 @@ export function createCatchUp(deps: {
     return false;
   }
 
+  function paymentReceived(publishedAt: Date): void {
+    if (clock.now().getTime() - publishedAt.getTime() > catchUpMs) fallBehind();
+  }
+
+  function isHeard(orderId: string): boolean {
+    const heardAt = heard.get(orderId);
+    return heardAt !== undefined && clock.monotonic() - heardAt < hardLimitMs;
+  }
+
   return {
-    subscribed() {
+    subscribed(subscription) {
+      up.add(subscription);
+      if (up.size < 2) return;
       upSince = clock.monotonic();
       said = 'nothing';
       fallBehind();
     },
-    lost() {
+    lost(subscription) {
+      up.delete(subscription);
       upSince = undefined;
     },
-    paymentReceived(publishedAt) {
-      if (clock.now().getTime() - publishedAt.getTime() > catchUpMs) fallBehind();
+    paymentHeard(orderId, publishedAt) {
+      heard.delete(orderId);
+      heard.set(orderId, clock.monotonic());
+      for (const id of heard.keys()) {
+        if (isHeard(id)) break;
+        heard.delete(id);
+      }
+      paymentReceived(publishedAt);
     },
+    paymentReceived,
     paymentPostponed: fallBehind,
     paymentInHand(orderId) {
       inHand.set(orderId, (inHand.get(orderId) ?? 0) + 1);
@@ -89,6 +115,6 @@ export function createCatchUp(deps: {
         else inHand.delete(orderId);
       };
     },
-    mayExpire: (orderId) => caughtUp() && !inHand.has(orderId),
+    mayExpire: (orderId) => caughtUp() && !inHand.has(orderId) && !isHeard(orderId),
   };
 }

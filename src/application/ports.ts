@@ -206,6 +206,11 @@ export interface Subscriber {
    * through every loss of the broker until {@link Subscriber.stopReceiving}.
    */
   subscribe(subjects: readonly string[], receive: Receive, observe: Subscriptions): void;
+  /**
+   * Hears every message of the subject that is not older than `sinceMs`, in order, whichever member of the group handles
+   * it; from there again after each loss of the broker. Nothing is acknowledged.
+   */
+  watch(subject: string, sinceMs: number, hear: (message: Message) => void, observe: Subscriptions): void;
   /** Takes no more messages; resolves when those in hand are settled and acknowledged. Keeps the durable. */
   stopReceiving(): Promise<void>;
 }

@@ -32,6 +32,8 @@ export interface Inbox {
   readonly subjects: readonly string[];
   /** For the broker: when it resolves to `done`, everything that came of the message is durable. */
   readonly receive: Receive;
+  /** Of payments that any replica is to handle. */
+  readonly hearPayment: (message: Message) => void;
   /** The verdict on one message, without putting it anywhere. Never rejects. */
   handle(message: Message): Promise<Handled>;
 }
@@ -141,7 +143,13 @@ export function createInbox(deps: {
     else log.warn(fields, 'message not handled');
   }
 
-  return { subjects: [...routes.keys()], receive, handle };
+  function hearPayment({ data, publishedAt }: Message): void {
+    const payment = parse(paymentMessage, data);
+    // One that cannot be read is rejected by whoever has to handle it.
+    if (payment.ok) catchUp.paymentHeard(payment.value.orderId, publishedAt);
+  }
+
+  return { subjects: [...routes.keys()], receive, hearPayment, handle };
 }
 
 function route<T>(

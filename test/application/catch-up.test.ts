@@ -10,16 +10,20 @@ function setUp() {
   const log = { ...silentLog, warn: (_: object, text: string) => warnings.push(text) };
   const catchUp = createCatchUp({ clock, catchUpSeconds: 15, hardLimitSeconds: 600, log });
   const paymentStampedAgo = (ms: number) => catchUp.paymentReceived(new Date(clock.now().getTime() - ms));
-  return { clock, catchUp, warnings, paymentStampedAgo };
+  const subscribed = () => {
+    catchUp.subscribed('group');
+    catchUp.subscribed('watch');
+  };
+  return { clock, catchUp, subscribed, warnings, paymentStampedAgo };
 }
 
 describe('an order may expire', () => {
   it('only after the payments subscription has been up for the whole time', async () => {
-    const { clock, catchUp } = setUp();
+    const { clock, catchUp, subscribed } = setUp();
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(60_000);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    catchUp.subscribed();
+    subscribed();
     await clock.advance(14_999);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(1);
@@ -27,23 +31,58 @@ describe('an order may expire', () => {
   });
 
   it('not while the subscription is down, and again only the whole time after it is back', async () => {
-    const { clock, catchUp } = setUp();
-    catchUp.subscribed();
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
     await clock.advance(15_000);
-    catchUp.lost();
+    catchUp.lost('group');
+    catchUp.lost('watch');
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(3_600_000);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    catchUp.subscribed();
+    subscribed();
     await clock.advance(14_999);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(1);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
   });
 
+  it.each(['group', 'watch'] as const)('only while it also has its %s subscription', async (missing) => {
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
+    await clock.advance(15_000);
+    catchUp.lost(missing);
+    await clock.advance(3_600_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    catchUp.subscribed(missing);
+    await clock.advance(15_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('not when a payment for it was heard, whoever is to handle it, before the hard limit', async () => {
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
+    await clock.advance(15_000);
+    catchUp.paymentHeard(ORDER, clock.now());
+    await clock.advance(599_999);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(catchUp.mayExpire('b'.repeat(24))).toBe(true);
+    await clock.advance(1);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('not until the whole time has passed since an old payment was heard', async () => {
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
+    await clock.advance(15_000);
+    catchUp.paymentHeard('b'.repeat(24), new Date(clock.now().getTime() - 15_001));
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(15_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
   it('not until the whole time has passed since the last old payment', async () => {
-    const { clock, catchUp, paymentStampedAgo } = setUp();
-    catchUp.subscribed();
+    const { clock, catchUp, subscribed, paymentStampedAgo } = setUp();
+    subscribed();
     await clock.advance(15_000);
     paymentStampedAgo(15_001);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
@@ -54,24 +93,24 @@ describe('an order may expire', () => {
   });
 
   it('at once while only fresh payments come', async () => {
-    const { clock, catchUp, paymentStampedAgo } = setUp();
-    catchUp.subscribed();
+    const { clock, catchUp, subscribed, paymentStampedAgo } = setUp();
+    subscribed();
     await clock.advance(15_000);
     paymentStampedAgo(15_000);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
   });
 
   it('not while a payment that could not be handled is to come again', async () => {
-    const { clock, catchUp } = setUp();
-    catchUp.subscribed();
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
     await clock.advance(15_000);
     catchUp.paymentPostponed();
     expect(catchUp.mayExpire(ORDER)).toBe(false);
   });
 
   it('not while a payment for it is in hand, whatever becomes of others', async () => {
-    const { clock, catchUp } = setUp();
-    catchUp.subscribed();
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
     await clock.advance(15_000);
     const first = catchUp.paymentInHand(ORDER);
     const second = catchUp.paymentInHand(ORDER);
@@ -83,8 +122,8 @@ describe('an order may expire', () => {
   });
 
   it('after the hard limit although old payments never cease, and says so', async () => {
-    const { clock, catchUp, warnings, paymentStampedAgo } = setUp();
-    catchUp.subscribed();
+    const { clock, catchUp, subscribed, warnings, paymentStampedAgo } = setUp();
+    subscribed();
     for (let seconds = 0; seconds < 599; seconds += 1) {
       await clock.advance(1_000);
       paymentStampedAgo(60_000);

@@ -79,6 +79,7 @@ function setUp() {
     catchUp: {
       subscribed() {},
       lost() {},
+      paymentHeard() {},
       paymentReceived: () => void catchUpCalls.push('received'),
       paymentPostponed: () => void catchUpCalls.push('postponed'),
       paymentInHand: () => {

@@ -72,6 +72,31 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       expect(Math.abs(Date.now() - (heard[0]?.publishedAt.getTime() ?? 0))).toBeLessThan(60_000);
     });
 
+    it('lets everyone who watches hear what others handle, from some time ago on, and after a loss again', async () => {
+      const bus = await member();
+      await publishAll(bus, ['1', '2']);
+      const { texts } = await listen(bus);
+      const watcher = await member();
+      const heard: string[] = [];
+      const downs: string[] = [];
+      const ups: string[] = [];
+      watcher.watch(SUBJECT, 60_000, ({ data }) => heard.push(data.toString()), {
+        up: (subject) => ups.push(subject),
+        down: (subject) => downs.push(subject),
+      });
+      await eventually(() => expect(heard).toEqual(['1', '2']));
+      await publish(bus, '3');
+      await eventually(() => expect(heard).toEqual(['1', '2', '3']));
+      await eventually(() => expect(texts()).toEqual(['1', '2', '3']));
+      await harness.breakBroker();
+      await eventually(() => expect(downs).toEqual([SUBJECT]));
+      await harness.repairBroker();
+      await eventually(() => expect(ups).toEqual([SUBJECT, SUBJECT]));
+      await eventually(() => expect(heard).toEqual(['1', '2', '3', '1', '2', '3']));
+      await watcher.stopReceiving();
+      expect(downs).toEqual([SUBJECT, SUBJECT]);
+    });
+
     it('brings every byte through', async () => {
       const bus = await member();
       const text = '{"a":"ä€😀\\u0000\\n"}';

@@ -59,6 +59,7 @@ export function createBroker(
   const groups = new Map<string, Group>();
   const breakers = new Set<(reason: string) => void>();
   const listeners: ((stored: Stored) => void)[] = [];
+  const watches = new Set<(stored: Stored) => void>();
 
   function store(subject: string, data: string): void {
     const channel = channels.get(subject) ?? [];
@@ -68,6 +69,7 @@ export function createBroker(
     world.trace(`broker stores ${subject} ${stored.sequence} ${data}`);
     options.onStored(stored);
     for (const listener of listeners) listener(stored);
+    for (const watch of watches) watch(stored);
     pump(subject);
   }
 
@@ -113,13 +115,7 @@ export function createBroker(
     const isDelayed = world.chance(faults.delayed);
     if (isDelayed) world.hit('fault: message delayed');
     member.inFlight += 1;
-    const message: Message = {
-      subject: stored.subject,
-      sequence: stored.sequence,
-      publishedAt: stored.publishedAt,
-      redelivered,
-      data: Buffer.from(stored.data),
-    };
+    const message = toMessage(stored, redelivered);
     world.at(member.process, isDelayed ? world.between(200, 1_500) : world.between(0.2, 10), () => {
       if (!member.isUp()) return;
       const leave = world.during(member.process, 'message in hand');
@@ -148,6 +144,8 @@ export function createBroker(
   function connect(replica: Process, retried: () => void): Bus {
     let generation: { readonly breakUp: (reason: string) => void } | undefined;
     let subscribed: { subjects: readonly string[]; receive: Receive; observe: Subscriptions } | undefined;
+    let watched: Parameters<Bus['watch']>[] = [];
+    let endWatches: (() => void)[] = [];
     let closing = false;
     const onAvailable: (() => void)[] = [];
     const outstanding = new Set<(failure: PublishFailed) => void>();
@@ -165,6 +163,7 @@ export function createBroker(
       breakers.add(breakUp);
       world.trace(`${replica.name} is connected to the broker`);
       for (const subject of subscribed?.subjects ?? []) join(subject);
+      for (const watch of watched) beginWatch(...watch);
       for (const listener of onAvailable) listener();
 
       function breakUp(reason: string): void {
@@ -178,6 +177,8 @@ export function createBroker(
         outstanding.clear();
         for (const subject of up) subscribed?.observe.down(subject);
         up.clear();
+        for (const end of endWatches) end();
+        endWatches = [];
         retry();
       }
     }
@@ -200,6 +201,36 @@ export function createBroker(
         subscribed.observe.up(subject);
         pump(subject);
       });
+    }
+
+    /** In order, some time ago first. */
+    function beginWatch(...[subject, sinceMs, hear, observe]: Parameters<Bus['watch']>): void {
+      const own = generation;
+      let last = 0;
+      world.at(replica, world.between(1, 50), () => {
+        if (generation !== own) return;
+        observe.up(subject);
+        const since = world.now().getTime() - sinceMs;
+        for (const stored of channels.get(subject) ?? [])
+          if (stored.publishedAt.getTime() >= since) send(stored);
+        watches.add(send);
+        endWatches.push(() => {
+          watches.delete(send);
+          observe.down(subject);
+        });
+      });
+
+      function send(stored: Stored): void {
+        if (stored.subject !== subject) return;
+        const isDelayed = world.chance(options.faults().delayed);
+        last = Math.max(
+          last,
+          world.elapsed() + (isDelayed ? world.between(20, 200) : world.between(0.2, 10)),
+        );
+        world.at(replica, last - world.elapsed(), () => {
+          if (generation === own) hear(toMessage(stored, false));
+        });
+      }
     }
 
     function publish(subject: string, data: string): Promise<void> {
@@ -255,7 +286,14 @@ export function createBroker(
         subscribed = { subjects, receive, observe };
         if (generation) subjects.forEach(join);
       },
+      watch(...watch) {
+        watched.push(watch);
+        if (generation) beginWatch(...watch);
+      },
       async stopReceiving() {
+        watched = [];
+        for (const end of endWatches) end();
+        endWatches = [];
         subscribed = undefined;
         for (const { group, member } of members) group.members.splice(group.members.indexOf(member), 1);
         members = [];
@@ -326,4 +364,8 @@ export function createBroker(
       breakUp('it was cut');
     },
   };
+}
+
+function toMessage({ subject, sequence, publishedAt, data }: Stored, redelivered: boolean): Message {
+  return { subject, sequence, publishedAt, redelivered, data: Buffer.from(data) };
 }

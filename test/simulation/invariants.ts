@@ -29,6 +29,8 @@ export class Violation extends Error {
 }
 
 const EVENTS = /^order:/;
+/** Where what nobody can read is sent. */
+export const POISONED = ['ticket:updated', 'payment:created', 'expiration:complete'] as const;
 
 /** Looks at the database and the broker whenever something changes there. */
 export type Invariants = ReturnType<typeof createInvariants>;
@@ -141,7 +143,7 @@ export function createInvariants(world: World) {
   function unfinished(
     database: Database,
     broker: Broker,
-    expected: { newestTickets: ReadonlyMap<string, number>; graceMs: number },
+    expected: { newestTickets: ReadonlyMap<string, number>; poison: ReadonlySet<string>; graceMs: number },
   ): string | undefined {
     const orders = ordersOf(database);
     const now = world.now().getTime();
@@ -159,6 +161,10 @@ export function createInvariants(world: World) {
     for (const [id, version] of expected.newestTickets) {
       if (tickets.get(id) !== version) return `ticket ${id} is at ${tickets.get(id)}, not ${version}`;
     }
+    const isSent = (text: string) =>
+      POISONED.some((subject) => broker.channel(subject).some(({ data }) => data === text));
+    const unsent = [...expected.poison].find((text) => !isSent(text));
+    if (unsent) return `${unsent} is not sent yet`;
     const parked = database.documents('dead_letters').find((letter) => letter['retryAt'] !== undefined);
     if (parked) return `${String(parked._id)} is parked`;
     return undefined;

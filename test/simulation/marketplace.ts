@@ -1,4 +1,5 @@
 import type { Broker, Stored } from './broker';
+import { POISONED } from './invariants';
 import type { World } from './world';
 
 /**
@@ -62,7 +63,7 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
     const text = `not json ${newId('f')}`;
     poison.add(text);
     world.hit('poison');
-    broker.publish(process, world.pick(['ticket:updated', 'payment:created', 'expiration:complete']), text);
+    broker.publish(process, world.pick(POISONED), text);
   }
 
   for (const id of ticketIds) announce(id);

@@ -29,6 +29,14 @@ interface Durable {
   lastMember: number;
 }
 
+interface Watch {
+  /** The channel. */
+  readonly messages: Message[];
+  readonly sinceMs: number;
+  readonly hear: (message: Message) => void;
+  readonly observe: Subscriptions;
+}
+
 /**
  * A broker inside the process: durable queue groups, manual acknowledgement, redelivery, and the whole history for
  * new groups. Everything is kept for as long as the process lives, as the embedded store does.
@@ -41,6 +49,7 @@ export function createMemoryBroker(deps: {
   const { clock, log } = deps;
   const channels = new Map<string, Message[]>();
   const durables = new Map<string, Durable>();
+  const watches = new Set<Watch>();
   const connections = new Set<{ brokerUp(up: boolean): void }>();
   let up = true;
 
@@ -69,6 +78,8 @@ export function createMemoryBroker(deps: {
       data: Buffer.from(data),
     });
     for (const group of durables.values()) if (group.messages === messages) deliver(group);
+    const message = messages.at(-1);
+    for (const watch of watches) if (message && watch.messages === messages) watch.hear(message);
   }
 
   /** Hands out as much as the members have room for, in order, to one member after the other. */
@@ -117,6 +128,7 @@ export function createMemoryBroker(deps: {
 
   function connect({ queueGroup }: { clientId: string; queueGroup: string }): Bus {
     const joined: { subject: string; group: Durable; member: Member; observe: Subscriptions }[] = [];
+    const watched = new Map<string, Watch>();
     const inHand = new Set<Promise<unknown>>();
     const onAvailable: (() => void)[] = [];
     let started = false;
@@ -132,6 +144,10 @@ export function createMemoryBroker(deps: {
           } else {
             observe.down(subject);
           }
+        }
+        for (const [subject, watch] of watched) {
+          if (isUp) begin(subject, watch);
+          else end(subject, watch);
         }
         if (isUp) for (const listener of onAvailable) listener();
       },
@@ -150,7 +166,20 @@ export function createMemoryBroker(deps: {
       };
     }
 
+    function begin(subject: string, watch: Watch): void {
+      const since = clock.now().getTime() - watch.sinceMs;
+      watches.add(watch);
+      watch.observe.up(subject);
+      for (const message of watch.messages) if (message.publishedAt.getTime() >= since) watch.hear(message);
+    }
+
+    function end(subject: string, watch: Watch): void {
+      if (watches.delete(watch)) watch.observe.down(subject);
+    }
+
     function leave(): void {
+      for (const [subject, watch] of watched) end(subject, watch);
+      watched.clear();
       for (const { subject, group, member, observe } of joined.splice(0)) {
         group.members.splice(group.members.indexOf(member), 1);
         observe.down(subject);
@@ -180,6 +209,11 @@ export function createMemoryBroker(deps: {
           observe.up(subject);
           deliver(group);
         }
+      },
+      watch(subject, sinceMs, hear, observe) {
+        const watch = { messages: channel(subject), sinceMs, hear, observe };
+        watched.set(subject, watch);
+        if (started && up) begin(subject, watch);
       },
       async stopReceiving() {
         receiving = false;

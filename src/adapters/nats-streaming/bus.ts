@@ -1,10 +1,17 @@
-import type { Bus, Cancel, Clock, Log, Receive, Subscriptions } from '../../application/ports';
+import type { Bus, Cancel, Clock, Log, Message, Receive, Subscriptions } from '../../application/ports';
 import { PublishFailed } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
 import type { Generation, GenerationSettings } from './generation';
 
 const RECONNECT = { firstMs: 100, longestMs: 5_000 };
+
+interface Watch {
+  readonly subject: string;
+  readonly sinceMs: number;
+  readonly hear: (message: Message) => void;
+  readonly observe: Subscriptions;
+}
 
 /**
  * NATS Streaming behind the ports. One supervisor keeps one generation of connection and subscriptions alive; when it
@@ -33,6 +40,7 @@ export function createNatsStreamingBus(
   let lastReason = '';
   let cancelReopening: Cancel = () => {};
   let subscribed: { subjects: readonly string[]; receive: Receive; observe: Subscriptions } | undefined;
+  let watched: (Watch & { isUp: boolean })[] = [];
   const up = new Set<string>();
   const listeners: (() => void)[] = [];
 
@@ -46,6 +54,12 @@ export function createNatsStreamingBus(
         subscribed(subject) {
           up.add(subject);
           subscribed?.observe.up(subject);
+        },
+        watching(subject) {
+          for (const watch of watched.filter((one) => one.subject === subject)) {
+            watch.isUp = true;
+            watch.observe.up(subject);
+          }
         },
         receive: (message) => subscribed?.receive(message) ?? Promise.resolve('retry' as const),
       },
@@ -61,6 +75,7 @@ export function createNatsStreamingBus(
     log.info({ url: withoutPassword(deps.url), clientId: deps.clientId }, 'connected to the broker');
     deps.onConnectionChange?.(true);
     if (subscribed) generation?.subscribe(subscribed.subjects);
+    for (const { subject, sinceMs, hear } of watched) generation?.watch(subject, sinceMs, hear);
     for (const listener of listeners) listener();
   }
 
@@ -71,6 +86,7 @@ export function createNatsStreamingBus(
     }
     for (const subject of up) subscribed?.observe.down(subject);
     up.clear();
+    watchesAreDown();
     if (closing) return;
     failures += 1;
     const delayMs = backoff(clock, failures, RECONNECT);
@@ -84,6 +100,13 @@ export function createNatsStreamingBus(
     });
   }
 
+  function watchesAreDown(): void {
+    for (const watch of watched) {
+      if (watch.isUp) watch.observe.down(watch.subject);
+      watch.isUp = false;
+    }
+  }
+
   return {
     start: open,
     available: () => connected,
@@ -95,12 +118,18 @@ export function createNatsStreamingBus(
       subscribed = { subjects, receive, observe };
       if (connected) generation?.subscribe(subjects);
     },
+    watch(subject, sinceMs, hear, observe) {
+      watched.push({ subject, sinceMs, hear, observe, isUp: false });
+      if (connected) generation?.watch(subject, sinceMs, hear);
+    },
     async stopReceiving() {
       const { observe } = subscribed ?? {};
       subscribed = undefined;
       await generation?.stopReceiving();
       for (const subject of up) observe?.down(subject);
       up.clear();
+      watchesAreDown();
+      watched = [];
     },
     async close() {
       closing = true;

@@ -1,7 +1,7 @@
 import { connect } from 'node-nats-streaming';
 import type { Message as StanMessage, Subscription } from 'node-nats-streaming';
 import { PublishFailed } from '../../application/ports';
-import type { Clock, Log, Receive } from '../../application/ports';
+import type { Clock, Log, Message, Receive } from '../../application/ports';
 
 /** The whole of connecting, TCP included, may take this long. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -25,6 +25,7 @@ export interface GenerationEvents {
   /** Called once, at the first sign of trouble or after `end`. Nothing of it counts from here on. */
   ended(reason: string): void;
   subscribed(subject: string): void;
+  watching(subject: string): void;
   readonly receive: Receive;
 }
 
@@ -32,6 +33,8 @@ export interface GenerationEvents {
 export interface Generation {
   publish(subject: string, data: string): Promise<void>;
   subscribe(subjects: readonly string[]): void;
+  /** All messages from `sinceMs` ago on, without the group and without a durable position. */
+  watch(subject: string, sinceMs: number, hear: (message: Message) => void): void;
   /** Hands no more messages on; those in hand are settled and acknowledged, then the subscriptions closed. */
   stopReceiving(): Promise<void>;
   end(reason: string): void;
@@ -135,14 +138,33 @@ export function openGeneration(
         .setAckWait(settings.redeliveryWaitSeconds * 1000)
         .setMaxInFlight(settings.maxInFlight);
       const subscription = client.subscribe(subject, settings.queueGroup, options);
-      subscriptions.push(subscription);
-      subscription.on('ready', () => {
-        if (state === 'connected' && receiving) events.subscribed(subject);
-      });
-      subscription.on('error', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
-      subscription.on('timeout', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
-      subscription.on('message', (message: StanMessage) => take(subject, message));
+      follow(subscription, subject, events.subscribed, (message) => take(subject, message));
     }
+  }
+
+  function watch(subject: string, sinceMs: number, hear: (message: Message) => void): void {
+    const options = client
+      .subscriptionOptions()
+      .setStartAtTimeDelta(sinceMs)
+      .setMaxInFlight(settings.maxInFlight);
+    follow(client.subscribe(subject, options), subject, events.watching, (message) => {
+      if (state === 'connected' && receiving) hear(toMessage(subject, message));
+    });
+  }
+
+  function follow(
+    subscription: Subscription,
+    subject: string,
+    ready: (subject: string) => void,
+    take: (message: StanMessage) => void,
+  ): void {
+    subscriptions.push(subscription);
+    subscription.on('ready', () => {
+      if (state === 'connected' && receiving) ready(subject);
+    });
+    subscription.on('error', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
+    subscription.on('timeout', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
+    subscription.on('message', take);
   }
 
   function take(subject: string, message: StanMessage): void {
@@ -154,13 +176,7 @@ export function openGeneration(
   async function handle(subject: string, message: StanMessage): Promise<void> {
     const sequence = message.getSequence();
     try {
-      const verdict = await events.receive({
-        subject,
-        sequence,
-        publishedAt: message.getTimestamp(),
-        redelivered: message.isRedelivered(),
-        data: message.getRawData(),
-      });
+      const verdict = await events.receive(toMessage(subject, message));
       if (verdict === 'done' && state === 'connected') message.ack();
     } catch (error) {
       log.error(
@@ -190,7 +206,17 @@ export function openGeneration(
     });
   }
 
-  return { publish, subscribe, stopReceiving, end, closed };
+  return { publish, subscribe, watch, stopReceiving, end, closed };
+}
+
+function toMessage(subject: string, message: StanMessage): Message {
+  return {
+    subject,
+    sequence: message.getSequence(),
+    publishedAt: message.getTimestamp(),
+    redelivered: message.isRedelivered(),
+    data: message.getRawData(),
+  };
 }
 
 function textOf(error: unknown): string {
