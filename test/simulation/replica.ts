@@ -12,6 +12,7 @@ import { createReadBarrier } from '../../src/adapters/mongo/read-barrier';
 import { createTicketStore } from '../../src/adapters/mongo/tickets';
 import { Unavailable } from '../../src/application/ports';
 import type {
+  Bus,
   Clock,
   DeadLetters,
   Log,
@@ -30,6 +31,7 @@ import type { Process, World } from './world';
 
 /** The stores and the core between which a planted bug is put. */
 export interface Planted {
+  bus?: (bus: Bus) => Bus;
   orders?: (orders: OrderStore) => OrderStore;
   outbox?: (outbox: Outbox) => Outbox;
   tickets?: (tickets: TicketStore) => TicketStore;
@@ -131,7 +133,7 @@ export function startReplica(deps: {
       tickets: planted.tickets?.(tickets) ?? tickets,
       deadLetters: planted.deadLetters?.(deadLetters) ?? deadLetters,
     },
-    bus,
+    bus: planted.bus?.(bus) ?? bus,
     turns,
     clock,
     newId: deps.newId,
