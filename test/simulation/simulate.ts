@@ -80,6 +80,9 @@ function print(lines: readonly string[]): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
+// Whoever reads the first lines only has closed the pipe.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
 void main().then((code) => {
   process.exitCode = code;
 });
