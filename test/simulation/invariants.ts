@@ -221,7 +221,7 @@ export function createInvariants(world: World) {
     check('I7 paid in time is not expired', !(paidInTime && order.reason === 'expired'), () => id);
   }
 
-  return { afterStep, answered, promisesKept, stored, unfinished, atTheEnd, nothingTwice, checked };
+  return { afterStep, answered, stored, unfinished, atTheEnd, nothingTwice, checked };
 }
 
 interface Payment {

@@ -249,6 +249,8 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     void replica.stop();
     // One that does not come to its end is killed.
     world.at(director, 4_000, () => {
+      // It crashed while it was stopping, and the next one is there already.
+      if (replicas[index] !== replica) return;
       if (replica.process.alive) replica.crash();
       start(index);
     });
