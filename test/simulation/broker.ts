@@ -44,6 +44,12 @@ interface Group {
   next: number;
 }
 
+/** What a replica has of the broker, and what it must not use. */
+export interface BrokerBus extends Bus {
+  /** Leaves the queue group; with its last member the server forgets what the group has acknowledged. */
+  unsubscribe(): void;
+}
+
 /**
  * A NATS Streaming server with a store on disk: channels, one durable queue group, redelivery. It keeps what it has
  * acknowledged, through every crash.
@@ -52,11 +58,23 @@ export type Broker = ReturnType<typeof createBroker>;
 
 export function createBroker(
   world: World,
-  options: { faults: () => BrokerFaults; ackWaitMs: number; onStored: (stored: Stored) => void },
+  options: {
+    faults: () => BrokerFaults;
+    ackWaitMs: number;
+    /** A client that goes on after an acknowledgement did not come in time, for a bug that is planted. */
+    trustsConnectionsInDoubt?: boolean;
+    onStored: (stored: Stored) => void;
+    onDelivered: (stored: Stored, isAcknowledged: boolean, redelivered: boolean) => void;
+    /** A client says that it has handled a message. */
+    onAcknowledged: (stored: Stored) => void;
+    onPublished: (isInDoubt: boolean, subject: string) => void;
+  },
 ) {
   let process = world.createProcess('broker');
   const channels = new Map<string, Stored[]>();
   const groups = new Map<string, Group>();
+  /** By any group of the subject, also by one that is forgotten. */
+  const acknowledgedOnce = new Set<Stored>();
   const breakers = new Set<(reason: string) => void>();
   const listeners: ((stored: Stored) => void)[] = [];
   const watches = new Set<(stored: Stored) => void>();
@@ -105,7 +123,7 @@ export function createBroker(
 
   /** Until it is acknowledged, whoever has it. */
   function again(group: Group, stored: Stored): void {
-    if (group.acknowledged.has(stored.sequence)) return;
+    if (group.acknowledged.has(stored.sequence) || groups.get(stored.subject) !== group) return;
     world.hit('message delivered again');
     if (!deliver(group, stored, true)) world.at(process, options.ackWaitMs, () => again(group, stored));
   }
@@ -115,8 +133,9 @@ export function createBroker(
     const isDelayed = world.chance(faults.delayed);
     if (isDelayed) world.hit('fault: message delayed');
     member.inFlight += 1;
+    options.onDelivered(stored, acknowledgedOnce.has(stored), redelivered);
     const message = toMessage(stored, redelivered);
-    world.at(member.process, isDelayed ? world.between(200, 1_500) : world.between(0.2, 10), () => {
+    world.at(member.process, isDelayed ? world.between(100, 900) : world.between(0.2, 10), () => {
       if (!member.isUp()) return;
       const leave = world.during(member.process, 'message in hand');
       void member.receive(message).then((verdict) => {
@@ -129,20 +148,24 @@ export function createBroker(
   }
 
   function acknowledge(group: Group, member: Member, stored: Stored): void {
+    options.onAcknowledged(stored);
     const isLost = world.chance(options.faults().ackLost);
     if (isLost) world.hit('fault: acknowledgement lost');
     const leave = world.during(member.process, 'message handled, not acknowledged');
     world.at(process, world.between(0.2, 3), () => {
       leave();
       member.inFlight -= 1;
-      if (!isLost) group.acknowledged.add(stored.sequence);
+      if (!isLost) {
+        group.acknowledged.add(stored.sequence);
+        acknowledgedOnce.add(stored);
+      }
       pump(stored.subject);
     });
   }
 
   /** What one replica has of it. */
-  function connect(replica: Process, retried: () => void): Bus {
-    let generation: { readonly breakUp: (reason: string) => void } | undefined;
+  function connect(replica: Process, retried: () => void): BrokerBus {
+    let generation: { readonly breakUp: (reason: string) => void; isInDoubt: boolean } | undefined;
     let subscribed: { subjects: readonly string[]; receive: Receive; observe: Subscriptions } | undefined;
     let watched: Parameters<Bus['watch']>[] = [];
     let endWatches: (() => void)[] = [];
@@ -158,7 +181,7 @@ export function createBroker(
         retry();
         return;
       }
-      const own = { breakUp };
+      const own = { breakUp, isInDoubt: false };
       generation = own;
       breakers.add(breakUp);
       world.trace(`${replica.name} is connected to the broker`);
@@ -170,8 +193,7 @@ export function createBroker(
         breakers.delete(breakUp);
         if (generation !== own) return;
         generation = undefined;
-        for (const { group, member } of members) group.members.splice(group.members.indexOf(member), 1);
-        members = [];
+        leaveGroups();
         // The client is told a moment later by its socket, and at once by itself.
         for (const fail of outstanding) fail(new PublishFailed('disconnected', reason));
         outstanding.clear();
@@ -183,6 +205,11 @@ export function createBroker(
       }
     }
 
+    function leaveGroups(): void {
+      for (const { group, member } of members) group.members.splice(group.members.indexOf(member), 1);
+      members = [];
+    }
+
     function retry(): void {
       retried();
       world.at(replica, world.between(50, 800), open);
@@ -191,7 +218,7 @@ export function createBroker(
     function join(subject: string): void {
       const own = generation;
       const isUp = () => generation === own && replica.alive && subscribed !== undefined;
-      world.at(replica, world.between(1, 50), () => {
+      world.at(replica, world.between(1, 100), () => {
         if (!isUp() || !subscribed) return;
         const group = groupOf(subject);
         const member: Member = { process: replica, receive: subscribed.receive, inFlight: 0, isUp };
@@ -240,6 +267,7 @@ export function createBroker(
           reject(new PublishFailed('disconnected', 'not connected'));
           return;
         }
+        options.onPublished(own.isInDoubt, subject);
         outstanding.add(reject);
         let leave = world.during(replica, 'publish sent');
         const faults = options.faults();
@@ -272,7 +300,8 @@ export function createBroker(
           if (!outstanding.delete(reject)) return;
           world.hit('publish timed out');
           reject(new PublishFailed('timeout', 'ack timeout'));
-          own.breakUp('an acknowledgement did not come in time');
+          own.isInDoubt = true;
+          if (!options.trustsConnectionsInDoubt) own.breakUp('an acknowledgement did not come in time');
         });
       });
     }
@@ -295,9 +324,14 @@ export function createBroker(
         for (const end of endWatches) end();
         endWatches = [];
         subscribed = undefined;
-        for (const { group, member } of members) group.members.splice(group.members.indexOf(member), 1);
-        members = [];
+        leaveGroups();
         up.clear();
+      },
+      unsubscribe() {
+        const left = members.map(({ group }) => group);
+        leaveGroups();
+        for (const [subject, group] of groups)
+          if (left.includes(group) && group.members.length === 0) groups.delete(subject);
       },
       async close() {
         closing = true;
@@ -319,12 +353,12 @@ export function createBroker(
     publish(peer: Process, subject: string, data: string): void {
       let isStored = false;
       const attempt = (): void => {
-        if (isStored) return;
+        const giveUp = world.at(peer, 100, attempt);
         world.at(process, world.between(0.2, 5), () => {
-          store(subject, data);
+          giveUp();
+          if (!isStored) store(subject, data);
           isStored = true;
         });
-        world.at(peer, 50, attempt);
       };
       attempt();
     },

@@ -1,10 +1,7 @@
-import { Query, update as applyUpdate } from 'mingo';
 import { mongo } from 'mongoose';
+import { applyUpdate, at, compare, copy, matches } from './query';
+import type { Document, Filter, Update } from './query';
 import type { Process, World } from './world';
-
-export type Document = Record<string, unknown> & { _id: unknown };
-type Filter = Record<string, unknown>;
-export type Update = Record<string, Record<string, unknown>>;
 
 /** How often each fault is drawn, per request. */
 export interface DatabaseFaults {
@@ -39,23 +36,21 @@ export function createDatabase(
     /** Indexes that are not unique after all, for a bug that is planted. */
     missingIndexes?: readonly string[];
     rewriteUpdate?: RewriteUpdate;
-    onChange: () => void;
+    /** What can be read has changed: by a write, or by a crash that took one back. */
+    onChange: (name: string, document: Document) => void;
+    /** No crash takes it back any more. */
+    onDurable: (name: string, before: Document | undefined, after: Document) => void;
   },
 ) {
   let process = world.createProcess('mongod');
   /** In the order of the writes; what is not journalled yet can be taken back. */
-  let unjournalled: { undo: () => void; acknowledge: () => void }[] = [];
-  const collections = new Map<string, Map<string, Document>>();
+  let unjournalled: Write[] = [];
+  const collections = new Map<string, Documents>();
+  const durable = new Map<string, Documents>();
   const watchers = new Set<{ lost: () => void; found: () => void }>();
   const waiting = new Set<(error: Error) => void>();
 
-  function collection(name: string): Map<string, Document> {
-    const existing = collections.get(name);
-    if (existing) return existing;
-    const created = new Map<string, Document>();
-    collections.set(name, created);
-    return created;
-  }
+  const collection = (name: string) => named(collections, name);
 
   // --- one request --------------------------------------------------------------------------------------
 
@@ -98,7 +93,7 @@ export function createDatabase(
           answer(1, () => reject(serverError('stepped down', 189)));
           return;
         }
-        const undos = unjournalled.length;
+        const writesBefore = unjournalled.length;
         let result: { value: T } | { error: Error };
         try {
           result = { value: run() };
@@ -118,30 +113,45 @@ export function createDatabase(
             'value' in result ? resolve(result.value) : reject(result.error),
           );
         };
-        const wrote = unjournalled.at(-1);
-        if (!writes || unjournalled.length === undos || !wrote) {
+        const lastWrite = unjournalled.at(-1);
+        if (!lastWrite || unjournalled.length === writesBefore) {
           respond();
           return;
         }
-        options.onChange();
         if (world.chance(faults.notAcknowledged)) {
           world.hit('fault: write concern timed out');
           answer(1, () => reject(writeConcernError(operation)));
           return;
         }
-        wrote.acknowledge = respond;
+        lastWrite.acknowledge = respond;
       });
     });
   }
 
-  function wrote(undo: () => void): void {
-    if (unjournalled.length === 0) world.at(process, world.between(1, 25), flush);
-    unjournalled.push({ undo, acknowledge() {} });
+  /** Without a document: it is deleted. */
+  function write(name: string, key: string, document: Document | undefined): void {
+    if (unjournalled.length === 0) world.at(process, world.between(1, 40), flush);
+    unjournalled.push({ name, key, before: collection(name).get(key), acknowledge() {} });
+    set(name, key, document);
+  }
+
+  function set(name: string, key: string, document: Document | undefined): void {
+    const before = collection(name).get(key);
+    if (document) collection(name).set(key, document);
+    else collection(name).delete(key);
+    options.onChange(name, (document ?? before)!);
   }
 
   function flush(): void {
     const journalled = unjournalled;
     unjournalled = [];
+    for (const { name, key } of journalled) {
+      const before = named(durable, name).get(key);
+      const after = collection(name).get(key);
+      if (!after) named(durable, name).delete(key);
+      else named(durable, name).set(key, after);
+      if (after && after !== before) options.onDurable(name, before, after);
+    }
     for (const { acknowledge } of journalled) acknowledge();
   }
 
@@ -154,7 +164,7 @@ export function createDatabase(
     );
     const violated = indexes.filter((paths) =>
       [...documents.values()].some((other) =>
-        paths.every((path) => equal(at(other, path), at(document, path))),
+        paths.every((path) => compare(at(other, path), at(document, path)) === 0),
       ),
     );
     if (violated.length > 0) {
@@ -163,9 +173,7 @@ export function createDatabase(
       world.hit(`E11000 on ${name} ${named}`);
       throw serverError(`E11000 duplicate key error index: ${named}`, 11000);
     }
-    const key = String(document._id);
-    documents.set(key, copy(document));
-    wrote(() => documents.delete(key));
+    write(name, String(document._id), sent(document));
   }
 
   function matching(name: string, filter: Filter): Document[] {
@@ -174,23 +182,19 @@ export function createDatabase(
     const candidates = isById
       ? [collection(name).get((id as { toString(): string }).toString())]
       : [...collection(name).values()];
-    const query = new Query(filter);
-    return candidates.filter((document) => document !== undefined && query.test(document)) as Document[];
+    return candidates.filter((document) => document !== undefined && matches(document, filter)) as Document[];
   }
 
   function change(name: string, document: Document, update: Update): Document {
-    const documents = collection(name);
-    const key = String(document._id);
     const after = copy(document);
-    applyUpdate(after, (options.rewriteUpdate?.(update, document) ?? update) as never);
-    documents.set(key, after);
-    wrote(() => documents.set(key, document));
+    applyUpdate(after, sent(options.rewriteUpdate?.(update, document) ?? update));
+    write(name, String(document._id), after);
     return after;
   }
 
   function upsert(name: string, filter: Filter, update: Update): void {
     const document: Document = { ...filter } as Document;
-    applyUpdate(document, update as never);
+    applyUpdate(document, sent(update));
     insert(name, document);
     // Two that upsert at once may both find nothing; then the second one is told of a duplicate.
     if (world.chance(0.3)) {
@@ -200,9 +204,9 @@ export function createDatabase(
   }
 
   /** A collection as the driver shows it to one client. */
-  function driver(client: () => Process, name: string) {
+  function driver(client: Process, name: string) {
     const ask = <T>(operation: string, writes: boolean, run: () => T) =>
-      request(client(), `${operation} ${name}`, writes, run);
+      request(client, `${operation} ${name}`, writes, run);
     const select = (filter: Filter, options: FindOptions = {}) => {
       const found = matching(name, filter).sort(bySort(options.sort));
       return found.slice(0, options.limit || undefined).map(copy);
@@ -253,10 +257,7 @@ export function createDatabase(
         ask('deleteOne', true, () => {
           const [document] = matching(name, filter);
           if (!document) return { deletedCount: 0 };
-          const documents = collection(name);
-          const key = String(document._id);
-          documents.delete(key);
-          wrote(() => documents.set(key, document));
+          write(name, String(document._id), undefined);
           return { deletedCount: 1 };
         }),
     };
@@ -285,8 +286,8 @@ export function createDatabase(
     alive: () => process.alive,
     /** What anyone would read now. */
     documents: (name: string): readonly Document[] => [...collection(name).values()],
-    /** Whether everything that can be read is in the journal. */
-    isJournalled: () => unjournalled.length === 0,
+    /** What no crash takes back. */
+    durable: (name: string, key: string): Document | undefined => named(durable, name).get(key),
     /** The server's clock, in one round trip. */
     askTime: (client: Process) => request(client, 'hello', false, world.now),
     watch(watcher: { lost: () => void; found: () => void }): () => void {
@@ -299,11 +300,10 @@ export function createDatabase(
       world.trace(`mongod crashes, ${unjournalled.length} writes are not journalled`);
       if (unjournalled.length > 0) world.hit('crash: mongod, with writes that are not journalled');
       process.alive = false;
-      for (const { undo } of unjournalled.reverse()) undo();
+      for (const { name, key, before } of unjournalled.reverse()) set(name, key, before);
       unjournalled = [];
       for (const lose of [...waiting]) lose(new mongo.MongoNetworkError('connection closed'));
       for (const { lost } of watchers) lost();
-      options.onChange();
     },
     restart(): void {
       if (process.alive) return;
@@ -316,6 +316,23 @@ export function createDatabase(
       process.frozenUntil = world.elapsed() + ms;
     },
   };
+}
+
+type Documents = Map<string, Document>;
+
+function named(collections: Map<string, Documents>, name: string): Documents {
+  const existing = collections.get(name);
+  if (existing) return existing;
+  const created: Documents = new Map();
+  collections.set(name, created);
+  return created;
+}
+
+interface Write {
+  readonly name: string;
+  readonly key: string;
+  readonly before: Document | undefined;
+  acknowledge: () => void;
 }
 
 interface FindOptions {
@@ -333,24 +350,9 @@ function bySort(sort: FindOptions['sort'] = {}): (a: Document, b: Document) => n
   };
 }
 
-function compare(a: unknown, b: unknown): number {
-  const [left, right] = [a, b].map((value) =>
-    value instanceof mongo.ObjectId ? String(value) : (value as number),
-  );
-  return left! < right! ? -1 : left! > right! ? 1 : 0;
-}
-
-function equal(a: unknown, b: unknown): boolean {
-  return String(a) === String(b);
-}
-
-function at(document: Document, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)?.[key], document);
-}
-
 /** What goes over the wire is nobody's any more. */
-function copy(document: Document): Document {
-  return mongo.BSON.deserialize(mongo.BSON.serialize(document)) as Document;
+function sent<T extends object>(value: T): T {
+  return mongo.BSON.deserialize(mongo.BSON.serialize(value)) as T;
 }
 
 function updated(matchedCount: number) {

@@ -38,8 +38,6 @@ export type Invariants = ReturnType<typeof createInvariants>;
 export function createInvariants(world: World) {
   /** How often each was checked. */
   const checked = new Map<string, number>();
-  /** Journalled states by order: what was durable can never change back. */
-  const journalled = new Map<string, StoredOrder>();
   const arrived = new Map<string, Set<number>>();
   const promised: { placed: Map<string, string>; cancelled: Set<string> } = {
     placed: new Map(),
@@ -55,41 +53,64 @@ export function createInvariants(world: World) {
     return database.documents('orders') as unknown as StoredOrder[];
   }
 
-  /** After each step: what anyone can read. */
-  function afterStep(database: Database): void {
-    const holders = new Map<string, string>();
-    for (const order of ordersOf(database)) {
-      const id = String(order._id);
-      const ticketId = String(order.ticket.id);
-      if (order.status !== 'cancelled') {
-        const other = holders.get(ticketId);
-        check('I1 one holder', other === undefined, () => `${ticketId} is held by ${other} and ${id}`);
-        holders.set(ticketId, id);
-      }
+  /** After each step: what anyone can read, as far as the step has changed it. */
+  function afterStep(database: Database, changed: ReadonlySet<StoredOrder>): void {
+    for (const order of changed) {
       check('I6 the state is one that can be reached', isReachable(order), () => JSON.stringify(order));
       const { next, pending } = order.publishing;
       check('I3 bookkeeping', next + pending === order.outbox.length, () => JSON.stringify(order));
+      if (order.status !== 'cancelled') holdsAlone(database, order);
     }
-    if (!database.isJournalled()) return;
-    for (const order of ordersOf(database)) becameDurable(order);
   }
 
-  function becameDurable(order: StoredOrder): void {
-    const id = String(order._id);
-    const before = journalled.get(id);
-    if (before === order) return;
-    if (before) {
-      check('I6 the transition is legal', isLegal(before, order), () => describe(before, order));
-    }
-    journalled.set(id, order);
+  function holdsAlone(database: Database, order: StoredOrder): void {
+    const ticketId = String(order.ticket.id);
+    const holders = ordersOf(database).filter(
+      ({ ticket, status }) => status !== 'cancelled' && String(ticket.id) === ticketId,
+    );
+    const detail = () => `${ticketId} is held by ${holders.map(({ _id }) => String(_id)).join(' and ')}`;
+    check('I1 one holder', holders.length <= 1, detail);
   }
 
-  /** What a client was told must be there already, and stays. */
+  /** What was durable can never change back. */
+  function becameDurable(before: StoredOrder | undefined, after: StoredOrder): void {
+    if (!before) return;
+    check('I6 the transition is legal', isLegal(before, after), () => describe(before, after));
+  }
+
+  /** What a client was told is durable by then. */
   function answered(database: Database, what: 'placed' | 'cancelled', id: string, userId: string): void {
-    const order = ordersOf(database).find(({ _id }) => String(_id) === id);
-    check(`I5 what was answered is stored: ${what}`, order !== undefined, () => id);
+    const order = database.durable('orders', id) as StoredOrder | undefined;
+    check(
+      `I5 what was answered is stored: ${what}`,
+      order !== undefined && (what === 'placed' || order.status === 'cancelled'),
+      () => id,
+    );
     if (what === 'placed') promised.placed.set(id, userId);
     else promised.cancelled.add(id);
+  }
+
+  /** What a message asks for is durable before it is acknowledged. */
+  function acknowledged(database: Database, message: Stored): void {
+    check(
+      'I9 what was acknowledged is stored',
+      isSettled(database, message),
+      () => `${message.subject} ${message.sequence} ${message.data}`,
+    );
+  }
+
+  /** A group that has acknowledged a message may get it again, but never as a new one: it keeps its position. */
+  function delivered({ subject, sequence }: Stored, isAcknowledged: boolean, redelivered: boolean): void {
+    check(
+      'I9 what was acknowledged is not delivered as new',
+      redelivered || !isAcknowledged,
+      () => `${subject} ${sequence}`,
+    );
+  }
+
+  /** A connection that left a publish without an answer is not trusted with another one. */
+  function published(isInDoubt: boolean, subject: string): void {
+    check('I11 nothing is published on a connection in doubt', !isInDoubt, () => subject);
   }
 
   /** What was promised is there; to be asked when nothing is on its way. */
@@ -105,8 +126,8 @@ export function createInvariants(world: World) {
 
   function stored(database: Database, { subject, data }: Stored): void {
     if (!EVENTS.test(subject)) return;
-    const content = JSON.parse(data) as { id?: string; orderId?: string };
-    const id = content.orderId ?? content.id ?? '';
+    const content = contentOf(data);
+    const id = content?.orderId ?? content?.id ?? '';
     const orders = ordersOf(database);
     const order = orders.find(({ _id }) => String(_id) === id);
     const event = order?.outbox.find((other) => other.subject === subject && other.data === data);
@@ -221,7 +242,19 @@ export function createInvariants(world: World) {
     check('I7 paid in time is not expired', !(paidInTime && order.reason === 'expired'), () => id);
   }
 
-  return { afterStep, answered, stored, unfinished, atTheEnd, nothingTwice, checked };
+  return {
+    afterStep,
+    becameDurable,
+    answered,
+    acknowledged,
+    delivered,
+    published,
+    stored,
+    unfinished,
+    atTheEnd,
+    nothingTwice,
+    checked,
+  };
 }
 
 interface Payment {
@@ -231,9 +264,35 @@ interface Payment {
 }
 
 function paymentIn({ data, publishedAt }: Stored): Payment | undefined {
+  const { id, orderId } = contentOf(data) ?? {};
+  return id !== undefined && orderId !== undefined ? { id, orderId, at: publishedAt } : undefined;
+}
+
+function isSettled(database: Database, { subject, sequence, publishedAt, data }: Stored): boolean {
+  const isPutAside = database.durable('dead_letters', `${subject}:${sequence}:${publishedAt.getTime()}`);
+  if (isPutAside) return true;
+  const content = contentOf(data);
+  if (!content) return false;
+  if (subject.startsWith('ticket:')) {
+    const copy = database.durable('tickets', content.id ?? '');
+    return ((copy?.['version'] ?? -1) as number) >= (content.version ?? 0);
+  }
+  const order = database.durable('orders', content.orderId ?? '') as StoredOrder | undefined;
+  if (!order) return false;
+  return subject === 'payment:created'
+    ? order.payments.some(({ id }) => id === content.id)
+    : order.status !== 'created';
+}
+
+interface Content {
+  id?: string;
+  orderId?: string;
+  version?: number;
+}
+
+function contentOf(data: string): Content | undefined {
   try {
-    const payment = JSON.parse(data) as Payment;
-    return typeof payment.orderId === 'string' ? { ...payment, at: publishedAt } : undefined;
+    return JSON.parse(data) as Content;
   } catch {
     return undefined;
   }

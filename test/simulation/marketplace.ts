@@ -19,7 +19,7 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
     newestTickets.set(ticketId, version);
     const ticket = { id: ticketId, version, title: 'Concert', price: 10 + version, userId: 'seller' };
     const subject = version === 0 ? 'ticket:created' : 'ticket:updated';
-    send(subject, ticket, version === 0 ? 50 : 1_500);
+    send(subject, ticket, version === 0 ? 50 : 750);
   }
 
   /** Late enough to be overtaken, and sometimes twice. */
@@ -40,7 +40,7 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
   });
 
   function expire(orderId: string, inMs: number): void {
-    if (world.chance(0.15)) {
+    if (world.chance(0.1)) {
       world.hit('ExpirationComplete is lost');
       return;
     }
@@ -49,13 +49,13 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
 
   function pay(orderId: string): void {
     const draw = world.random();
-    if (draw < 0.4) return;
+    if (draw < 0.3) return;
     // In good time, at the last moment, or late.
-    const inMs = draw < 0.75 ? world.between(0, 1_900) : world.between(2_000, 4_500);
+    const inMs = draw < 0.8 ? world.between(0, 380) : world.between(400, 900);
     world.at(process, inMs, () => {
       const payment = { id: newId('a'), orderId, stripeId: 'stripe' };
       send('payment:created', payment, 100);
-      if (world.chance(0.15)) send('payment:created', { ...payment, id: newId('a') }, 800);
+      if (world.chance(0.25)) send('payment:created', { ...payment, id: newId('a') }, 800);
     });
   }
 
@@ -73,7 +73,7 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
     poison: poison as ReadonlySet<string>,
     /** Something that happens from time to time. */
     act(): void {
-      if (world.chance(0.7)) announce(world.pick(ticketIds));
+      if (world.chance(0.6)) announce(world.pick(ticketIds));
       else sendPoison();
     },
     /** Nobody pays any more. */

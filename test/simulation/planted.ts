@@ -1,19 +1,25 @@
-import type { OrderStore, StoredOrder } from '../../src/application/ports';
+import type { Bus, OrderStore, OutboxEvent, PublishFailed, StoredOrder } from '../../src/application/ports';
+import type { BrokerBus } from './broker';
 import type { Bug, Options } from './run';
 
+interface PlantedBug extends Options {
+  /** The invariants that may find it; whichever it is that a seed comes to first. */
+  readonly breaks: readonly string[];
+}
+
 /** Mistakes that services of this kind make, each as a small change of the real thing. */
-export const PLANTED: Record<string, Options> = {
-  'no unique index on the turns of a ticket': { bug: { missingIndexes: ['ticket.id,turn'] } },
-  'no version guard': { bug: overOrders((orders) => ({ save: (change) => saveAnyway(orders, change) })) },
-  'pending as a flag instead of a count': { bug: { rewriteUpdate: pendingAsAFlag } },
-  'a save that sets what it read of the bookkeeping': { bug: { rewriteUpdate: overwritePending } },
-  'a lease that never expires': { bug: { rewriteUpdate: leaseForEver } },
-  'a lease that nobody respects': { bug: { rewriteUpdate: noLease }, faultless: true },
-  'an earlier order is not waited for': {
-    bug: { planted: { outbox: (outbox) => ({ ...outbox, pendingBefore: async () => [] }) } },
+export const PLANTED: Record<string, PlantedBug> = {
+  'no unique index on the turns of a ticket': {
+    bug: { missingIndexes: ['ticket.id,turn'] },
+    breaks: ['I1 one holder'],
+  },
+  'no version guard': {
+    bug: overOrders((orders) => ({ save: (change) => saveAnyway(orders, change) })),
+    breaks: ['I6 the state is one that can be reached'],
   },
   'a cancelled order is cancelled again when it expires': {
     bug: overOrders((orders) => ({ find: async (id) => asOpen(await orders.find(id)) })),
+    breaks: ['I6 the state is one that can be reached'],
   },
   'a late payment completes the order': {
     bug: overOrders((orders) => ({
@@ -22,19 +28,8 @@ export const PLANTED: Record<string, Options> = {
         return orders.save(isLate ? { ...change, after: { ...change.after, status: 'complete' } } : change);
       },
     })),
+    breaks: ['I6 the state is one that can be reached'],
   },
-  'an expiry that does not wait for payments': {
-    bug: {
-      expiration: { catchUpSeconds: 0 },
-      planted: {
-        bus: (bus) => ({
-          ...bus,
-          watch: (subject, sinceMs, _, observe) => bus.watch(subject, sinceMs, () => {}, observe),
-        }),
-      },
-    },
-  },
-  'a ticket’s second insert counts as stale': { bug: staleOnDuplicate() },
   'an answer before the write is acknowledged': {
     bug: overOrders((orders) => ({
       insert: (placement) => {
@@ -42,14 +37,131 @@ export const PLANTED: Record<string, Options> = {
         return Promise.resolve({ type: 'inserted' });
       },
     })),
+    breaks: ['I5 what was answered is stored: placed'],
+  },
+  'an answer that rests on a read that may be taken back': {
+    bug: overOrders(() => ({ confirmReads: async () => {} })),
+    breaks: ['I5 what was answered is stored: cancelled', 'I9 what was acknowledged is stored'],
+  },
+  'overdue orders are not looked for': {
+    bug: overOrders(() => ({ overdue: async () => [] })),
+    breaks: ['I8 converged'],
+  },
+
+  // --- publishing ---------------------------------------------------------------------------------------
+  'an event is published before its order is stored': {
+    bug: overOrders((orders, bus) => ({
+      async insert(placement) {
+        await publishAll(bus, placement.order.id, placement.events);
+        return orders.insert(placement);
+      },
+    })),
+    breaks: ['I4 no message without its change'],
+  },
+  'an event is published before its change is stored': {
+    bug: overOrders((orders, bus) => ({
+      async save(change) {
+        await publishAll(bus, change.after.id, change.events);
+        return orders.save(change);
+      },
+    })),
+    breaks: ['I4 no message without its change'],
+  },
+  'pending as a flag instead of a count': {
+    bug: { rewriteUpdate: pendingAsAFlag },
+    breaks: ['I3 bookkeeping'],
+  },
+  'a save that sets what it read of the bookkeeping': {
+    bug: { rewriteUpdate: overwritePending },
+    breaks: ['I3 bookkeeping'],
+  },
+  'a lease that never expires': { bug: { rewriteUpdate: leaseForEver }, breaks: ['I8 converged'] },
+  'a lease that nobody respects': {
+    bug: { rewriteUpdate: noLease },
+    faultless: true,
+    breaks: ['only the holder of a lease publishes'],
+  },
+  'an event counts as published before the broker has acknowledged it': {
+    bug: overBus((bus) => ({
+      publish: async (...event) => void bus.publish(...event).catch(() => {}),
+    })),
+    breaks: [
+      'I3 first occurrences in order',
+      'I3 a ticket’s earlier orders first',
+      'I2 every event is in its channel',
+    ],
+  },
+  'an event counts as published when its connection closes': {
+    bug: overBus((bus) => ({
+      publish: (...event) =>
+        bus.publish(...event).catch((failure: PublishFailed) => {
+          if (failure.reason !== 'disconnected') throw failure;
+        }),
+    })),
+    breaks: [
+      'I3 first occurrences in order',
+      'I3 a ticket’s earlier orders first',
+      'I2 every event is in its channel',
+    ],
+  },
+  'an earlier order is not waited for': {
+    bug: { planted: { outbox: (outbox) => ({ ...outbox, pendingBefore: async () => [] }) } },
+    breaks: ['I3 a ticket’s earlier orders first'],
+  },
+  'a connection is trusted after an acknowledgement did not come': {
+    bug: { trustsConnectionsInDoubt: true },
+    breaks: ['I11 nothing is published on a connection in doubt'],
+  },
+
+  // --- consuming ----------------------------------------------------------------------------------------
+  'a message is acknowledged before its change is stored': {
+    bug: overBus((bus) => ({
+      subscribe: (subjects, receive, observe) =>
+        bus.subscribe(subjects, (message) => (void receive(message), Promise.resolve('done')), observe),
+    })),
+    breaks: ['I9 what was acknowledged is stored'],
+  },
+  'a replica that stops unsubscribes': {
+    bug: overBus((bus) => ({
+      stopReceiving() {
+        bus.unsubscribe();
+        return bus.stopReceiving();
+      },
+    })),
+    breaks: ['I9 what was acknowledged is not delivered as new'],
+  },
+  'an expiry that does not wait for payments': {
+    bug: {
+      expiration: { catchUpSeconds: 0 },
+      ...overBus((bus) => ({
+        watch: (subject, sinceMs, _, observe) => bus.watch(subject, sinceMs, () => {}, observe),
+      })),
+    },
+    breaks: ['I7 paid in time is not expired'],
+  },
+  'a ticket’s second insert counts as stale': {
+    bug: staleOnDuplicate(),
+    breaks: ['I9 what was acknowledged is stored'],
   },
   'dead letters are dropped': {
     bug: { planted: { deadLetters: (letters) => ({ ...letters, put: async () => {} }) } },
+    breaks: ['I9 what was acknowledged is stored'],
   },
 };
 
-function overOrders(change: (orders: OrderStore) => Partial<OrderStore>): Bug {
-  return { planted: { orders: (orders) => ({ ...orders, ...change(orders) }) } };
+function overOrders(change: (orders: OrderStore, bus: Bus) => Partial<OrderStore>): Bug {
+  return { planted: { orders: (orders, bus) => ({ ...orders, ...change(orders, bus) }) } };
+}
+
+function overBus(change: (bus: BrokerBus) => Partial<Bus>): Bug {
+  return { planted: { bus: (bus) => ({ ...bus, ...change(bus) }) } };
+}
+
+/** What cannot be published now is left to the relay. */
+async function publishAll(bus: Bus, orderId: string, events: readonly OutboxEvent[]): Promise<void> {
+  for (const { seq, subject, data } of events) {
+    await bus.publish(subject, data, `${orderId}:${seq}`).catch(() => {});
+  }
 }
 
 /** With whatever version is there by now. */
@@ -79,8 +191,9 @@ function pendingAsAFlag(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
 /** As if nothing had been pending when the order was read. */
 function overwritePending(...[update, before]: Parameters<Rewrite>): ReturnType<Rewrite> {
   const { 'publishing.pending': added, ...others } = update['$inc'] ?? {};
+  if (added === undefined || Number(added) < 0) return update;
   const { pending } = before['publishing'] as Publishing;
-  if (added === undefined || Number(added) < 0 || pending === 0) return update;
+  if (pending === 0) return update;
   return { ...update, $inc: others, $set: { ...update['$set'], 'publishing.pending': added } };
 }
 

@@ -25,14 +25,14 @@ import { createTurns } from '../../src/application/turns';
 import type { Config } from '../../src/config';
 import { createCore } from '../../src/core';
 import type { Core } from '../../src/core';
-import type { Broker } from './broker';
+import type { Broker, BrokerBus } from './broker';
 import type { Database } from './database';
 import type { Process, World } from './world';
 
-/** The stores and the core between which a planted bug is put. */
+/** Between the core and its stores and broker a planted bug is put. */
 export interface Planted {
-  bus?: (bus: Bus) => Bus;
-  orders?: (orders: OrderStore) => OrderStore;
+  bus?: (bus: BrokerBus) => Bus;
+  orders?: (orders: OrderStore, bus: Bus) => OrderStore;
   outbox?: (outbox: Outbox) => Outbox;
   tickets?: (tickets: TicketStore) => TicketStore;
   deadLetters?: (deadLetters: DeadLetters) => DeadLetters;
@@ -50,35 +50,43 @@ export interface Replica {
 }
 
 /** Shorter than in the service, so that less time has to pass; above the relay's acknowledgement timeout. */
-export const LEASE_MS = 8_000;
+export const LEASE_MS = 6_000;
 
 const COLLECTIONS = { orders: 'orders', tickets: 'tickets', deadLetters: 'dead_letters' } as const;
 
+type Driver = ReturnType<Database['driver']>;
+
 /**
  * A place for one replica at a time. Mongoose's models are made once for each, for making them takes longer than a
- * whole simulation; whoever lives there uses them.
+ * whole simulation; whoever lives there uses them, and they use its drivers.
  */
 export interface Slot {
   readonly models: Models;
-  occupant: { database: Database; process: Process };
+  drivers: Record<string, Driver>;
 }
 
+const METHODS = [
+  'find',
+  'findOne',
+  'findOneAndUpdate',
+  'updateOne',
+  'updateMany',
+  'bulkWrite',
+  'insertOne',
+  'insertMany',
+  'deleteOne',
+] as const;
+
 export function createSlot(): Slot {
-  const models = createModels(createConnection());
-  const slot = { models, occupant: undefined as unknown as Slot['occupant'] };
+  const slot: Slot = { models: createModels(createConnection()), drivers: {} };
   for (const [model, name] of Object.entries(COLLECTIONS) as [keyof typeof COLLECTIONS, string][]) {
-    const methods = ['find', 'findOne', 'findOneAndUpdate', 'updateOne', 'updateMany', 'bulkWrite'] as const;
-    for (const method of [...methods, 'insertOne', 'insertMany', 'deleteOne'] as const) {
-      const collection = models[model].collection as unknown as Record<string, unknown>;
-      collection[method] = (...args: unknown[]) => driverOf(slot, name, method)(...args);
+    const collection = slot.models[model].collection as unknown as Record<string, unknown>;
+    for (const method of METHODS) {
+      collection[method] = (...args: unknown[]) =>
+        (slot.drivers[name]![method] as (...args: unknown[]) => unknown)(...args);
     }
   }
   return slot;
-}
-
-function driverOf({ occupant }: Slot, name: string, method: keyof ReturnType<Database['driver']>) {
-  const driver = occupant.database.driver(() => occupant.process, name);
-  return driver[method] as (...args: unknown[]) => unknown;
 }
 
 export function startReplica(deps: {
@@ -97,7 +105,9 @@ export function startReplica(deps: {
   const { world, slot, database, broker, planted } = deps;
   const process = world.createProcess(deps.name);
   process.skew = deps.skew;
-  slot.occupant = { database, process };
+  slot.drivers = Object.fromEntries(
+    [...Object.values(COLLECTIONS), 'read_barriers'].map((name) => [name, database.driver(process, name)]),
+  );
 
   const ticking: Omit<Clock, 'now'> = {
     monotonic: world.elapsed,
@@ -115,25 +125,24 @@ export function startReplica(deps: {
     onLost: turns.forget,
   });
   const lease = { owner: deps.name, ms: LEASE_MS };
-  const mongoose = {
-    collection: (name: string) => database.driver(() => process, name),
-  } as unknown as Connection;
+  const mongoose = { collection: (name: string) => slot.drivers[name] } as unknown as Connection;
   const confirmReads = createReadBarrier(mongoose, connection);
   const common = { clock, lease, confirmReads };
   const orders = createOrderStore(slot.models, connection, common);
   const outbox = createOutbox(slot.models, connection, common);
   const tickets = createTicketStore(slot.models, connection, confirmReads);
   const deadLetters = createDeadLetters(slot.models, connection, { now: clock.now, confirmReads });
-  const bus = broker.connect(process, () => deps.metrics.retried('broker_connection'));
+  const brokerBus = broker.connect(process, () => deps.metrics.retried('broker_connection'));
+  const bus = planted.bus?.(brokerBus) ?? brokerBus;
 
   const core = createCore({
     store: {
-      orders: planted.orders?.(orders) ?? orders,
+      orders: planted.orders?.(orders, bus) ?? orders,
       outbox: planted.outbox?.(outbox) ?? outbox,
       tickets: planted.tickets?.(tickets) ?? tickets,
       deadLetters: planted.deadLetters?.(deadLetters) ?? deadLetters,
     },
-    bus: planted.bus?.(bus) ?? bus,
+    bus,
     turns,
     clock,
     newId: deps.newId,

@@ -3,6 +3,7 @@ import type { BrokerFaults } from './broker';
 import { createDatabase } from './database';
 import type { DatabaseFaults, RewriteUpdate } from './database';
 import { createInvariants, Violation } from './invariants';
+import type { StoredOrder } from './invariants';
 import { startMarketplace } from './marketplace';
 import { countingMetrics } from './metrics';
 import { createSlot, LEASE_MS, startReplica } from './replica';
@@ -10,50 +11,69 @@ import type { Planted, Replica, Slot } from './replica';
 import { createWorld, withClockOf } from './world';
 import type { World } from './world';
 
-const EXPIRATION = { windowSeconds: 2, graceSeconds: 1, catchUpSeconds: 2, catchUpLimitSeconds: 30 };
-const ACK_WAIT_MS = 1_000;
+/** All of it shorter than in the service, so that less has to happen until everything is over. */
+const EXPIRATION = { windowSeconds: 0.4, graceSeconds: 0.2, catchUpSeconds: 1, catchUpLimitSeconds: 15 };
+const ACK_WAIT_MS = 500;
 /** Each time a replica sends something or gets to hear that it arrived. */
-const CRASH_AT_A_POINT = 0.01;
+const CRASH_AT_A_POINT = 0.008;
 const TICKETS = ['5f0000000000000000000001', '5f0000000000000000000002'];
 const USERS = ['ann', 'bob', 'cid'];
 /** How long faults last. */
-const FAULTS_MS = 2_000;
+const FAULTS_MS = 900;
 /** How long it may take after the last of them until everything is as it should be. */
 const CONVERGED_WITHIN_MS = 60_000;
 
 const DATABASE_FAULTS: DatabaseFaults = {
   refused: 0.01,
-  answerLost: 0.02,
+  answerLost: 0.03,
   notAcknowledged: 0.02,
-  late: 0.005,
+  late: 0.01,
 };
 const BROKER_FAULTS: BrokerFaults = {
-  lost: 0.02,
-  buffered: 0.03,
-  answerLost: 0.03,
-  lateAnswer: 0.02,
+  lost: 0.04,
+  buffered: 0.05,
+  answerLost: 0.06,
+  lateAnswer: 0.08,
   duplicated: 0.1,
   ackLost: 0.05,
-  delayed: 0.1,
+  delayed: 0.2,
 };
 
-const none = <T extends object>(faults: T): T =>
-  Object.fromEntries(Object.keys(faults).map((key) => [key, 0])) as T;
-const NO_DATABASE_FAULTS = none(DATABASE_FAULTS);
-const NO_BROKER_FAULTS = none(BROKER_FAULTS);
+/** Each seed draws how often each fault comes: some of them are met only where others are rare. */
+const TIMES = [0, 1, 3] as const;
 
-/** How often what goes wrong is drawn, for whoever reads the table of what was met. */
-export const RATES = {
-  ...DATABASE_FAULTS,
-  ...BROKER_FAULTS,
-  crashAtAPoint: CRASH_AT_A_POINT,
-} as const;
+function scaled<T extends object>(rates: T, times: () => number): T {
+  return Object.fromEntries(
+    Object.entries(rates).map(([what, rate]) => [what, (rate as number) * times()]),
+  ) as T;
+}
+
+const NO_DATABASE_FAULTS = scaled(DATABASE_FAULTS, () => 0);
+const NO_BROKER_FAULTS = scaled(BROKER_FAULTS, () => 0);
+
+/** How often what goes wrong is drawn on average, for whoever reads the table of what was met. */
+export const RATES: Readonly<Record<string, number>> = {
+  ...named('database', scaled(DATABASE_FAULTS, mean)),
+  ...named('broker', scaled(BROKER_FAULTS, mean)),
+  'replica crashes': CRASH_AT_A_POINT * mean(),
+};
+
+function mean(): number {
+  return TIMES.reduce((sum: number, times) => sum + times, 0) / TIMES.length;
+}
+
+function named(where: string, rates: object): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(rates).map(([what, rate]) => [`${where}: ${what}`, rate as number]),
+  );
+}
 
 /** What is put into a run to be caught by it. */
 export interface Bug {
   readonly planted?: Planted;
   readonly missingIndexes?: readonly string[];
   readonly expiration?: Partial<typeof EXPIRATION>;
+  readonly trustsConnectionsInDoubt?: boolean;
   /** Changes every update before the database gets it. */
   readonly rewriteUpdate?: RewriteUpdate;
 }
@@ -66,7 +86,12 @@ export interface Outcome {
   readonly hits: ReadonlyMap<string, number>;
   readonly checked: ReadonlyMap<string, number>;
   /** What went wrong, and all that led to it. */
-  readonly failure?: { readonly message: string; readonly trace: readonly string[] };
+  readonly failure?: {
+    /** The name of the promise that was broken; undefined where something else was thrown. */
+    readonly invariant: string | undefined;
+    readonly message: string;
+    readonly trace: readonly string[];
+  };
 }
 
 const slots: Slot[] = [];
@@ -93,10 +118,19 @@ export function simulate(seed: number, { bug = {}, faultless = false }: Options 
       await run.all();
       return outcome();
     } catch (error) {
-      const message = error instanceof Violation ? error.message : String((error as Error).stack);
-      return { ...outcome(), failure: { message, trace: world.lines } };
+      const isViolation = error instanceof Violation;
+      const failure = {
+        invariant: isViolation ? error.invariant : undefined,
+        message: isViolation ? error.message : String((error as Error).stack),
+        trace: world.lines,
+      };
+      return { ...outcome(), failure };
     }
   });
+}
+
+function asOrder(document: object): StoredOrder {
+  return document as StoredOrder;
 }
 
 function createRun(world: World, bug: Bug, faultless: boolean) {
@@ -104,7 +138,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   const director = world.createProcess('director');
   let faulty = true;
   let violation: unknown;
-  let changed = false;
+  const changed = new Set<StoredOrder>();
   let ids = 0;
 
   /** Invariants are checked within callbacks of others, whose promises would swallow what is thrown. */
@@ -117,20 +151,33 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   }
 
   const hasFaults = () => faulty && !faultless;
+  const times = () => world.pick(TIMES);
+  const databaseFaults = scaled(DATABASE_FAULTS, times);
+  const brokerFaults = scaled(BROKER_FAULTS, times);
+  const crashAtAPoint = CRASH_AT_A_POINT * times();
   const database = createDatabase(world, {
-    faults: () => (hasFaults() ? DATABASE_FAULTS : NO_DATABASE_FAULTS),
+    faults: () => (hasFaults() ? databaseFaults : NO_DATABASE_FAULTS),
     ...(bug.missingIndexes ? { missingIndexes: bug.missingIndexes } : {}),
     ...(bug.rewriteUpdate ? { rewriteUpdate: bug.rewriteUpdate } : {}),
-    onChange: () => (changed = true),
+    onChange(name, document) {
+      if (name === 'orders') changed.add(asOrder(document));
+    },
+    onDurable(name, before, after) {
+      if (name === 'orders') guard(() => invariants.becameDurable(before && asOrder(before), asOrder(after)));
+    },
   });
   const broker = createBroker(world, {
-    faults: () => (hasFaults() ? BROKER_FAULTS : NO_BROKER_FAULTS),
+    faults: () => (hasFaults() ? brokerFaults : NO_BROKER_FAULTS),
     ackWaitMs: ACK_WAIT_MS,
+    ...(bug.trustsConnectionsInDoubt ? { trustsConnectionsInDoubt: true } : {}),
     onStored: (stored) => guard(() => invariants.stored(database, stored)),
+    onDelivered: (...delivery) => guard(() => invariants.delivered(...delivery)),
+    onAcknowledged: (stored) => guard(() => invariants.acknowledged(database, stored)),
+    onPublished: (...publish) => guard(() => invariants.published(...publish)),
   });
   const metrics = countingMetrics(world);
   const marketplace = startMarketplace(world, broker, TICKETS);
-  const count = world.chance(0.7) ? 2 : 3;
+  const count = world.chance(0.8) ? 2 : 3;
   const replicas: Replica[] = [];
   const starts: number[] = [];
 
@@ -206,10 +253,11 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
 
   const FAULTS: readonly [weight: number, happen: () => void][] = [
     [2, () => crashReplica()],
-    [1, outage],
-    [1, stopReplica],
+    [2, outage],
+    [1, () => stopReplica()],
+    [1, stopAll],
     [2, freezeReplica],
-    [2, crashDatabase],
+    [3, crashDatabase],
     [1, () => database.freeze(world.between(100, 2_000))],
     [2, crashBroker],
     [2, () => broker.cut()],
@@ -225,7 +273,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
 
   /** Crashes that hit where it hurts: between a write and its answer, a publish and its acknowledgement. */
   world.atEachPoint((process) => {
-    if (!hasFaults() || !world.chance(CRASH_AT_A_POINT)) return;
+    if (!hasFaults() || !world.chance(crashAtAPoint)) return;
     const index = replicas.findIndex((replica) => replica.process === process);
     if (index >= 0) world.at(director, 0, () => crashReplica(index));
   });
@@ -233,7 +281,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   /** All of them at once: what peers send meanwhile is replayed, in no order between the subjects. */
   function outage(): void {
     world.hit('outage');
-    const until = world.between(1_000, 2_500);
+    const until = world.between(500, 1_500);
     for (const [index, { process, crash }] of replicas.entries()) {
       if (!process.alive) continue;
       crash();
@@ -241,19 +289,25 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     }
   }
 
-  function stopReplica(): void {
-    const index = Math.floor(world.random() * count);
+  function stopReplica(index = Math.floor(world.random() * count)): void {
     const replica = replicas[index]!;
     if (!replica.process.alive) return;
-    world.hit('rolling restart');
-    void replica.stop();
-    // One that does not come to its end is killed.
-    world.at(director, 4_000, () => {
+    world.hit('stop: replica');
+    const startNext = (): void => {
       // It crashed while it was stopping, and the next one is there already.
       if (replicas[index] !== replica) return;
       if (replica.process.alive) replica.crash();
       start(index);
-    });
+    };
+    void replica.stop().then(() => world.at(director, world.between(50, 600), startNext));
+    // One that does not come to its end is killed.
+    world.at(director, 4_000, startNext);
+  }
+
+  /** Nobody is left who hears messages. */
+  function stopAll(): void {
+    world.hit('stop: all replicas');
+    for (let index = 0; index < count; index += 1) stopReplica(index);
   }
 
   function freezeReplica(): void {
@@ -292,8 +346,8 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
 
   async function step(): Promise<void> {
     await world.step();
-    if (changed) guard(() => invariants.afterStep(database));
-    if (database.isJournalled()) changed = false;
+    if (changed.size > 0) guard(() => invariants.afterStep(database, changed));
+    changed.clear();
     if (violation) throw violation as Error;
   }
 
@@ -305,10 +359,10 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     invariants,
     async all(): Promise<void> {
       for (let index = 0; index < count; index += 1) start(index);
-      plan(80, place);
-      plan(200, cancel);
-      plan(400, marketplace.act);
-      if (!faultless) plan(500, () => drawn(FAULTS)());
+      plan(40, place);
+      plan(100, cancel);
+      plan(200, marketplace.act);
+      if (!faultless) plan(world.between(100, 500), () => drawn(FAULTS)());
       await until(() => world.elapsed() >= FAULTS_MS);
       faulty = false;
       marketplace.close();
@@ -318,7 +372,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
       let nextLook = 0;
       await until(() => {
         if (world.elapsed() < nextLook) return false;
-        nextLook = world.elapsed() + 250;
+        nextLook = world.elapsed() + 50;
         const graceMs = EXPIRATION.graceSeconds * 1_000;
         missing = invariants.unfinished(database, broker, { ...marketplace, graceMs });
         if (missing === undefined) return true;

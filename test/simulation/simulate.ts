@@ -1,58 +1,98 @@
-/** `npm run simulate -- --seeds N [--seed S]`: N simulations from seed S on, and a table of what they met. */
+/** `npm run simulate -- --help` */
 import { parseArgs } from 'node:util';
-import { add, createTotals, TO_BE_MET, unmet } from './coverage';
+import { TO_BE_MET, unmet } from './coverage';
 import type { Totals } from './coverage';
-import { RATES, simulate } from './run';
-import type { Outcome } from './run';
+import { RATES } from './run';
+import { simulateSeeds } from './seeds';
+import type { SeedOutcome } from './seeds';
 
-const USAGE = 'usage: npm run simulate -- [--seeds N] [--seed S]';
 /** With fewer seeds than this, not meeting something says nothing. */
 const ENOUGH_SEEDS = 1_000;
+const INTERRUPTED = 130;
 
-function parse(): { first: number; count: number } | undefined {
+const USAGE = `usage: npm run simulate -- [--seeds N] [--seed S] [--processes P]
+
+  --seeds N      how many seeds: ${ENOUGH_SEEDS} by default, or the one that --seed names
+  --seed S       the first of them: 1 by default
+  --processes P  among how many processes they are shared: one per core by default
+  --help         this
+
+The first seed that breaks a promise is printed with its trace, others with what they break. The table at the end tells
+how often everything that a run has to meet was met, at which rates faults are drawn, and how often each promise was
+checked.
+
+Ends with 0; with 1 where a promise was broken or where, from ${ENOUGH_SEEDS} seeds on, anything in the table was met 0 times; with
+2 for wrong arguments; with ${INTERRUPTED} when interrupted, after the table of what was met until then.
+`;
+
+type Asked = 'help' | { first: number; count: number; processes?: number } | undefined;
+
+function parse(): Asked {
   try {
-    const { values } = parseArgs({ options: { seeds: { type: 'string' }, seed: { type: 'string' } } });
+    const text = { type: 'string' } as const;
+    const { values } = parseArgs({
+      options: { seeds: text, seed: text, processes: text, help: { type: 'boolean' } },
+    });
+    if (values.help) return 'help';
     // One seed alone is one to look at.
-    const [count, first] = [values.seeds ?? (values.seed ? '1' : '1000'), values.seed ?? '1'].map(Number);
-    const isValid = [count, first].every((n) => Number.isSafeInteger(n) && n! >= 0) && count! > 0;
-    return isValid ? { first: first!, count: count! } : undefined;
+    const count = wholeNumber(values.seeds ?? (values.seed === undefined ? String(ENOUGH_SEEDS) : '1'), 1);
+    const first = wholeNumber(values.seed ?? '1', 0);
+    return values.processes === undefined
+      ? { first, count }
+      : { first, count, processes: wholeNumber(values.processes, 1) };
   } catch {
     return undefined;
   }
 }
 
+function wholeNumber(text: string, least: number): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < least) throw new RangeError(text);
+  return number;
+}
+
 async function main(): Promise<number> {
   const asked = parse();
-  if (!asked) {
-    process.stderr.write(`${USAGE}\n`);
+  if (asked === 'help') {
+    print([USAGE]);
+    return 0;
+  }
+  if (asked === undefined) {
+    process.stderr.write(USAGE);
     return 2;
   }
   const { first, count } = asked;
-  const totals = createTotals();
+  const interruption = new AbortController();
+  process.on('SIGINT', () => interruption.abort());
+
+  let seeds = 0;
   let steps = 0;
   const failed: number[] = [];
-  for (let seed = first; seed < first + count; seed += 1) {
-    const outcome = await simulate(seed);
-    steps += outcome.steps;
-    add(totals.hits, outcome.hits);
-    add(totals.checked, outcome.checked);
-    if (outcome.failure) failed.push(seed);
-    // The first one whole, for the others are often the same.
-    if (outcome.failure) tellFailure(outcome, failed.length === 1);
-    else if (count === 1)
-      print([`seed ${seed}: ${outcome.steps} steps, no violation, trace ${outcome.hash}`]);
-    if (count > 1 && (seed - first + 1) % 1_000 === 0) print([`${seed - first + 1} of ${count} seeds`]);
-  }
-  const missing = count >= ENOUGH_SEEDS ? unmet(totals) : [];
+  const totals = await simulateSeeds(asked, {
+    ...asked,
+    interrupted: interruption.signal,
+    onOutcome(outcome) {
+      seeds += 1;
+      steps += outcome.steps;
+      if (outcome.failure) failed.push(outcome.seed);
+      // The first one whole, for the others are often the same.
+      if (outcome.failure) tellFailure(outcome, failed.length === 1);
+      else if (count === 1)
+        print([`seed ${outcome.seed}: ${outcome.steps} steps, no violation, trace ${outcome.hash}`]);
+      if (count > 1 && seeds % 1_000 === 0) print([`${seeds} of ${count} seeds`]);
+    },
+  });
+  const missing = count >= ENOUGH_SEEDS && seeds === count ? unmet(totals) : [];
   tellTotals(totals);
   print([
-    `${count} seeds from ${first}, ${steps} steps, ${failed.length} with a violation${failed.length > 0 ? `: ${failed.slice(0, 20).join(', ')}` : ''}`,
+    `${seeds} seeds from ${first}, ${steps} steps, ${failed.length} with a violation${failed.length > 0 ? `: ${failed.slice(0, 20).join(', ')}` : ''}`,
     ...missing.map((what) => `never met: ${what}`),
   ]);
-  return failed.length > 0 || missing.length > 0 ? 1 : 0;
+  if (failed.length > 0 || missing.length > 0) return 1;
+  return seeds < count ? INTERRUPTED : 0;
 }
 
-function tellFailure({ seed, hash, failure }: Outcome, whole: boolean): void {
+function tellFailure({ seed, hash, failure }: SeedOutcome, whole: boolean): void {
   if (whole) print(failure!.trace);
   print([
     `seed ${seed}: ${failure!.message}`,
@@ -66,7 +106,7 @@ function tellTotals({ hits, checked }: Totals): void {
   const others = [...hits].filter(([what]) => !(TO_BE_MET as readonly string[]).includes(what)).sort();
   print([
     'Rates at which faults are drawn, per request, publish, delivery or point:',
-    ...Object.entries(RATES).map(([name, rate]) => `  ${name.padEnd(58)} ${String(rate).padStart(10)}`),
+    ...Object.entries(RATES).map(([what, rate]) => row([what, Number(rate.toFixed(4))])),
     'Met:',
     ...TO_BE_MET.map((what) => row([what, hits.get(what) ?? 0])),
     'Besides:',

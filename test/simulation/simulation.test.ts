@@ -1,23 +1,54 @@
+import { unmet } from './coverage';
 import { PLANTED } from './planted';
 import { simulate } from './run';
+import { simulateSeeds } from './seeds';
+import type { SeedOutcome } from './seeds';
 
 /** More are looked at by `npm run simulate -- --seeds N`. */
-const SEEDS = 200;
+const SEEDS = 2_000;
+const FEWEST_STEPS = 100;
 /** How many seeds a planted bug may hide from. */
-const PATIENCE = 150;
+const PATIENCE = 400;
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
+async function simulateAll() {
+  const outcomes: SeedOutcome[] = [];
+  const totals = await simulateSeeds(
+    { first: 1, count: SEEDS },
+    { onOutcome: (outcome) => outcomes.push(outcome) },
+  );
+  return { outcomes, totals };
+}
+
+/** Once for all who look at it. */
+let run: ReturnType<typeof simulateAll> | undefined;
+const all = () => (run ??= simulateAll());
+
 describe('a simulation', () => {
   it('keeps every promise, whatever goes wrong', async () => {
-    const failures: string[] = [];
-    for (const seed of range(SEEDS)) {
-      const { failure, steps } = await simulate(seed);
-      if (failure) failures.push(`seed ${seed}: ${failure.message}`);
-      expect(steps).toBeGreaterThan(100);
+    const { outcomes } = await all();
+
+    const broken = outcomes.flatMap(({ seed, failure }) => (failure ? [`${seed}: ${failure.message}`] : []));
+    expect(broken).toEqual([]);
+    expect(outcomes).toHaveLength(SEEDS);
+    expect(Math.min(...outcomes.map(({ steps }) => steps))).toBeGreaterThanOrEqual(FEWEST_STEPS);
+  }, 300_000);
+
+  it('meets everything that can go wrong, and every state with every input', async () => {
+    const { totals } = await all();
+
+    expect(unmet(totals)).toEqual([]);
+  }, 300_000);
+
+  it('is the same for the same seed, in any process and whatever was simulated before', async () => {
+    const { outcomes } = await all();
+
+    for (const seed of [7, 1_204, 7]) {
+      const { hash, steps } = await simulate(seed);
+      expect(outcomes.find((outcome) => outcome.seed === seed)).toMatchObject({ hash, steps });
     }
-    expect(failures).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   it('publishes nothing twice where nothing goes wrong', async () => {
     for (const seed of range(20)) {
@@ -25,19 +56,14 @@ describe('a simulation', () => {
     }
   }, 60_000);
 
-  it('is the same for the same seed', async () => {
-    const first = await simulate(7);
-    await simulate(8);
-    const again = await simulate(7);
-    expect(again.hash).toBe(first.hash);
-    expect(again.steps).toBe(first.steps);
-  });
-
-  it.each(Object.keys(PLANTED))(
+  it.each(Object.entries(PLANTED))(
     'catches: %s',
-    async (name) => {
+    async (_, { breaks, ...options }) => {
       for (const seed of range(PATIENCE)) {
-        if ((await simulate(seed, PLANTED[name])).failure) return;
+        const { failure } = await simulate(seed, options);
+        if (!failure) continue;
+        expect(breaks).toContain(failure.invariant);
+        return;
       }
       throw new Error(`no seed up to ${PATIENCE} shows it`);
     },

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createChance } from '../support/chance';
 
 /** When everything begins, by the right clock. */
 const EPOCH = Date.UTC(2026, 0, 1);
@@ -28,7 +29,7 @@ interface Planned {
 export type World = ReturnType<typeof createWorld>;
 
 export function createWorld(seed: number) {
-  const random = generator(seed);
+  const { random, between, pick, happens: chance } = createChance(seed);
   const queue: Planned[] = [];
   const lines: string[] = [];
   const hits = new Map<string, number>();
@@ -37,6 +38,8 @@ export function createWorld(seed: number) {
   let planned = 0;
   let steps = 0;
   let current: Process | undefined;
+  /** What is to run in the next turn of the event loop. */
+  let turn: (() => void)[] = [];
   let onPoint: (process: Process) => void = () => {};
 
   function at(process: Process, ms: number, task: () => void): () => void {
@@ -72,6 +75,17 @@ export function createWorld(seed: number) {
     hits.set(what, (hits.get(what) ?? 0) + 1);
   }
 
+  /** Lets everything run that needs no more than promises and turns of the event loop. */
+  async function settle(): Promise<void> {
+    await nextTurn();
+    while (turn.length > 0) {
+      const tasks = turn;
+      turn = [];
+      for (const task of tasks) task();
+      await nextTurn();
+    }
+  }
+
   return {
     at,
     trace,
@@ -80,9 +94,9 @@ export function createWorld(seed: number) {
     hits: hits as ReadonlyMap<string, number>,
     hit,
     random,
-    chance: (probability: number) => random() < probability,
-    between: (least: number, most: number) => least + random() * (most - least),
-    pick: <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!,
+    chance,
+    between,
+    pick,
     /** Milliseconds since the beginning. */
     elapsed: () => elapsed,
     /** The right time. */
@@ -135,37 +149,32 @@ export function createWorld(seed: number) {
       current = undefined;
       return true;
     },
+    /** As Node's, but nothing is left over for the next step. */
+    setImmediate: (task: () => void) => void turn.push(task),
     hash: () => digest.copy().digest('hex'),
   };
 }
 
-/** Lets everything run that needs no more than promises and turns of the event loop. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+const { setImmediate } = globalThis;
+
+/** When all promises that can be settled are. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** mulberry32: small, and the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-/** While a simulation runs, the clock on the wall is the running process's. */
+/** While a simulation runs, the clock on the wall is the running process's, and turns of the event loop are steps. */
 export async function withClockOf<T>(world: World, run: () => Promise<T>): Promise<T> {
   const { now } = Date;
   const { stackTraceLimit } = Error;
   Date.now = world.wallClock;
+  globalThis.setImmediate = world.setImmediate as unknown as typeof setImmediate;
   // Errors are many here, and nobody reads where they were made.
   Error.stackTraceLimit = 0;
   try {
     return await run();
   } finally {
     Date.now = now;
+    globalThis.setImmediate = setImmediate;
     Error.stackTraceLimit = stackTraceLimit;
   }
 }
