@@ -19,6 +19,9 @@ describe('an error of the driver', () => {
     ['a client that is not connected', new mongo.MongoNotConnectedError('not connected')],
     ['a session that has ended', new mongo.MongoExpiredSessionError('ended')],
     ['a failed sign-in', new mongo.MongoServerError({ message: 'Authentication failed.', code: 18 })],
+    // Found by a campaign (seed 8): a write met a connection that the server was just closing.
+    ['a socket that is being closed', socketError('EPIPE', 'This socket has been ended by the other party')],
+    ['a socket that was reset', socketError('ECONNRESET', 'read ECONNRESET')],
     ['no server, in words of Mongoose', new MongooseErrors.MongooseServerSelectionError('none')],
     ['a connection that was never made', new MongooseErrors('Cannot call `x` before initial connection')],
   ])('means unavailable when it tells of %s, and only its cause tells more', (_, error) => {
@@ -37,3 +40,7 @@ describe('an error of the driver', () => {
     expect(toUnavailable(error)).toBe(error);
   });
 });
+
+function socketError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}

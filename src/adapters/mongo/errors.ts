@@ -18,6 +18,18 @@ const MISTAKES: ReadonlySet<unknown> = new Set([
   10334, // BSONObjectTooLarge
 ]);
 
+/** By code: the socket's own errors. The driver passes them on as they are where a write meets a socket that is closing. */
+const SOCKET_ERRORS: ReadonlySet<unknown> = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'ERR_SOCKET_CLOSED',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_WRITE_AFTER_END',
+]);
+
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
 }
@@ -27,7 +39,7 @@ export function isDuplicateKey(error: unknown): boolean {
  * clients. A mistake of ours stays what it is.
  */
 export function toUnavailable(error: unknown): unknown {
-  const cannotAnswer = isDriversFault(error) || isMongoosesFault(error);
+  const cannotAnswer = isDriversFault(error) || isSocketsFault(error) || isMongoosesFault(error);
   return cannotAnswer ? new Unavailable('the database did not answer', { cause: error }) : error;
 }
 
@@ -43,6 +55,10 @@ function isDriversFault(error: unknown): boolean {
     );
   }
   return error instanceof mongo.MongoError && !(error instanceof mongo.MongoParseError);
+}
+
+function isSocketsFault(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && SOCKET_ERRORS.has(error.code);
 }
 
 /** Mongoose says that there is no connection with the base class of all its errors. */
