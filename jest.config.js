@@ -5,8 +5,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // Those need a cluster: jest.cluster.config.js.
-  testPathIgnorePatterns: ['<rootDir>/test/cluster/'],
+  // Those have configurations of their own: jest.cluster.config.js and jest.chaos.config.js.
+  testPathIgnorePatterns: ['<rootDir>/test/cluster/', '<rootDir>/test/chaos/campaign.test.ts'],
   transform: {
     '\\.ts$': [
       '@swc/jest',

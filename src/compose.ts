@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Bus, Clock, Publisher, TicketStore } from './application/ports';
+import type { Bus, Clock, OrderStore, Publisher, TicketStore } from './application/ports';
 import { ACK_TIMEOUT_MS, LEASE_MS } from './application/relay';
 import { createTurns } from './application/turns';
 import type { Config } from './config';
@@ -23,11 +23,23 @@ export interface Service {
   readonly embedded: { readonly peer: Publisher; readonly tickets: Pick<TicketStore, 'find'> } | undefined;
 }
 
+/** What may be put between the core and its adapters, where a build is made to try out what happens there. */
+export interface Between {
+  orders(orders: OrderStore): OrderStore;
+  bus(bus: Bus): Bus;
+}
+
+const NOTHING: Between = { orders: (orders) => orders, bus: (bus) => bus };
+
 /**
  * The composition root: everything that is chosen is chosen here. Adapters are loaded only where they are used: the
  * embedded default is ready before Mongoose is even parsed.
  */
-export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'logger'>): Promise<Service> {
+export async function compose(
+  config: Config,
+  { logger }: Pick<ServiceLogger, 'logger'>,
+  between = NOTHING,
+): Promise<Service> {
   const log = logger;
   const metrics = createMetrics();
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
@@ -38,8 +50,8 @@ export async function compose(config: Config, { logger }: Pick<ServiceLogger, 'l
   const { bus, peer } = await chooseBus();
 
   const { relay, parkedMessages, expirySweep, useCases, subscribe } = createCore({
-    store,
-    bus,
+    store: { ...store, orders: between.orders(store.orders) },
+    bus: between.bus(bus),
     turns,
     clock,
     newId,

@@ -1,18 +1,29 @@
 import { InvalidSettings, loadConfig } from './config';
 import type { Config } from './config';
 import { compose } from './compose';
-import type { Service } from './compose';
+import type { Between, Service } from './compose';
 import { createLogger } from './observability/logger';
 import type { ServiceLogger } from './observability/logger';
 import { announceSampleTickets, signToken, welcome } from './welcome';
 
-async function main(): Promise<void> {
-  const config = loadConfig(process.env, { isTerminal: process.stdout.isTTY });
+/**
+ * The whole life of the process: from its settings to its exit code, which is 0 where it was asked to end and 1 where
+ * it could not go on.
+ */
+export function run(env: NodeJS.ProcessEnv, between?: Between): void {
+  start(env, between).catch((error: unknown) => {
+    process.stderr.write(`The Order Service cannot start: ${describeFailure(error)}\n`);
+    process.exit(1);
+  });
+}
+
+async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
+  const config = loadConfig(env, { isTerminal: process.stdout.isTTY });
   const log = createLogger(config.log, config.nats.clientId);
   exitOnMistakes(log);
   for (const warning of config.warnings) log.logger.warn(warning);
 
-  const service = await compose(config, log);
+  const service = await compose(config, log, between);
   stopOnSignals(service, log);
   const { address, port } = await service.start();
   log.logger.info({ address, port, path: config.http.basePath }, 'listening');
@@ -74,8 +85,3 @@ function describeFailure(error: unknown): string {
   const isAddress = 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
   return isAddress ? `${error.message} (set PORT to another one)` : (error.stack ?? error.message);
 }
-
-main().catch((error: unknown) => {
-  process.stderr.write(`The Order Service cannot start: ${describeFailure(error)}\n`);
-  process.exit(1);
-});

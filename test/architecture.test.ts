@@ -65,7 +65,7 @@ describe('the import direction', () => {
     const composing = imports.filter(({ target }) => target === 'src/compose');
 
     expect(
-      composing.filter(({ file }) => !['main.ts', 'admin.ts', 'compose-admin.ts'].includes(file)),
+      composing.filter(({ file }) => !['run.ts', 'admin.ts', 'compose-admin.ts'].includes(file)),
     ).toEqual([]);
   });
 

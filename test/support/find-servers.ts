@@ -31,7 +31,7 @@ function needsMongod({ rootDir, testPathPatterns }: GlobalConfig): boolean {
 }
 
 /** The program that the variable names, else the first one of this name on PATH. */
-function findProgram(name: string, variable?: string): Finding {
+export function findProgram(name: string, variable?: string): Finding {
   const named = variable && process.env[variable];
   if (named) return isExecutable(named) ? { path: named } : { missing: `${variable}=${named} is no program` };
   const path = (process.env['PATH'] ?? '')
@@ -64,7 +64,7 @@ function isExecutable(path: string): boolean {
 }
 
 /** Downloads mongod where none is found: for as long as data comes, and a failure is final for this run. */
-async function findMongod(): Promise<Finding> {
+export async function findMongod(): Promise<Finding> {
   const locate = fork(join(__dirname, 'locate-mongod.js'), {
     silent: true,
     // A developer without network is not kept waiting by retries; where servers are required, they are worth it.

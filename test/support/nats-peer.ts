@@ -11,11 +11,23 @@ export interface Heard {
   readonly data: Record<string, unknown> & { id: string; orderId?: string; ticket: { id: string } };
 }
 
+export interface Stored {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly at: number;
+  readonly text: string;
+}
+
+/** The last message of a channel comes within this time, if there is one. */
+const NOTHING_COMES_MS = 3_000;
+
 /** Another service on the broker, as anyone would write it with the plain client. */
 export interface Peer {
   publish(subject: string, data: unknown): Promise<void>;
   /** Everything that was ever published on the subject, in the order of the channel; it goes on growing. */
   history(subject: string): Promise<readonly Heard[]>;
+  /** Everything that is in the channel now, whatever it is. */
+  wholeChannel(subject: string): Promise<readonly Stored[]>;
   /** All of these subjects, in the order of arrival here. */
   listen(subjects: readonly string[]): Promise<readonly Heard[]>;
   close(): Promise<void>;
@@ -50,7 +62,26 @@ export async function connectPeer(url: string): Promise<Peer> {
     return heard;
   }
 
+  async function wholeChannel(subject: string): Promise<Stored[]> {
+    const last = client.subscribe(subject, client.subscriptionOptions().setStartWithLastReceived());
+    const signal = AbortSignal.timeout(NOTHING_COMES_MS);
+    const [newest] = (await once(last, 'message', { signal }).catch(() => [])) as stan.Message[];
+    if (!newest) return [];
+    const all = client.subscribe(subject, client.subscriptionOptions().setDeliverAllAvailable());
+    const stored: Stored[] = [];
+    await new Promise<void>((resolve) => {
+      all.on('message', (message: stan.Message) => {
+        const sequence = message.getSequence();
+        if (sequence > newest.getSequence()) return;
+        stored.push({ subject, sequence, at: message.getTimestampRaw(), text: String(message.getData()) });
+        if (sequence === newest.getSequence()) resolve();
+      });
+    });
+    return stored;
+  }
+
   return {
+    wholeChannel,
     publish: (subject, data) =>
       new Promise((resolve, reject) => {
         const text = typeof data === 'string' ? data : JSON.stringify(data);

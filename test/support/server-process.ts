@@ -71,7 +71,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function listens(port: number): Promise<void> {
+export async function listens(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1');
   try {
     await once(socket, 'connect');

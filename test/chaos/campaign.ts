@@ -1,0 +1,118 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createChance } from '../support/chance';
+import { createClient } from './client';
+import { createFaults } from './faults';
+import { TO_BE_MET } from './coverage';
+import type { Broken } from './faults';
+import type { Remains } from './history';
+import { startLoad } from './load';
+import { GRACE_SECONDS, REPLICAS, startMarketplace, WINDOW_SECONDS } from './marketplace';
+import type { Marketplace } from './marketplace';
+import { startMonitor } from './monitor';
+import { createRecorder } from './recorder';
+import { readRemains } from './remains';
+import { whatIsMissing } from './rest';
+
+/** The longest that the marketplace may take to come to rest once nothing disturbs it any more. */
+export const CONVERGES_WITHIN_MS = 90_000;
+/** Late payments are late by a window, second ones by two seconds, copies by one and a half. */
+const PEERS_ARE_QUIET_AFTER_MS = WINDOW_SECONDS * 2_000 + 4_000;
+const WARM_UP_MS = 3_000;
+const DISK_MEGABYTES = { least: 512, perMinute: 16 };
+
+export interface Campaign {
+  readonly historyPath: string;
+  readonly hits: ReadonlyMap<string, number>;
+  /** What a run of some length is to meet. */
+  readonly toBeMet: readonly string[];
+  readonly remains: Remains;
+}
+
+/**
+ * A campaign from beginning to end: everything is started, loaded, broken for so many minutes, left alone until it has
+ * come to rest, and read out. Rejects when it could not be carried out; what it found is for the checker to say.
+ */
+export async function runCampaign(options: {
+  minutes: number;
+  seed: number;
+  folder: string;
+  mongod: string;
+  natsStreamingServer: string;
+  bug?: string;
+  /** Ends the faults early, and all goes on from there. */
+  stopped: AbortSignal;
+  say: (text: string) => void;
+}): Promise<Campaign> {
+  const { minutes, seed, folder, stopped, say } = options;
+  mkdirSync(folder, { recursive: true });
+  const historyPath = join(folder, 'history.jsonl');
+  const recorder = createRecorder(historyPath);
+  recorder.record({
+    kind: 'start',
+    wallMs: Date.now(),
+    seed,
+    minutes,
+    windowSeconds: WINDOW_SECONDS,
+    graceSeconds: GRACE_SECONDS,
+    replicas: REPLICAS,
+  });
+  const chance = createChance(seed);
+  const broken: Broken = new Set();
+  let ending = false;
+
+  const marketplace = await startMarketplace({
+    ...options,
+    recorder,
+    diskMegabytes: DISK_MEGABYTES.least + Math.ceil(minutes * DISK_MEGABYTES.perMinute),
+    isExpected: (name) => ending || broken.has(name),
+    bug: options.bug,
+  });
+  try {
+    await ready(marketplace);
+    const client = createClient(recorder);
+    const load = startLoad(marketplace, client, chance.fork());
+    const monitor = startMonitor({ marketplace, recorder, ticketsOnSale: load.ticketsOnSale });
+    await sleep(WARM_UP_MS);
+
+    say('Everything is up and selling. From now on things break ...');
+    const faults = createFaults({ marketplace, recorder, chance: chance.fork(), broken });
+    await faults.run(minutes * 60_000, stopped);
+
+    say('The faults are over. Waiting for everything to come to rest ...');
+    recorder.record({ kind: 'faults over' });
+    marketplace.endPoison();
+    await load.stop();
+    const missing = await comesToRest(marketplace);
+    recorder.record({ kind: 'end', converged: missing === undefined, ...(missing ? { missing } : {}) });
+    await monitor.stop();
+    client.close();
+
+    say('Reading what is left ...');
+    const remains = await readRemains(marketplace.mongoUrl, marketplace.natsUrl);
+    return { historyPath, hits: recorder.hits, toBeMet: [...faults.toBeMet, ...TO_BE_MET], remains };
+  } finally {
+    ending = true;
+    await marketplace.stop();
+    await recorder.close();
+  }
+}
+
+async function ready({ replicas }: Marketplace): Promise<void> {
+  for (const { directUrl } of replicas) {
+    while ((await fetch(`${directUrl}/readyz`).catch(() => undefined))?.status !== 200) await sleep(50);
+  }
+}
+
+/** Undefined once it has; else what is missing when the time is up. */
+async function comesToRest(marketplace: Marketplace): Promise<string | undefined> {
+  const until = performance.now() + CONVERGES_WITHIN_MS;
+  // The peers have said by then what they still had to say.
+  await sleep(PEERS_ARE_QUIET_AFTER_MS);
+  for (;;) {
+    const missing = await whatIsMissing(marketplace).catch((error: unknown) => String(error));
+    if (missing === undefined || performance.now() > until) return missing;
+    await sleep(500);
+  }
+}

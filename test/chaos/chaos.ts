@@ -1,0 +1,96 @@
+/** `npm run chaos`: see `--help`. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findMongod, findProgram } from '../support/find-servers';
+import type { Finding } from '../support/servers';
+import { CONVERGES_WITHIN_MS, runCampaign } from './campaign';
+import { check } from './checker/check';
+import { readHistory } from './recorder';
+import { renderTable } from './report/table';
+import { createTimeline } from './report/timeline';
+
+const HELP = `Usage: npm run chaos -- [--minutes M] [--seed S] [--folder F]
+
+Runs four replicas of the service, a mongod, a NATS Streaming server and their peers as real processes, sells
+tickets, and breaks things for so many minutes (5): kills, freezes, crash points, cut and silent connections, full
+disks, wrong clocks, poison. Then waits until all has come to rest, and checks that every promise was kept.
+
+The report is a table here, and a folder with the history (history.jsonl), a picture of the timeline (timeline.html)
+and all logs. Ends with 0 if no promise was broken and everything was met that a run of five minutes meets.
+
+  --minutes M   how long things break
+  --seed S      draws the same faults again; one of its own is drawn and named otherwise
+  --folder F    where the report goes (chaos-report/<seed>)
+  --bug B       with a mistake planted, that has to be found: see test/chaos/service/bugs.ts
+`;
+
+/** From this length on, what was never met fails the run. */
+const MEETS_EVERYTHING_FROM_MINUTES = 5;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '5' },
+      seed: { type: 'string' },
+      folder: { type: 'string' },
+      bug: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    say(HELP);
+    return 0;
+  }
+  const minutes = numberOf('minutes', values.minutes);
+  const seed = values.seed === undefined ? Date.now() % 1_000_000 : numberOf('seed', values.seed);
+  const folder = values.folder ?? join('chaos-report', String(seed));
+  const stopped = new AbortController();
+  process.once('SIGINT', () => stopped.abort());
+  process.once('SIGTERM', () => stopped.abort());
+
+  say(`A campaign of ${minutes} minutes, seed ${seed}; its report goes to ${folder}/.`);
+  const { historyPath, hits, toBeMet, remains } = await runCampaign({
+    minutes,
+    seed,
+    folder,
+    mongod: pathOf(await findMongod()),
+    natsStreamingServer: pathOf(findProgram('nats-streaming-server', 'NATS_STREAMING_SERVER')),
+    ...(values.bug === undefined ? {} : { bug: values.bug }),
+    stopped: stopped.signal,
+    say,
+  });
+
+  const verdict = check(readHistory(historyPath), remains, { convergenceMs: CONVERGES_WITHIN_MS });
+  const unmet = minutes >= MEETS_EVERYTHING_FROM_MINUTES ? toBeMet.filter((what) => !hits.has(what)) : [];
+  say(renderTable(verdict, hits, toBeMet));
+  const timeline = createTimeline();
+  for (const line of readHistory(historyPath)) timeline.add(line);
+  writeFileSync(join(folder, 'timeline.html'), timeline.html(verdict));
+  return verdict.results.some(({ violated }) => violated > 0) || unmet.length > 0 ? 1 : 0;
+}
+
+function numberOf(name: string, text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number) && number >= 0) return number;
+  throw new Error(`--${name} must be a number, not ${JSON.stringify(text)}`);
+}
+
+function pathOf(finding: Finding): string {
+  if ('missing' in finding) throw new Error(finding.missing);
+  return finding.path;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(
+      `The campaign could not be carried out: ${error instanceof Error ? error.stack : String(error)}\n`,
+    );
+    process.exit(2);
+  },
+);

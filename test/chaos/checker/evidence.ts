@@ -1,0 +1,134 @@
+import type {
+  Answer,
+  ChannelMessage,
+  Complaint,
+  End,
+  Exit,
+  FaultsOver,
+  FinalOrder,
+  HistoryLine,
+  Invoke,
+  Remains,
+  Sample,
+  Start,
+  Vitals,
+} from '../history';
+
+/** A request and what came of it. */
+export interface Call {
+  readonly asked: Invoke;
+  /** Undefined where the campaign ended before an answer came. */
+  answer?: Answer;
+}
+
+/** What the checkers look at: the history, told by kind, and the remains, found by id. */
+export interface Evidence {
+  readonly start: Start;
+  readonly calls: readonly Call[];
+  readonly samples: readonly Sample[];
+  readonly vitals: ReadonlyMap<string, readonly Vitals[]>;
+  readonly complaints: readonly Complaint[];
+  readonly exits: readonly Exit[];
+  readonly faultsOver: FaultsOver | undefined;
+  readonly end: End | undefined;
+  readonly orders: ReadonlyMap<string, FinalOrder>;
+  /** The orders of each ticket, by turn. */
+  readonly turns: ReadonlyMap<string, readonly FinalOrder[]>;
+  readonly channel: (subject: string) => readonly ChannelMessage[];
+  readonly remains: Remains;
+}
+
+export function gather(history: Iterable<HistoryLine>, remains: Remains): Evidence {
+  return {
+    ...tell(history),
+    orders: new Map(remains.orders.map((order) => [order.id, order])),
+    turns: byTurn(remains.orders),
+    channel: (subject) => remains.channels.get(subject) ?? [],
+    remains,
+  };
+}
+
+/** Whether nobody knows if the request took place. */
+export function isUnknown({ answer }: Call): boolean {
+  return answer === undefined || answer.status === 0 || answer.status >= 500;
+}
+
+export function answeredAt({ answer }: Call): number {
+  return answer?.t ?? Infinity;
+}
+
+/** A time on the wall, as milliseconds since the campaign began. */
+export function toCampaignTime({ wallMs, t }: Start, at: Date): number {
+  return at.getTime() - wallMs + t;
+}
+
+export function toWallTime({ wallMs, t: startedAt }: Start, t: number): number {
+  return t - startedAt + wallMs;
+}
+
+/** The broker's nanoseconds as its client tells them: whole milliseconds. */
+export function toMs(nanoseconds: number): number {
+  return Math.floor(nanoseconds / 1e6);
+}
+
+export function addTo<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
+  const group = groups.get(key);
+  if (group) group.push(value);
+  else groups.set(key, [value]);
+}
+
+function tell(history: Iterable<HistoryLine>): Omit<Evidence, 'orders' | 'turns' | 'channel' | 'remains'> {
+  let start: Start | undefined;
+  let faultsOver: FaultsOver | undefined;
+  let end: End | undefined;
+  const calls = new Map<number, Call>();
+  const samples: Sample[] = [];
+  const vitals = new Map<string, Vitals[]>();
+  const complaints: Complaint[] = [];
+  const exits: Exit[] = [];
+  for (const line of history) {
+    switch (line.kind) {
+      case 'start':
+        start = line;
+        break;
+      case 'invoke':
+        calls.set(line.call, { asked: line });
+        break;
+      case 'answer': {
+        const call = calls.get(line.call);
+        if (call) call.answer = line;
+        break;
+      }
+      case 'sample':
+        samples.push(line);
+        break;
+      case 'vitals':
+        addTo(vitals, line.replica, line);
+        break;
+      case 'complaint':
+        complaints.push(line);
+        break;
+      case 'exit':
+        exits.push(line);
+        break;
+      case 'faults over':
+        faultsOver = line;
+        break;
+      case 'end':
+        end = line;
+        break;
+      case 'fault':
+      case 'sent':
+        break;
+    }
+  }
+  if (!start) throw new Error('the history does not say when it began');
+  return { start, calls: [...calls.values()], samples, vitals, complaints, exits, faultsOver, end };
+}
+
+function byTurn(orders: readonly FinalOrder[]): Map<string, FinalOrder[]> {
+  const turns = new Map<string, FinalOrder[]>();
+  for (const order of orders) addTo(turns, order.ticketId, order);
+  for (const ofTicket of turns.values()) ofTicket.sort((a, b) => a.turn - b.turn);
+  return turns;
+}

@@ -1,0 +1,98 @@
+import type { FinalOrder } from '../history';
+import { answeredAt, isUnknown, toCampaignTime } from './evidence';
+import type { Call, Evidence } from './evidence';
+
+/** A moment that nobody saw: not before `from`, not after `to`, in milliseconds of the campaign. */
+export interface Window {
+  readonly from: number;
+  readonly to: number;
+}
+
+const NEVER: Window = { from: Infinity, to: Infinity };
+
+/** An expiry goes by the database's time, as a replica estimates it. */
+const CLOCK_TOLERANCE_MS = 2_000;
+
+/** Within which time an order took its ticket, and let it go, as far as its buyer could see it. */
+export type Windows = ReturnType<typeof createWindows>;
+
+export function createWindows({ start, calls }: Evidence) {
+  /** Requests that may have made the order of a key: all but those that were refused. */
+  const firstAsked = new Map<string, number>();
+  /** Without an answer, by buyer and ticket. */
+  const firstUnanswered = new Map<string, number>();
+  const firstCancelAsked = new Map<string, number>();
+  /** What an answer named was there by then. */
+  const known = new Map<string, number>();
+  const firstCancelled = new Map<string, number>();
+  for (const call of calls) {
+    const { asked, answer } = call;
+    const { op, t, orderId } = asked;
+    if (op === 'place') {
+      const isKept = answer?.status === 201;
+      if (isKept || isUnknown(call)) keepFirst(firstAsked, keyOf(call), t);
+      if (isUnknown(call)) keepFirst(firstUnanswered, wishOf(asked.user, asked.ticketId), t);
+      if (answer?.orderId !== undefined) keepFirst(known, answer.orderId, answer.t);
+    } else if (orderId !== undefined && answer !== undefined && [200, 204, 409].includes(answer.status)) {
+      keepFirst(known, orderId, answer.t);
+    }
+    if (op === 'cancel' && orderId !== undefined) {
+      keepFirst(firstCancelAsked, orderId, t);
+      if (answer?.status === 204) keepFirst(firstCancelled, orderId, answer.t);
+    }
+  }
+  const madeFrom = new Map<string, number>();
+  for (const call of calls) {
+    const { asked, answer } = call;
+    if (asked.op !== 'place' || answer?.status !== 201 || answer.orderId === undefined) continue;
+    keepFirst(madeFrom, answer.orderId, firstAsked.get(keyOf(call)) ?? asked.t);
+  }
+
+  return {
+    /** From Infinity on where nobody asked for it. */
+    taken({ id, userId, ticketId }: FinalOrder): Window {
+      const from = madeFrom.get(id) ?? firstUnanswered.get(wishOf(userId, ticketId)) ?? Infinity;
+      return { from, to: known.get(id) ?? Infinity };
+    },
+    letGo({ id, status, reason, expiresAt }: FinalOrder): Window {
+      if (status !== 'cancelled') return NEVER;
+      const from =
+        reason === 'expired'
+          ? toCampaignTime(start, expiresAt) - CLOCK_TOLERANCE_MS
+          : (firstCancelAsked.get(id) ?? Infinity);
+      return { from, to: firstCancelled.get(id) ?? Infinity };
+    },
+    /** Whether a 201 told somebody of it. */
+    isAnswered: ({ id }: FinalOrder): boolean => madeFrom.has(id),
+  };
+}
+
+/**
+ * The narrowest windows of moments that follow each other. There is an order of events that fits exactly if none of
+ * them ends before it begins.
+ */
+export function narrow(windows: readonly Window[]): Window[] {
+  const from = windows.map((window) => window.from);
+  const to = windows.map((window) => window.to);
+  for (let i = 1; i < from.length; i += 1) from[i] = Math.max(from[i]!, from[i - 1]!);
+  for (let i = to.length - 2; i >= 0; i -= 1) to[i] = Math.min(to[i]!, to[i + 1]!);
+  return from.map((earliest, i) => ({ from: earliest, to: to[i]! }));
+}
+
+export function callWindow(call: Call): Window {
+  return { from: call.asked.t, to: answeredAt(call) };
+}
+
+function keepFirst(first: Map<string, number>, key: string, t: number): void {
+  const before = first.get(key);
+  if (before === undefined || t < before) first.set(key, t);
+}
+
+/** A request without a key is repeated by nobody: it is the only one of its kind. */
+function keyOf({ asked: { call, user, key, ticketId } }: Call): string {
+  return key === undefined ? `call ${call}` : JSON.stringify([user, key, ticketId]);
+}
+
+function wishOf(user: string, ticketId: string | undefined): string {
+  return JSON.stringify([user, ticketId]);
+}

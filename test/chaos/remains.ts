@@ -1,0 +1,78 @@
+import { mongo } from 'mongoose';
+import { connectPeer } from '../support/nats-peer';
+import type { ChannelMessage, FinalOrder, Remains } from './history';
+
+export const CHANNELS = [
+  'ticket:created',
+  'ticket:updated',
+  'expiration:complete',
+  'payment:created',
+  'order:created',
+  'order:cancelled',
+  'order:refund-required',
+] as const;
+
+interface OrderDocument {
+  _id: mongo.ObjectId;
+  version: number;
+  userId: string;
+  status: FinalOrder['status'];
+  reason?: string;
+  createdAt: Date;
+  expiresAt: Date;
+  ticket: { id: mongo.ObjectId };
+  turn: number;
+  payments: FinalOrder['payments'];
+  outbox: FinalOrder['outbox'];
+  publishing: { next: number; pending: number };
+}
+
+/** Everything that the database and the broker hold. */
+export async function readRemains(mongoUrl: string, natsUrl: string): Promise<Remains> {
+  const client = new mongo.MongoClient(mongoUrl);
+  try {
+    const db = client.db();
+    return {
+      orders: await readOrders(db),
+      tickets: await readTickets(db),
+      deadLetters: await readDeadLetters(db),
+      channels: await readChannels(natsUrl),
+    };
+  } finally {
+    await client.close();
+  }
+}
+
+async function readOrders(db: mongo.Db): Promise<FinalOrder[]> {
+  const orders: FinalOrder[] = [];
+  for await (const { _id, ticket, ...order } of db.collection<OrderDocument>('orders').find()) {
+    orders.push({ ...order, id: _id.toHexString(), ticketId: ticket.id.toHexString() });
+  }
+  return orders;
+}
+
+async function readTickets(db: mongo.Db): Promise<Remains['tickets']> {
+  const tickets = await db.collection<{ version: number }>('tickets').find().toArray();
+  return tickets.map(({ _id, version }) => ({ id: _id.toHexString(), version }));
+}
+
+async function readDeadLetters(db: mongo.Db): Promise<Remains['deadLetters']> {
+  const letters = await db
+    .collection<{ _id: string; data: string; retryAt?: Date }>('dead_letters')
+    .find()
+    .toArray();
+  return letters.map(({ _id, data, retryAt }) => ({ id: _id, data, parked: retryAt !== undefined }));
+}
+
+async function readChannels(natsUrl: string): Promise<Remains['channels']> {
+  const peer = await connectPeer(natsUrl);
+  try {
+    const channels = new Map<string, readonly ChannelMessage[]>();
+    for (const subject of CHANNELS) {
+      channels.set(subject, await peer.wholeChannel(subject));
+    }
+    return channels;
+  } finally {
+    await peer.close();
+  }
+}

@@ -1,0 +1,78 @@
+import { mongo } from 'mongoose';
+import { FOREIGN_ORDER_PREFIX } from './history';
+import { GRACE_SECONDS, QUEUE_GROUP } from './marketplace';
+import type { Marketplace } from './marketplace';
+
+const HEARD = ['ticket:created', 'ticket:updated', 'expiration:complete', 'payment:created'] as const;
+
+/** What of the broker's report on a channel matters here. */
+interface ChannelReport {
+  readonly last_seq?: number;
+  readonly subscriptions?: readonly {
+    readonly queue_name?: string;
+    readonly last_sent: number;
+    readonly pending_count: number;
+  }[];
+}
+
+/** What is not yet as it is to be when nothing happens any more; undefined when nothing is. */
+export async function whatIsMissing(marketplace: Marketplace): Promise<string | undefined> {
+  const client = await mongo.MongoClient.connect(marketplace.mongoUrl, { serverSelectionTimeoutMS: 2_000 });
+  try {
+    const db = client.db();
+    return (
+      (await unpublished(db)) ??
+      (await overdue(db)) ??
+      (await unacknowledged(marketplace)) ??
+      (await staleTicket(db, marketplace)) ??
+      (await parked(db))
+    );
+  } finally {
+    await client.close();
+  }
+}
+
+async function unpublished(db: mongo.Db): Promise<string | undefined> {
+  const count = await db.collection('orders').countDocuments({ 'publishing.pending': { $gt: 0 } });
+  return count === 0 ? undefined : `${count} orders have events that are not published`;
+}
+
+/** With the last one cancelled or paid, nothing is left that time could change. */
+async function overdue(db: mongo.Db): Promise<string | undefined> {
+  const open = await db.collection('orders').findOne({ status: 'created' });
+  if (!open) return undefined;
+  const overdueSince = new Date((open['expiresAt'] as Date).getTime() + GRACE_SECONDS * 1000);
+  return `order ${String(open._id)} is open; overdue at ${overdueSince.toISOString()}`;
+}
+
+async function unacknowledged({ brokerReportUrl }: Marketplace): Promise<string | undefined> {
+  for (const channel of HEARD) {
+    const response = await fetch(`${brokerReportUrl}/streaming/channelsz?channel=${channel}&subs=1`);
+    if (response.status === 404) continue;
+    const { last_seq = 0, subscriptions = [] } = (await response.json()) as ChannelReport;
+    const members = subscriptions.filter(({ queue_name }) => queue_name === `${QUEUE_GROUP}:${QUEUE_GROUP}`);
+    if (members.length === 0) return `nobody of the group hears ${channel}`;
+    const sent = Math.max(...members.map(({ last_sent }) => last_sent));
+    if (sent < last_seq) return `${channel} is heard up to ${sent} of ${last_seq}`;
+    const inHand = members.reduce((sum, { pending_count }) => sum + pending_count, 0);
+    if (inHand > 0) return `${inHand} messages of ${channel} are not acknowledged`;
+  }
+  return undefined;
+}
+
+async function staleTicket(db: mongo.Db, marketplace: Marketplace): Promise<string | undefined> {
+  const newest = await marketplace.newestTickets();
+  const copies = await db.collection<{ version: number }>('tickets').find().toArray();
+  const versions = new Map(copies.map(({ _id, version }) => [String(_id), version]));
+  const stale = newest.find(([id, version]) => versions.get(id) !== version);
+  return stale && `ticket ${stale[0]} is at ${versions.get(stale[0])}, not at ${stale[1]}`;
+}
+
+async function parked(db: mongo.Db): Promise<string | undefined> {
+  const letters = await db
+    .collection<{ _id: string; data: string }>('dead_letters')
+    .find({ retryAt: { $exists: true } })
+    .toArray();
+  const ours = letters.find(({ data }) => !data.includes(FOREIGN_ORDER_PREFIX));
+  return ours && `${ours._id} is parked`;
+}
