@@ -1,8 +1,13 @@
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { Server as NetServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
+/**
+ * How many requests of one connection may wait for their answers. Node begins all that it has read at once, and keeps the
+ * answers of a client that does not take them.
+ */
+const MOST_AT_ONCE = 100;
 const CLOSE_IDLE_EVERY_MS = 50;
 /** On a connection that is idle a request may be on its way: it is still answered, and told to be the last one. */
 const LINGER_MS = 1_000;
@@ -29,7 +34,7 @@ export function createHttpServer(
       keepAliveTimeout: 65_000,
       maxHeaderSize: 16 * 1024,
     },
-    handler,
+    limited(handler),
   );
 
   return {
@@ -55,5 +60,23 @@ export function createHttpServer(
           resolve();
         });
       }),
+  };
+}
+
+/** Cuts off a connection that asks for more than {@link MOST_AT_ONCE}. */
+function limited(handler: RequestListener): RequestListener {
+  const waiting = new WeakMap<Socket, number>();
+
+  return (req, res) => {
+    const { socket } = req;
+    const count = (waiting.get(socket) ?? 0) + 1;
+    // What was read with the request that was one too many still comes by.
+    if (count > MOST_AT_ONCE || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    waiting.set(socket, count);
+    res.on('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+    handler(req, res);
   };
 }
