@@ -115,6 +115,26 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     await eventually(() => expect(heard.length).toBeGreaterThan(1), 20_000);
   });
 
+  // Found by a campaign (seed 2026): each wait began to handle all of it once more, and the database never caught up.
+  it('handles a message once that takes longer than the redelivery wait', async () => {
+    const bus = await started(connect());
+    let handled = 0;
+    let finished = 0;
+    bus.subscribe(
+      ['s'],
+      async () => {
+        handled += 1;
+        await new Promise((resolve) => setTimeout(resolve, REDELIVERY_WAIT_SECONDS * 3_000));
+        finished += 1;
+        return 'done';
+      },
+      { up() {}, down() {} },
+    );
+    await bus.publish('s', '"x"', '1:0');
+    await eventually(() => expect(finished).toBe(1), 20_000);
+    expect(handled).toBe(1);
+  });
+
   it('waits for a client id that somebody else still holds, and says so once', async () => {
     const warnings: object[] = [];
     const holder = await started(connect('taken'));

@@ -60,7 +60,7 @@ export function openGeneration(
   let receiving = true;
   const outstanding = new Set<(failure: PublishFailed) => void>();
   const subscriptions: Subscription[] = [];
-  const inHand = new Set<Promise<void>>();
+  const inHand = new Map<string, Promise<void>>();
 
   let markClosed = (): void => {};
   const closed = new Promise<void>((resolve) => (markClosed = resolve));
@@ -169,8 +169,14 @@ export function openGeneration(
 
   function take(subject: string, message: StanMessage): void {
     if (state !== 'connected' || !receiving) return;
-    const handling = handle(subject, message).finally(() => inHand.delete(handling));
-    inHand.add(handling);
+    const key = `${subject}:${message.getSequence()}`;
+    // Delivered again because it takes long: the first one's acknowledgement counts for both. Handled once more for each
+    // redelivery wait, a slow database would only become slower.
+    if (inHand.has(key)) return;
+    inHand.set(
+      key,
+      handle(subject, message).finally(() => inHand.delete(key)),
+    );
   }
 
   async function handle(subject: string, message: StanMessage): Promise<void> {
@@ -188,7 +194,7 @@ export function openGeneration(
 
   async function stopReceiving(): Promise<void> {
     receiving = false;
-    await Promise.all(inHand);
+    await Promise.all(inHand.values());
     if (state !== 'connected') return;
     await Promise.all(subscriptions.splice(0).map(closeSubscription));
   }
