@@ -40,22 +40,33 @@ export function startMonitor(options: {
   async function sample(): Promise<void> {
     const tickets = options.ticketsOnSale().map((id) => mongo.ObjectId.createFromHexString(id));
     try {
-      const [held, waiting] = await Promise.all([
-        orders
-          .find({ 'ticket.id': { $in: tickets }, status: { $ne: 'cancelled' } })
-          .project<{ ticket: { id: mongo.ObjectId } }>({ 'ticket.id': 1 })
-          .toArray(),
+      const [suspects, waiting] = await Promise.all([
+        heldTwice(tickets),
         orders.countDocuments({ 'publishing.pending': { $gt: 0 } }),
       ]);
       pending = waiting;
-      const holders = held.map(({ ticket }) => ticket.id.toHexString());
-      const twiceHeld = holders.filter((id, index) => holders.indexOf(id) !== index);
-      recorder.record({ kind: 'sample', pending, tickets: tickets.length, twiceHeld });
+      // A scan is no snapshot: it may see an order before it ended and the next one after that.
+      const twiceHeld = suspects.length > 0 ? await heldTwice(suspects) : [];
+      recorder.record({
+        kind: 'sample',
+        pending,
+        tickets: tickets.length,
+        twiceHeld: twiceHeld.map((id) => id.toHexString()),
+      });
     } catch {
       // The database is away: that is a sample too.
       pending = undefined;
       recorder.record({ kind: 'sample' });
     }
+  }
+
+  async function heldTwice(tickets: readonly mongo.ObjectId[]): Promise<mongo.ObjectId[]> {
+    const held = await orders
+      .find({ 'ticket.id': { $in: tickets }, status: { $ne: 'cancelled' } })
+      .project<{ ticket: { id: mongo.ObjectId } }>({ 'ticket.id': 1 })
+      .toArray();
+    const holders = held.map(({ ticket }) => ticket.id.toHexString());
+    return tickets.filter((id) => holders.filter((held) => held === id.toHexString()).length > 1);
   }
 
   async function vitals(replica: Replica): Promise<void> {

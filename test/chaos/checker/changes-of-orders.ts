@@ -142,7 +142,7 @@ export const CHANGES_OF_ORDERS: readonly Change[] = [
   ],
   [
     'a payment is recorded with a wrong time',
-    ({ orders }) => (orders.bought.payments[0]!.at = at(6_400)),
+    ({ orders }) => (orders.bought.payments[0]!.at = at(6_900)),
     'I7 each payment that is recorded was sent, at that time',
   ],
   [
