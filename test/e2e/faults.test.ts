@@ -239,7 +239,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
       20_000,
     );
     expect((await buyer.place(second)).status).toBe(201);
-  });
+  }, 90_000);
 
   it('starts before its dependencies and waits for them', async () => {
     await nats.kill('SIGKILL');
