@@ -29,7 +29,7 @@ export interface Between {
   bus(bus: Bus): Bus;
 }
 
-const NOTHING: Between = { orders: (orders) => orders, bus: (bus) => bus };
+export const NOTHING: Between = { orders: (orders) => orders, bus: (bus) => bus };
 
 /**
  * The composition root: everything that is chosen is chosen here. Adapters are loaded only where they are used: the

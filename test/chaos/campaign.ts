@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createChance } from '../support/chance';
+import { eventually } from '../support/eventually';
 import { createClient } from './client';
 import { createFaults } from './faults';
 import { TO_BE_MET } from './coverage';
@@ -19,6 +20,7 @@ import { whatIsMissing } from './rest';
 export const CONVERGES_WITHIN_MS = 90_000;
 /** Late payments are late by a window, second ones by two seconds, copies by one and a half. */
 const PEERS_ARE_QUIET_AFTER_MS = WINDOW_SECONDS * 2_000 + 4_000;
+const READY_WITHIN_MS = 60_000;
 const WARM_UP_MS = 3_000;
 const DISK_MEGABYTES = { least: 512, perMinute: 16 };
 
@@ -67,7 +69,6 @@ export async function runCampaign(options: {
     recorder,
     diskMegabytes: DISK_MEGABYTES.least + Math.ceil(minutes * DISK_MEGABYTES.perMinute),
     isExpected: (name) => ending || broken.has(name),
-    bug: options.bug,
   });
   try {
     await ready(marketplace);
@@ -100,8 +101,11 @@ export async function runCampaign(options: {
 }
 
 async function ready({ replicas }: Marketplace): Promise<void> {
-  for (const { directUrl } of replicas) {
-    while ((await fetch(`${directUrl}/readyz`).catch(() => undefined))?.status !== 200) await sleep(50);
+  for (const { name, directUrl } of replicas) {
+    await eventually(async () => {
+      const { status } = await fetch(`${directUrl}/readyz`);
+      if (status !== 200) throw new Error(`replica ${name} is not ready: ${status}`);
+    }, READY_WITHIN_MS);
   }
 }
 

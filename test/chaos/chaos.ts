@@ -6,6 +6,7 @@ import { findMongod, findProgram } from '../support/find-servers';
 import type { Finding } from '../support/servers';
 import { CONVERGES_WITHIN_MS, runCampaign } from './campaign';
 import { check } from './checker/check';
+import { total } from './checker/verdict';
 import { readHistory } from './recorder';
 import { renderTable } from './report/table';
 import { createTimeline } from './report/timeline';
@@ -61,13 +62,21 @@ async function main(): Promise<number> {
     say,
   });
 
-  const verdict = check(readHistory(historyPath), remains, { convergenceMs: CONVERGES_WITHIN_MS });
+  const timeline = createTimeline();
+  const history = passingBy(readHistory(historyPath), timeline.add);
+  const verdict = check(history, remains, { convergenceMs: CONVERGES_WITHIN_MS });
   const unmet = minutes >= MEETS_EVERYTHING_FROM_MINUTES ? toBeMet.filter((what) => !hits.has(what)) : [];
   say(renderTable(verdict, hits, toBeMet));
-  const timeline = createTimeline();
-  for (const line of readHistory(historyPath)) timeline.add(line);
   writeFileSync(join(folder, 'timeline.html'), timeline.html(verdict));
-  return verdict.results.some(({ violated }) => violated > 0) || unmet.length > 0 ? 1 : 0;
+  return total(verdict, 'violated') > 0 || unmet.length > 0 ? 1 : 0;
+}
+
+/** A long history is read once, for all who look at it. */
+function* passingBy<T>(lines: Iterable<T>, look: (line: T) => void): Iterable<T> {
+  for (const line of lines) {
+    look(line);
+    yield line;
+  }
 }
 
 function numberOf(name: string, text: string): number {

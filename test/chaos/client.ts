@@ -1,6 +1,5 @@
 import { Agent, request } from 'node:http';
-import jwt from 'jsonwebtoken';
-import { JWT_KEY } from '../support/service-process';
+import { tokenFor } from '../support/service-process';
 import type { Invoke } from './history';
 import type { Replica } from './marketplace';
 import type { Recorder } from './recorder';
@@ -74,7 +73,7 @@ export function createClient(recorder: Recorder): Call & { close(): void } {
   }
 
   function tokenOf(user: string): string {
-    const token = tokens.get(user) ?? jwt.sign({ id: user, email: `${user}@example.com` }, JWT_KEY);
+    const token = tokens.get(user) ?? tokenFor(user);
     tokens.set(user, token);
     return token;
   }

@@ -13,7 +13,8 @@ const GAP_MS = [400, 2_400] as const;
 /** How wrong the clock of a replica is that is started. */
 const SKEWS_MS = [0, 0, -3_600_000, 3_600_000, -20_000, 20_000] as const;
 const CRASH_POINT_WITHIN_MS = 4_000;
-const SHORT_FREEZE_MS = 5_000;
+const FREEZE_MS = [300, 5_000] as const;
+const FREEZE_PAST_A_LEASE_MS = [16_000, 17_000] as const;
 
 /** What is broken right now, so that two faults do not undo each other's work. */
 export type Broken = Set<string>;
@@ -21,6 +22,8 @@ export type Broken = Set<string>;
 /** One fault that is to come. */
 interface Card {
   readonly perRound: number;
+  /** As the history calls it. */
+  readonly fault: string;
   /** As it is counted: what happens, and to what sort of thing. */
   readonly name: string;
   /** One that is whole is drawn. */
@@ -48,54 +51,54 @@ export function createFaults(options: {
 
   /** All of a round come up before any comes up again, so that also a short run meets the rare ones. */
   const cards: readonly Card[] = [
-    card(14, 'SIGKILL replica', mortals, ({ replica }) => killReplica(replica)),
-    card(3, 'SIGKILL database', [database], killServer),
-    card(3, 'SIGKILL broker', [broker], killServer),
-    ...CRASH_POINTS.map((point) =>
-      card(3, 'crash point replica', mortals, ({ replica }) => crashAt(point, replica)),
+    card(14, 'SIGKILL', mortals, ({ replica }) => killReplica(replica)),
+    card(3, 'SIGKILL', [database], killServer),
+    card(3, 'SIGKILL', [broker], killServer),
+    ...CRASH_POINTS.map((point) => card(3, 'crash point', mortals, ({ replica }) => crashAt(point, replica))),
+    card(3, 'SIGSTOP', mortals, ({ replica }) =>
+      freeze(replica.child, chance.happens(0.06) ? FREEZE_PAST_A_LEASE_MS : FREEZE_MS),
     ),
-    card(3, 'SIGSTOP replica', mortals, ({ replica }) => freeze(replica.child, longFreeze())),
-    card(1, 'SIGSTOP database', [database], (server) => freeze(server, SHORT_FREEZE_MS)),
-    card(1, 'SIGSTOP broker', [broker], (server) => freeze(server, SHORT_FREEZE_MS)),
+    card(1, 'SIGSTOP', [database], (server) => freeze(server, FREEZE_MS)),
+    card(1, 'SIGSTOP', [broker], (server) => freeze(server, FREEZE_MS)),
     card(1, 'rolling restart', [{ name: 'all replicas' }], rollingRestart),
-    ...linksByCategory().flatMap(([category, links]) => [
-      card(1, `cut ${category}`, links, async (link) => link.cut()),
-      card(1, `black hole ${category}`, links, blackHole),
-      card(1, `delay ${category}`, links, delay),
-      card(1, `answer swallowed ${category}`, links, async (link) => link.swallowAnswer()),
+    ...linksByCategory().flatMap((links) => [
+      card(1, 'cut', links, async (link) => link.cut()),
+      card(1, 'black hole', links, blackHole),
+      card(1, 'delay', links, delay),
+      card(1, 'answer swallowed', links, async (link) => link.swallowAnswer()),
     ]),
-    ...(disks.database.canFill ? [card(1, 'disk full database', [database], fillDatabaseDisk)] : []),
-    ...(disks.broker.canFill ? [card(1, 'disk full broker', [broker], fillBrokerDisk)] : []),
+    ...(disks.database.canFill ? [card(1, 'disk full', [database], fillDatabaseDisk)] : []),
+    ...(disks.broker.canFill ? [card(1, 'disk full', [broker], fillBrokerDisk)] : []),
   ];
   let round: Card[] = [];
 
   function card<T extends Target>(
     perRound: number,
-    name: string,
+    fault: string,
     targets: readonly T[],
     happen: (target: T) => Promise<string | void>,
   ): Card {
-    return { perRound, name: `fault: ${name}`, targets, happen };
+    return { perRound, fault, name: `fault: ${fault} ${categoryOf(targets[0]!.name)}`, targets, happen };
   }
 
-  function linksByCategory(): [string, Link[]][] {
+  function linksByCategory(): Link[][] {
     const categories = new Map<string, Link[]>();
     for (const link of marketplace.links) {
       const category = categoryOf(link.name);
       categories.set(category, [...(categories.get(category) ?? []), link]);
     }
-    return [...categories];
+    return [...categories.values()];
   }
 
   // --- what happens ----------------------------------------------------------------------------------------
 
-  async function killReplica({ child, setClockSkew }: Replica): Promise<void> {
-    await child.signal('SIGKILL');
+  async function killReplica(replica: Replica): Promise<void> {
+    await replica.child.signal('SIGKILL');
     await sleep(chance.between(0, 800));
-    await startWithSomeClock(child, setClockSkew);
+    await startWithSomeClock(replica);
   }
 
-  async function startWithSomeClock(child: Child, setClockSkew: Replica['setClockSkew']): Promise<void> {
+  async function startWithSomeClock({ child, setClockSkew }: Replica): Promise<void> {
     const skewMs = chance.pick(SKEWS_MS);
     setClockSkew(skewMs);
     if (skewMs !== 0) recorder.hit(`fault: clock ${skewMs > 0 ? 'ahead' : 'behind'}`);
@@ -108,23 +111,19 @@ export function createFaults(options: {
     await startAgain(server);
   }
 
-  async function crashAt(point: CrashPoint, { child, arm, setClockSkew }: Replica): Promise<string> {
-    arm(point);
+  async function crashAt(point: CrashPoint, replica: Replica): Promise<string> {
+    const { child } = replica;
+    replica.arm(point);
     const crashed = await becomes(() => !child.isRunning(), CRASH_POINT_WITHIN_MS);
     // Nothing came by: an ordinary end then, so that it does not happen at another time.
     if (!crashed) await child.signal('SIGKILL');
-    await startWithSomeClock(child, setClockSkew);
+    await startWithSomeClock(replica);
     return crashed ? point : 'not reached';
   }
 
-  /** Now and then for longer than a lease. */
-  function longFreeze(): number {
-    return chance.happens(0.06) ? 17_000 : SHORT_FREEZE_MS;
-  }
-
-  async function freeze(child: Child, longestMs: number): Promise<void> {
+  async function freeze(child: Child, ms: readonly [least: number, most: number]): Promise<void> {
     await child.signal('SIGSTOP');
-    await sleep(chance.between(longestMs > SHORT_FREEZE_MS ? longestMs - 1_000 : 300, longestMs));
+    await sleep(chance.between(...ms));
     await child.signal('SIGCONT');
   }
 
@@ -133,7 +132,7 @@ export function createFaults(options: {
       if (!take(name)) continue;
       try {
         await replica.child.signal('SIGTERM');
-        await startWithSomeClock(replica.child, replica.setClockSkew);
+        await startWithSomeClock(replica);
       } finally {
         broken.delete(name);
       }
@@ -205,8 +204,7 @@ export function createFaults(options: {
     if (!drawn || !take(drawn.target.name)) return;
     const { card, target } = drawn;
     const id = (faults += 1);
-    const fault = card.name.replace('fault: ', '').replace(` ${categoryOf(target.name)}`, '');
-    const line = { kind: 'fault', id, fault, target: target.name } as const;
+    const line = { kind: 'fault', id, fault: card.fault, target: target.name } as const;
     recorder.record({ ...line, phase: 'begin' });
     recorder.hit(card.name);
     try {

@@ -3,8 +3,6 @@
  * monotonic clock of the process that drives it; `wallMs` of the first line ties them to the clock on the wall.
  */
 
-export type Replica = string;
-
 /** The first line. */
 export interface Start {
   readonly kind: 'start';
@@ -15,7 +13,7 @@ export interface Start {
   readonly minutes: number;
   readonly windowSeconds: number;
   readonly graceSeconds: number;
-  readonly replicas: readonly Replica[];
+  readonly replicas: readonly string[];
 }
 
 /** A request is on its way from now on. */
@@ -25,7 +23,7 @@ export interface Invoke {
   /** Its number; the answer carries the same. */
   readonly call: number;
   readonly op: 'place' | 'cancel' | 'show' | 'list';
-  readonly replica: Replica;
+  readonly replica: string;
   readonly user: string;
   readonly ticketId?: string;
   readonly orderId?: string;
@@ -53,19 +51,11 @@ export interface Fault {
   /** The same number for both phases. */
   readonly id: number;
   readonly phase: 'begin' | 'end';
-  /** SIGKILL, SIGSTOP, SIGTERM, crash point, cut, black hole, delay, answer swallowed, disk full, clock. */
+  /** SIGKILL, SIGSTOP, crash point, rolling restart, cut, black hole, delay, answer swallowed, disk full. */
   readonly fault: string;
   /** `replica a`, `broker`, `database`, or a link: `replica a → database`. */
   readonly target: string;
   readonly detail?: string;
-}
-
-/** What a peer did, for the timeline only: what counts is what the broker's channels hold. */
-export interface Sent {
-  readonly kind: 'sent';
-  readonly t: number;
-  readonly peer: string;
-  readonly what: string;
 }
 
 /** A process ended. */
@@ -94,7 +84,7 @@ export interface Sample {
 export interface Vitals {
   readonly kind: 'vitals';
   readonly t: number;
-  readonly replica: Replica;
+  readonly replica: string;
   readonly residentBytes: number;
   /** After a collection. */
   readonly heapBytes: number;
@@ -126,7 +116,7 @@ export interface End {
 }
 
 export type HistoryLine =
-  Start | Invoke | Answer | Fault | Sent | Exit | Sample | Vitals | Complaint | FaultsOver | End;
+  Start | Invoke | Answer | Fault | Exit | Sample | Vitals | Complaint | FaultsOver | End;
 
 /** An order as the database holds it at the end. */
 export interface FinalOrder {
@@ -167,6 +157,11 @@ export interface Remains {
   /** By subject, in the order of the channel. */
   readonly channels: ReadonlyMap<string, readonly ChannelMessage[]>;
 }
+
+/** The channels that the service hears, and those that it announces its orders on. */
+export const HEARD = ['ticket:created', 'ticket:updated', 'expiration:complete', 'payment:created'] as const;
+export const ANNOUNCED = ['order:created', 'order:cancelled', 'order:refund-required'] as const;
+export const CHANNELS = [...HEARD, ...ANNOUNCED] as const;
 
 /** In every message that nobody can read. */
 export const POISON_MARK = 'poison';

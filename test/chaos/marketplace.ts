@@ -15,7 +15,7 @@ import { createDisk } from './disk';
 import type { Disk } from './disk';
 import { startLink } from './link';
 import type { Link } from './link';
-import { CHANNELS } from './remains';
+import { CHANNELS } from './history';
 import type { PeerReport, PeerSettings } from './peers/peer';
 import type { Recorder } from './recorder';
 import type { VitalSigns } from './service/vitals';
@@ -87,7 +87,7 @@ export async function startMarketplace(options: {
   recorder: Recorder;
   /** Whether the campaign itself has just ended this process. */
   isExpected: (name: string) => boolean;
-  bug: string | undefined;
+  bug?: string;
 }): Promise<Marketplace> {
   const { folder, recorder } = options;
   const disks = {

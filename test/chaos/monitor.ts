@@ -112,10 +112,7 @@ function createMetricsCounter(recorder: Recorder): (replica: Replica) => Promise
     const known = counted.get(replica.name);
     const before = known && known.pid === pid ? known.values : new Map<string, number>();
     const values = countersIn(text);
-    for (const [what, value] of values) {
-      const added = value - (before.get(what) ?? 0);
-      if (added > 0) recorder.hit(what, added);
-    }
+    for (const [what, value] of values) recorder.hit(what, value - (before.get(what) ?? 0));
     counted.set(replica.name, { pid, values });
   };
 }

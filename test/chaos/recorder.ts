@@ -30,7 +30,9 @@ export function createRecorder(path: string): Recorder {
     elapsed,
     record: (line) =>
       void file.write(`${JSON.stringify({ t: Math.round(elapsed() * 1000) / 1000, ...line })}\n`),
-    hit: (what, times = 1) => void hits.set(what, (hits.get(what) ?? 0) + times),
+    hit(what, times = 1) {
+      if (times > 0) hits.set(what, (hits.get(what) ?? 0) + times);
+    },
     hits,
     close: () => new Promise((resolve) => file.end(resolve)),
   };

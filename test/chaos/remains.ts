@@ -1,16 +1,7 @@
 import { mongo } from 'mongoose';
 import { connectPeer } from '../support/nats-peer';
+import { CHANNELS } from './history';
 import type { ChannelMessage, FinalOrder, Remains } from './history';
-
-export const CHANNELS = [
-  'ticket:created',
-  'ticket:updated',
-  'expiration:complete',
-  'payment:created',
-  'order:created',
-  'order:cancelled',
-  'order:refund-required',
-] as const;
 
 interface OrderDocument {
   _id: mongo.ObjectId;

@@ -1,9 +1,7 @@
 import { mongo } from 'mongoose';
-import { FOREIGN_ORDER_PREFIX } from './history';
+import { FOREIGN_ORDER_PREFIX, HEARD } from './history';
 import { GRACE_SECONDS, QUEUE_GROUP } from './marketplace';
 import type { Marketplace } from './marketplace';
-
-const HEARD = ['ticket:created', 'ticket:updated', 'expiration:complete', 'payment:created'] as const;
 
 /** What of the broker's report on a channel matters here. */
 interface ChannelReport {

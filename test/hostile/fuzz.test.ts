@@ -8,7 +8,7 @@ import { hostileMessage } from './messages';
 import type { HostileMessage } from './messages';
 import { hostileRequest, isSound, isUnfinished, toBytes } from './requests';
 import type { HostileRequest } from './requests';
-import { startService, sumOfSeries } from './service';
+import { startEmbedded, sumOfSeries } from './service';
 import type { Order, RunningService } from './service';
 import { exchange, open, pipeline } from './wire';
 
@@ -101,7 +101,7 @@ function createSender(port: number) {
 describe('whatever is sent', () => {
   let service: RunningService;
   beforeAll(async () => {
-    service = await startService();
+    service = await startEmbedded();
   });
   afterAll(() => service.stop());
 

@@ -58,9 +58,9 @@ describe('a client that does not speak HTTP as it should', () => {
     Promise.all(Array.from({ length: count }, () => open(port)));
 
   async function allEnd(sockets: readonly Socket[], withinMs: number): Promise<void> {
-    const signal = AbortSignal.timeout(withinMs);
     await Promise.all(
       sockets.map(async (socket) => {
+        const signal = AbortSignal.timeout(withinMs);
         socket.resume();
         // A reset is an end too.
         while (!socket.closed) await once(socket, 'close', { signal }).catch(() => signal.throwIfAborted());
@@ -68,8 +68,24 @@ describe('a client that does not speak HTTP as it should', () => {
     );
   }
 
+  /** One byte after the other; the others are served meanwhile. */
+  async function dripUntilCutOff(sockets: readonly Socket[], byte: string, withinMs: number): Promise<void> {
+    const drip = setInterval(() => sockets.forEach((socket) => socket.writable && socket.write(byte)), 500);
+    try {
+      expect(await othersAreServed()).toBe(200);
+      await allEnd(sockets, withinMs);
+    } finally {
+      clearInterval(drip);
+    }
+  }
+
   function headOf(method: string, headers: readonly string[], target = BASE_PATH): string {
     return [`${method} ${target} HTTP/1.1`, 'Host: orders', ...headers, '', ''].join('\r\n');
+  }
+
+  function headOfPlacing(bytes: number, ...more: readonly string[]): string {
+    const type = 'Content-Type: application/json';
+    return headOf('POST', [`Authorization: Bearer ${token}`, type, `Content-Length: ${bytes}`, ...more]);
   }
 
   /** The status of the first answer to these bytes; 0 where the connection was closed without one. */
@@ -82,13 +98,7 @@ describe('a client that does not speak HTTP as it should', () => {
   it('that drips its headers is cut off, however many of them there are', async () => {
     const sockets = await openAll(200);
     for (const socket of sockets) socket.write(`GET ${BASE_PATH} HTTP/1.1\r\nHost: orders\r\nX-Slow: `);
-    const drip = setInterval(() => sockets.forEach((socket) => socket.writable && socket.write('x')), 500);
-    try {
-      expect(await othersAreServed()).toBe(200);
-      await allEnd(sockets, HEADERS_WITHIN_MS);
-    } finally {
-      clearInterval(drip);
-    }
+    await dripUntilCutOff(sockets, 'x', HEADERS_WITHIN_MS);
   }, 60_000);
 
   it('that connects and says nothing is cut off, however many of them there are', async () => {
@@ -99,19 +109,8 @@ describe('a client that does not speak HTTP as it should', () => {
 
   it('that drips its body is cut off', async () => {
     const sockets = await openAll(50);
-    const head = headOf('POST', [
-      `Authorization: Bearer ${token}`,
-      'Content-Type: application/json',
-      'Content-Length: 1000',
-    ]);
-    for (const socket of sockets) socket.write(`${head}{"ticketId":"`);
-    const drip = setInterval(() => sockets.forEach((socket) => socket.writable && socket.write('5')), 500);
-    try {
-      expect(await othersAreServed()).toBe(200);
-      await allEnd(sockets, REQUEST_WITHIN_MS);
-    } finally {
-      clearInterval(drip);
-    }
+    for (const socket of sockets) socket.write(`${headOfPlacing(1_000)}{"ticketId":"`);
+    await dripUntilCutOff(sockets, '5', REQUEST_WITHIN_MS);
   }, 60_000);
 
   it.each([
@@ -135,23 +134,13 @@ describe('a client that does not speak HTTP as it should', () => {
   });
 
   it('is refused a body that is too large, at the latest when it had its time to send it', async () => {
-    const head = headOf('POST', [
-      `Authorization: Bearer ${token}`,
-      'Content-Type: application/json',
-      'Content-Length: 1000000000',
-      'Connection: close',
-    ]);
+    const head = headOfPlacing(1_000_000_000, 'Connection: close');
     expect([408, 413]).toContain(await statusOf(`${head}{"ticketId":"`));
   }, 30_000);
 
   it('places no order when it hangs up in the middle of the body', async () => {
     const body = JSON.stringify(ORDER);
-    const head = headOf('POST', [
-      `Authorization: Bearer ${token}`,
-      'Content-Type: application/json',
-      `Content-Length: ${body.length}`,
-    ]);
-    const halfway = `${head}${body.slice(0, 20)}`;
+    const halfway = `${headOfPlacing(body.length)}${body.slice(0, 20)}`;
     expect([0, 400]).toContain(await statusOf(halfway, true));
     const reset = await open(port);
     reset.write(halfway);

@@ -34,7 +34,7 @@ export interface RunningService {
 
 const IS_ERROR = /^\{"level":"(error|fatal)"/;
 
-export async function startService(): Promise<RunningService> {
+export async function startEmbedded(): Promise<RunningService> {
   const errors: LogLine[] = [];
   const logger = pino(
     { level: 'info', formatters: { level: (label) => ({ level: label }) } },

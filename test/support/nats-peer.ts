@@ -2,20 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import stan from 'node-nats-streaming';
 
-export interface Heard {
+export interface Stored {
   readonly subject: string;
   readonly sequence: number;
   /** The broker's time in nanoseconds: two channels have no other order between them. */
   readonly at: number;
   readonly text: string;
-  readonly data: Record<string, unknown> & { id: string; orderId?: string; ticket: { id: string } };
 }
 
-export interface Stored {
-  readonly subject: string;
-  readonly sequence: number;
-  readonly at: number;
-  readonly text: string;
+export interface Heard extends Stored {
+  readonly data: Record<string, unknown> & { id: string; orderId?: string; ticket: { id: string } };
 }
 
 /** The last message of a channel comes within this time, if there is one. */
@@ -48,14 +44,8 @@ export async function connectPeer(url: string): Promise<Peer> {
     for (const subject of subjects) {
       const subscription = client.subscribe(subject, client.subscriptionOptions().setDeliverAllAvailable());
       subscription.on('message', (message: stan.Message) => {
-        const text = String(message.getData());
-        heard.push({
-          subject,
-          sequence: message.getSequence(),
-          at: message.getTimestampRaw(),
-          text,
-          data: JSON.parse(text) as Heard['data'],
-        });
+        const stored = toStored(subject, message);
+        heard.push({ ...stored, data: JSON.parse(stored.text) as Heard['data'] });
       });
       await once(subscription, 'ready');
     }
@@ -73,7 +63,7 @@ export async function connectPeer(url: string): Promise<Peer> {
       all.on('message', (message: stan.Message) => {
         const sequence = message.getSequence();
         if (sequence > newest.getSequence()) return;
-        stored.push({ subject, sequence, at: message.getTimestampRaw(), text: String(message.getData()) });
+        stored.push(toStored(subject, message));
         if (sequence === newest.getSequence()) resolve();
       });
     });
@@ -94,5 +84,14 @@ export async function connectPeer(url: string): Promise<Peer> {
       client.close();
       await closed;
     },
+  };
+}
+
+function toStored(subject: string, message: stan.Message): Stored {
+  return {
+    subject,
+    sequence: message.getSequence(),
+    at: message.getTimestampRaw(),
+    text: String(message.getData()),
   };
 }

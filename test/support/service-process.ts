@@ -61,6 +61,11 @@ export async function startService(env: Record<string, string>): Promise<Service
   };
 }
 
+/** As the auth service would sign it. */
+export function tokenFor(userId: string): string {
+  return jwt.sign({ id: userId, email: `${userId}@example.com` }, JWT_KEY);
+}
+
 export interface OrderBody {
   id: string;
   version: number;
@@ -78,7 +83,7 @@ export interface OrdersClient {
 
 /** The API as one user sees it. */
 export function ordersClient(url: string, userId: string): OrdersClient {
-  const token = jwt.sign({ id: userId, email: `${userId}@example.com` }, JWT_KEY);
+  const token = tokenFor(userId);
   const call = async (method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
     const response = await fetch(`${url}/api/v1/orders${path}`, {
       method,

@@ -4,8 +4,8 @@ import type { Example } from './example';
 /** What is done to the example, and the rules that must be broken then, and no others. */
 export type Change = readonly [what: string, change: (example: Example) => void, ...rules: string[]];
 
-const TAKEN = 'I9 each order can have taken its ticket between its question and its answer';
-const LET_GO = 'I9 each order can have let go of its ticket when it was told to, or later';
+export const TAKEN = 'I9 each order can have taken its ticket between its question and its answer';
+export const LET_GO = 'I9 each order can have let go of its ticket when it was told to, or later';
 
 /** Against what an order promises. */
 export const CHANGES_OF_ORDERS: readonly Change[] = [

@@ -1,11 +1,10 @@
 import type { Invoke } from '../history';
+import { LET_GO, TAKEN } from './changes-of-orders';
 import type { Change } from './changes-of-orders';
 import { at, TICKETS } from './example';
 import type { Example } from './example';
 
 const MEGABYTE = 1024 * 1024;
-const TAKEN = 'I9 each order can have taken its ticket between its question and its answer';
-const LET_GO = 'I9 each order can have let go of its ticket when it was told to, or later';
 const REFUSED = 'I9 a ticket that was refused can have been held by somebody';
 
 function grow(

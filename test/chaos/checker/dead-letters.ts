@@ -1,14 +1,11 @@
-import { POISON_MARK } from '../history';
+import { HEARD, POISON_MARK } from '../history';
 import type { ChannelMessage, Remains } from '../history';
 import { isAboutForeignOrder } from './convergence';
-import { addTo, toMs } from './evidence';
+import { addTo, ROUNDING_MS, toMs } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
-const HEARD = ['ticket:created', 'ticket:updated', 'expiration:complete', 'payment:created'] as const;
 const LETTER_ID = /^(.+):(\d+):(\d+)$/;
-/** Times of the broker in nanoseconds do not fit into a number to the last digit. */
-const ROUNDING_MS = 1;
 
 type Letter = Remains['deadLetters'][number];
 

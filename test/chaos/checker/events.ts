@@ -1,8 +1,8 @@
+import { ANNOUNCED } from '../history';
 import type { ChannelMessage, FinalOrder } from '../history';
+import { firstOfEach } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
-
-const ANNOUNCED = ['order:created', 'order:cancelled', 'order:refund-required'] as const;
 
 type Arrivals = (event: FinalOrder['outbox'][number]) => ChannelMessage | undefined;
 
@@ -18,14 +18,6 @@ export function checkEvents(evidence: Evidence, ledger: Ledger): void {
 function firstArrivals({ channel }: Evidence): Arrivals {
   const arrived = new Map(ANNOUNCED.map((subject) => [subject as string, firstOfEach(channel(subject))]));
   return ({ subject, data }) => arrived.get(subject)?.get(data);
-}
-
-function firstOfEach(messages: readonly ChannelMessage[]): Map<string, ChannelMessage> {
-  const first = new Map<string, ChannelMessage>();
-  for (const message of messages) {
-    if (!first.has(message.text)) first.set(message.text, message);
-  }
-  return first;
 }
 
 function everyEventArrived({ remains }: Evidence, { rule }: Ledger, arrivals: Arrivals): void {

@@ -71,6 +71,18 @@ export function toMs(nanoseconds: number): number {
   return Math.floor(nanoseconds / 1e6);
 }
 
+/** Times of the broker in nanoseconds do not fit into a number to the last digit. */
+export const ROUNDING_MS = 1;
+
+/** By text: the first message of each, before its repetitions. */
+export function firstOfEach(messages: readonly ChannelMessage[]): Map<string, ChannelMessage> {
+  const first = new Map<string, ChannelMessage>();
+  for (const message of messages) {
+    if (!first.has(message.text)) first.set(message.text, message);
+  }
+  return first;
+}
+
 export function addTo<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
   const group = groups.get(key);
   if (group) group.push(value);
@@ -118,7 +130,6 @@ function tell(history: Iterable<HistoryLine>): Omit<Evidence, 'orders' | 'turns'
         end = line;
         break;
       case 'fault':
-      case 'sent':
         break;
     }
   }

@@ -1,5 +1,5 @@
-import type { ChannelMessage, FinalOrder } from '../history';
-import { toMs, toWallTime } from './evidence';
+import type { FinalOrder } from '../history';
+import { firstOfEach, toMs, toWallTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
@@ -52,10 +52,7 @@ function firstSigns({ start, calls, channel }: Evidence): (order: FinalOrder) =>
     const at = toWallTime(start, answer.t);
     answered.set(answer.orderId, Math.min(at, answered.get(answer.orderId) ?? Infinity));
   }
-  const announced = new Map<string, ChannelMessage>();
-  for (const message of channel('order:created')) {
-    if (!announced.has(message.text)) announced.set(message.text, message);
-  }
+  const announced = firstOfEach(channel('order:created'));
   return ({ id, outbox }) => {
     const announcement = announced.get(outbox[0]?.data ?? '');
     const first = Math.min(answered.get(id) ?? Infinity, announcement ? toMs(announcement.at) : Infinity);

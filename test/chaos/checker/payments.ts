@@ -1,14 +1,12 @@
 import type { FinalOrder } from '../history';
 import { contentOf, paymentIn } from './content';
 import type { Content } from './content';
-import { addTo, toMs } from './evidence';
+import { addTo, ROUNDING_MS, toMs } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
 /** So near to the end of the window, payments and expiries are likely to meet. */
 const BOUNDARY_MS = 50;
-/** Times of the broker in nanoseconds do not fit into a number to the last digit. */
-const ROUNDING_MS = 1;
 
 /** When the broker took each payment of an order, and its repetitions, in milliseconds. */
 type Sent = ReadonlyMap<string, readonly number[]>;

@@ -49,3 +49,8 @@ export function createLedger() {
     }),
   };
 }
+
+/** Over all rules. */
+export function total({ results }: Verdict, what: 'checked' | 'violated'): number {
+  return results.reduce((sum, result) => sum + result[what], 0);
+}

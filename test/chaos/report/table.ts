@@ -1,3 +1,4 @@
+import { total } from '../checker/verdict';
 import type { Result, Verdict } from '../checker/verdict';
 
 /** Hits are named `<group>: <what>`; these groups come first. */
@@ -20,7 +21,8 @@ export function renderTable(
   return [...renderResults(verdict), '', ...renderNotes(verdict), ...renderHits(hits, toBeMet)].join('\n');
 }
 
-function renderResults({ results }: Verdict): string[] {
+function renderResults(verdict: Verdict): string[] {
+  const { results } = verdict;
   const width = longest(results.map(({ title }) => title));
   const row = (invariant: string, title: string, checked: number, violated: number) =>
     `  ${invariant.padEnd(5)}${title.padEnd(width)}${count(checked)}${count(violated)}`;
@@ -30,7 +32,7 @@ function renderResults({ results }: Verdict): string[] {
       row(result.invariant, result.title, result.checked, result.violated) + markOf(result),
       ...violationsOf(result),
     ]),
-    row('', 'in all', sum(results, 'checked'), sum(results, 'violated')),
+    row('', 'in all', total(verdict, 'checked'), total(verdict, 'violated')),
   ];
 }
 
@@ -66,10 +68,6 @@ function renderHits(hits: ReadonlyMap<string, number>, toBeMet: readonly string[
 
 function groupOf(name: string): string {
   return GROUPS.get(name.slice(0, Math.max(0, name.indexOf(': ')))) ?? BESIDES;
-}
-
-function sum(results: readonly Result[], what: 'checked' | 'violated'): number {
-  return results.reduce((total, result) => total + result[what], 0);
 }
 
 function longest(texts: readonly string[]): number {

@@ -1,3 +1,4 @@
+import { total } from '../checker/verdict';
 import type { Verdict } from '../checker/verdict';
 import type { HistoryLine, Start } from '../history';
 import { createX, escape, timeAxis, WIDTH } from './axes';
@@ -61,7 +62,6 @@ export function createTimeline(): Timeline {
         faultsOverAt = line.t;
         break;
       case 'invoke':
-      case 'sent':
       case 'exit':
       case 'complaint':
       case 'end':
@@ -124,17 +124,16 @@ export function createTimeline(): Timeline {
   };
 }
 
-function summary({ results }: Verdict, faults: number, kills: number): string {
-  const sum = (what: 'checked' | 'violated') => results.reduce((total, result) => total + result[what], 0);
-  const violated = sum('violated');
-  const broken = results
+function summary(verdict: Verdict, faults: number, kills: number): string {
+  const violated = total(verdict, 'violated');
+  const broken = verdict.results
     .filter((result) => result.violated > 0)
     .map(
       ({ invariant, title, violated: times }) =>
         `<li class="bad">${invariant} ${escape(title)}: ${times}</li>`,
     );
   return [
-    `<p>${number(sum('checked'))} facts checked, `,
+    `<p>${number(total(verdict, 'checked'))} facts checked, `,
     `<b class="${violated > 0 ? 'bad' : 'good'}">${number(violated)} violations</b>; `,
     `${number(faults)} faults, ${number(kills)} of them kills</p>`,
     ...(broken.length > 0 ? [`<ul>${broken.join('')}</ul>`] : []),

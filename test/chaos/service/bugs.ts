@@ -1,13 +1,12 @@
 import type { Publisher } from '../../../src/application/ports';
+import { NOTHING } from '../../../src/compose';
 import type { Between } from '../../../src/compose';
-
-const NONE: Between = { orders: (orders) => orders, bus: (bus) => bus };
 
 /** Mistakes that the campaign must find, each as a small change of the real thing. */
 const BUGS: Record<string, Between> = {
   'an event is published before its order is stored': publishBeforeCommit(),
   'a message is acknowledged before its change is stored': {
-    ...NONE,
+    ...NOTHING,
     bus: (bus) => ({
       ...bus,
       subscribe(subjects, receive, observe) {
@@ -22,7 +21,7 @@ const BUGS: Record<string, Between> = {
 };
 
 export function bugNamed(name: string | undefined): Between {
-  if (name === undefined) return NONE;
+  if (name === undefined) return NOTHING;
   const bug = BUGS[name];
   if (!bug) throw new Error(`no such bug: ${name}`);
   return bug;
