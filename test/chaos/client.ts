@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { tokenFor } from '../support/service-process';
+import { CLIENT_CONNECTIONS } from './history';
 import type { Invoke } from './history';
 import type { Replica } from './marketplace';
 import type { Recorder } from './recorder';
@@ -20,7 +21,7 @@ export type Operation = Omit<Invoke, 'kind' | 't' | 'call' | 'replica'>;
 export type Call = (replica: Replica, operation: Operation) => Promise<Outcome>;
 
 export function createClient(recorder: Recorder): Call & { close(): void } {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  const agent = new Agent({ keepAlive: true, maxSockets: CLIENT_CONNECTIONS });
   const tokens = new Map<string, string>();
   let calls = 0;
 

@@ -88,6 +88,8 @@ export interface Vitals {
   readonly residentBytes: number;
   /** After a collection. */
   readonly heapBytes: number;
+  /** Connections that clients have opened to it, and all that is open besides. */
+  readonly clients: number;
   readonly handles: number;
   /** The most that one event of one of them has. */
   readonly listeners: number;
@@ -167,3 +169,6 @@ export const CHANNELS = [...HEARD, ...ANNOUNCED] as const;
 export const POISON_MARK = 'poison';
 /** Orders of others: what is said about them is parked, and dead in the end. */
 export const FOREIGN_ORDER_PREFIX = 'f0f0f0f0';
+
+/** The load keeps no more open to one replica. */
+export const CLIENT_CONNECTIONS = 64;

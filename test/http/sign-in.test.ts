@@ -76,6 +76,20 @@ describe('a caller is known', () => {
     expect(asked).toEqual(['ann']);
   });
 
+  it.each([{ kid: '../../etc/passwd' }, { jku: 'http://127.0.0.1:1/' }, { jwk: {} }, { x5c: ['x'] }])(
+    'by our key alone, whatever the header of the token says of others: %j',
+    async (said) => {
+      const { get, asked } = setUp();
+      const token = withSignature({ alg: 'HS256', ...said }, { ...goodClaims, id: 'ann' }, (input) =>
+        hmac(input, CURRENT_KEY),
+      );
+
+      await get({ Authorization: `Bearer ${token}` }).expect(200);
+
+      expect(asked).toEqual(['ann']);
+    },
+  );
+
   it('by the second cookie name when the first holds no valid token', async () => {
     const { get, asked } = setUp();
 
@@ -134,6 +148,16 @@ describe('a token', () => {
     expect(await verificationsOf(tokenOf('ann'), 3)).toBe(1);
   });
 
+  it('is not taken for another that is remembered, however alike', async () => {
+    const { get } = setUp();
+    const token = tokenOf('ann');
+    await get({ Authorization: `Bearer ${token}` }).expect(200);
+
+    for (const alike of [token.toUpperCase(), token.slice(0, -1), `${token}=`, `${token}.`, `x${token}`]) {
+      await get({ Authorization: `Bearer ${alike}` }).expect(401);
+    }
+  });
+
   it('is not remembered when it is bad', async () => {
     expect(await verificationsOf(tokenOf('ann', { key: PREVIOUS_KEY, claims: { exp: 1 } }), 3)).toBe(6);
   });
@@ -184,6 +208,10 @@ describe('401 is the answer to', () => {
   const good = tokenOf('ann');
   const [header, payload, signature] = good.split('.') as [string, string, string];
   const ofOtherUser = base64url({ ...goodClaims, id: 'bob' });
+  const goodText = JSON.stringify(goodClaims);
+  const jwk = rsa.publicKey.export({ format: 'jwk' });
+  const secret = { kty: 'oct', k: Buffer.from('s').toString('base64url') };
+  const by = (key: string) => (input: string) => hmac(input, key);
 
   const tokens: [string, string][] = [
     ['algorithm none, unsigned', withSignature({ alg: 'none', typ: 'JWT' }, goodClaims, () => '')],
@@ -235,6 +263,23 @@ describe('401 is the answer to', () => {
     ['a word', 'token'],
     ['garbage', '%%%.$$$.###'],
     ['"null"', 'null'],
+    ['a header that brings its own key', withSignature({ alg: 'RS256', jwk }, goodClaims, rs256)],
+    [
+      'a header that brings its own secret',
+      withSignature({ alg: 'HS256', jwk: secret }, goodClaims, by('s')),
+    ],
+    ['a header that says where keys are', withSignature({ alg: 'HS256', jku: '/keys' }, goodClaims, by('s'))],
+    ['an empty file named as key', withSignature({ alg: 'HS256', kid: '/dev/null' }, goodClaims, by(''))],
+    ['an algorithm in small letters', withSignature({ alg: 'hs256' }, goodClaims, by(CURRENT_KEY))],
+    ['two algorithms, the last of them none', signedAsText(goodText, '{"alg":"HS256","alg":"none"}')],
+    ['an algorithm in the prototype only', signedAsText(goodText, '{"__proto__":{"alg":"HS256"}}')],
+    ['a header that is an array', signedAsText(goodText, '[{"alg":"HS256"}]')],
+    ['a header that is null', signedAsText(goodText, 'null')],
+    ['a signature that differs from ours only in bits that say nothing', otherwiseSpelt(good)],
+    ['a signature with padding', `${good}=`],
+    ['a signature in ordinary base64', withSignature({ alg: 'HS256' }, goodClaims, ordinarySignature)],
+    ['two user ids, the last of them an object', signedAsText('{"id":"ann","id":{},"email":"a","iat":1}')],
+    ['a line break between its parts', `${header}.${payload}.\u0085${signature}`],
     ['a token of more than 8 kB', tokenOf('ann', { claims: { filling: 'x'.repeat(8 * 1024) } })],
   ];
 
@@ -355,6 +400,17 @@ describe('401 is the answer to', () => {
     return `${base64url({ alg, typ: 'JWT' })}.${claims}.${mac}`;
   }
 
+  /** Of the last character of a signature only four bits count. */
+  function otherwiseSpelt(token: string): string {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    return token.slice(0, -1) + alphabet.charAt(alphabet.indexOf(token.slice(-1)) ^ 1);
+  }
+
+  /** Different from base64url for sure: it is padded. */
+  function ordinarySignature(input: string): string {
+    return createHmac('sha256', CURRENT_KEY).update(input).digest('base64');
+  }
+
   function signedAsIs(claims: object): string {
     return signedAsText(JSON.stringify(claims));
   }
@@ -436,8 +492,8 @@ describe('a request that another site caused', () => {
 });
 
 /** Signs any text, not only claims that make sense. */
-function signedAsText(payload: string): string {
-  const input = `${base64url({ alg: 'HS256', typ: 'JWT' })}.${Buffer.from(payload).toString('base64url')}`;
+function signedAsText(payload: string, header = '{"alg":"HS256","typ":"JWT"}'): string {
+  const input = [header, payload].map((text) => Buffer.from(text).toString('base64url')).join('.');
   return `${input}.${hmac(input, CURRENT_KEY)}`;
 }
 

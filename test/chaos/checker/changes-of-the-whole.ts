@@ -9,7 +9,7 @@ const REFUSED = 'I9 a ticket that was refused can have been held by somebody';
 
 function grow(
   { history }: Example,
-  what: 'heapBytes' | 'residentBytes' | 'handles' | 'listeners',
+  what: 'heapBytes' | 'residentBytes' | 'clients' | 'handles' | 'listeners',
   by: number,
 ): void {
   let looks = 0;
@@ -117,7 +117,12 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
     (example) => grow(example, 'residentBytes', 216 * MEGABYTE),
     'I11 resident memory stays level',
   ],
-  ['handles are left open', (example) => grow(example, 'handles', 2), 'I11 open handles stay level'],
+  [
+    'connections of clients are left open',
+    (example) => grow(example, 'clients', 4),
+    'I11 connections of clients stay level',
+  ],
+  ['handles are left open', (example) => grow(example, 'handles', 2), 'I11 other open handles stay level'],
   ['listeners pile up', (example) => grow(example, 'listeners', 2), 'I11 event listeners stay level'],
   [
     'a process ends by itself',

@@ -187,6 +187,7 @@ export function createExample() {
       replica: 'witness',
       heapBytes,
       residentBytes,
+      clients: 40,
       handles: 30,
       listeners: 90,
     });

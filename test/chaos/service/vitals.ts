@@ -1,9 +1,13 @@
 import type { EventEmitter } from 'node:events';
+import { Socket } from 'node:net';
 
 export interface VitalSigns {
   readonly residentBytes: number;
   /** After a collection. */
   readonly heapBytes: number;
+  /** Connections that clients have opened to it. */
+  readonly clients: number;
+  /** All others: to the database, to the broker, and whatever else holds the event loop. */
   readonly handles: number;
   /** The most that one event of one of them has: connections come and go, but none may gather listeners. */
   readonly listeners: number;
@@ -23,7 +27,19 @@ function look(): VitalSigns {
   const active = process as unknown as { _getActiveHandles(): EventEmitter[] };
   const handles = active._getActiveHandles();
   const listeners = Math.max(...[process, ...handles].map(mostListeners));
-  return { residentBytes: rss, heapBytes: heapUsed, handles: handles.length, listeners };
+  const clients = handles.filter(isOfClient).length;
+  return {
+    residentBytes: rss,
+    heapBytes: heapUsed,
+    clients,
+    handles: handles.length - clients,
+    listeners,
+  };
+}
+
+/** Node tells of a connection which server accepted it, if any; only its types do not. */
+function isOfClient(handle: unknown): boolean {
+  return handle instanceof Socket && 'server' in handle && Boolean(handle.server);
 }
 
 function mostListeners(emitter: EventEmitter): number {
