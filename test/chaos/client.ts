@@ -6,7 +6,7 @@ import type { Replica } from './marketplace';
 import type { Recorder } from './recorder';
 
 /** After this long nobody waits any more: the outcome is unknown then. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 5_000;
 
 export interface Outcome {
   /** 0 where no answer came. */

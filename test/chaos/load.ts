@@ -4,7 +4,8 @@ import type { Chance } from '../support/chance';
 import type { Call, Outcome } from './client';
 import type { Marketplace, Replica } from './marketplace';
 
-const USERS = 48;
+/** Many, for those whose replica is frozen or cut off do nothing but wait. */
+const USERS = 96;
 const TICKETS_ON_SALE = 96;
 /** The few that half of all requests are for, so that buyers collide. */
 const WANTED_BY_ALL = 8;

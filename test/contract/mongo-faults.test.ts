@@ -301,6 +301,29 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
     );
   });
 
+  it('gives up on a server that freezes in the middle of a long command, and goes on when it thaws', async () => {
+    const store = startMongoStore({ url: withDatabase(server.url) });
+    cleanUp.push(store.close);
+    await untilReady(store);
+    // More than the sockets of both sides hold.
+    const tickets = Array.from({ length: 500 }, () => ({
+      ...{ id: newId(), version: 0, price: 1, userId: 'u' },
+      title: 'x'.repeat(25_000),
+    }));
+    const applyAll = () => Promise.allSettled(tickets.map(store.tickets.apply));
+    await server.kill('SIGSTOP');
+    const applying = applyAll();
+    await untilReady(store, false);
+
+    for (const answer of await applying) {
+      expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    }
+
+    await server.kill('SIGCONT');
+    await untilReady(store);
+    for (const answer of await applyAll()) expect(answer).toMatchObject({ status: 'fulfilled' });
+  });
+
   it('waits for a server that is not there yet, and can be closed while it does', async () => {
     await server.kill('SIGKILL');
     const patient = startMongoStore({ url: server.url });

@@ -85,7 +85,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     expect(await inspector.collection('orders').findOne()).toMatchObject({ publishing: { pending: 1 } });
   });
 
-  it('reads on another connection', async () => {
+  it('gives a read up, and the next one is on another connection', async () => {
     const { proxy, start } = await setUp();
     const store = start();
     await untilReady(store);
@@ -93,6 +93,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     await store.orders.insert(placement);
     proxy.holdAnswerTo((command) => command['find'] === 'orders', NEVER);
 
+    await expect(store.orders.find(placement.order.id)).rejects.toThrow(Unavailable);
     expect(await store.orders.find(placement.order.id)).toMatchObject({ order: placement.order });
   });
 

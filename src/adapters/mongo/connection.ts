@@ -13,17 +13,17 @@ const CONNECT_OPTIONS = {
   // Short, so that callers hear 503 soon; the connection goes on being tried all the same.
   serverSelectionTimeoutMS: 2_000,
   connectTimeoutMS: 2_000,
-  waitQueueTimeoutMS: 2_000,
   // As often as the driver allows: it is how long one broken connection keeps us from being ready. Together with the
   // connect timeout it is also how soon a frozen server is noticed, and all that waits for it is given up.
   heartbeatFrequencyMS: 500,
-  // Above any write that a busy disk delays. Only a single connection that went dead is left to this.
-  socketTimeoutMS: 5_000,
+  // The whole of an operation, repeated or not. Above any write that a busy disk delays: only what met a connection that
+  // went dead is left to this. No timeout of the socket does: a command that is too long to be sent at once waits, without
+  // an end, for a socket that the driver has closed meanwhile.
+  timeoutMS: 5_000,
   // Named one by one: the URL's own would win over a `writeConcern` object, and `journal=false` there would make
-  // every answer a lie. The timeout lets the server speak before the socket's does.
+  // every answer a lie.
   w: 'majority',
   journal: true,
-  wtimeoutMS: 3_000,
   readPreference: 'primary',
   bufferCommands: false,
 } as const;

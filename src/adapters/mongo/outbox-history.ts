@@ -10,6 +10,8 @@ export function createOutboxHistory({ orders }: Models): OutboxHistory {
       const cursor = orders
         .find({ ...ofTicket, 'publishing.next': { $gt: 0 } }, { outbox: 1, publishing: 1 })
         .sort({ 'ticket.id': 1, turn: 1 })
+        // Each batch has its time, not all of them together: what is done with each order meanwhile may take long.
+        .setOptions({ timeoutMode: 'iteration' })
         .lean<OrderDocument>()
         .cursor();
       for await (const document of cursor as AsyncIterable<OrderDocument>) {
