@@ -165,8 +165,11 @@ export async function compose(
   }
 }
 
-/** How many messages of a subject may be in hand at one replica. */
-const MAX_IN_FLIGHT = 256;
+/**
+ * How many messages of a subject may be in hand at one replica: enough to keep its connections to the database busy. More
+ * would wait for one of those until their time is up, and come again.
+ */
+const MAX_IN_FLIGHT = 64;
 
 export function natsSettings({ clusterId, clientId, queueGroup, redeliveryWaitSeconds }: Config['nats']) {
   const limits = { ackTimeoutMs: ACK_TIMEOUT_MS, maxInFlight: MAX_IN_FLIGHT };

@@ -9,7 +9,8 @@ import { WITNESS } from './marketplace';
 import type { Marketplace, Replica } from './marketplace';
 import type { Recorder } from './recorder';
 
-const GAP_MS = [400, 2_400] as const;
+const GAP_MS = [500, 3_000] as const;
+const ROUNDS_BETWEEN_REDELIVERIES = 5;
 /** How wrong the clock of a replica is that is started. */
 const SKEWS_MS = [0, 0, -3_600_000, 3_600_000, -20_000, 20_000] as const;
 const CRASH_POINT_WITHIN_MS = 4_000;
@@ -22,6 +23,8 @@ export type Broken = Set<string>;
 /** One fault that is to come. */
 interface Card {
   readonly perRound: number;
+  /** In the first round and in every so many after it. */
+  readonly everyRounds: number;
   /** As the history calls it. */
   readonly fault: string;
   /** As it is counted: what happens, and to what sort of thing. */
@@ -68,9 +71,14 @@ export function createFaults(options: {
       card(1, 'answer swallowed', links, async (link) => link.swallowAnswer()),
     ]),
     ...(disks.database.canFill ? [card(1, 'disk full', [database], fillDatabaseDisk)] : []),
-    ...(disks.broker.canFill ? [card(1, 'disk full', [broker], fillBrokerDisk)] : []),
+    // Rare: what the operator does then has all be delivered again that was ever said, and while that lasts little else
+    // happens.
+    ...(disks.broker.canFill
+      ? [{ ...card(1, 'disk full', [broker], fillBrokerDisk), everyRounds: ROUNDS_BETWEEN_REDELIVERIES }]
+      : []),
   ];
   let round: Card[] = [];
+  let rounds = 0;
 
   function card<T extends Target>(
     perRound: number,
@@ -78,7 +86,14 @@ export function createFaults(options: {
     targets: readonly T[],
     happen: (target: T) => Promise<string | void>,
   ): Card {
-    return { perRound, fault, name: `fault: ${fault} ${categoryOf(targets[0]!.name)}`, targets, happen };
+    return {
+      perRound,
+      everyRounds: 1,
+      fault,
+      name: `fault: ${fault} ${categoryOf(targets[0]!.name)}`,
+      targets,
+      happen,
+    };
   }
 
   function linksByCategory(): Link[][] {
@@ -187,9 +202,15 @@ export function createFaults(options: {
     return true;
   }
 
+  function nextRound(): Card[] {
+    const inIt = cards.filter(({ everyRounds }) => rounds % everyRounds === 0);
+    rounds += 1;
+    return shuffled(inIt.flatMap(copies), chance);
+  }
+
   /** The next card of which a target is whole. */
   function draw(): { card: Card; target: Target } | undefined {
-    if (round.length === 0) round = shuffled(cards.flatMap(copies), chance);
+    if (round.length === 0) round = nextRound();
     for (const [index, next] of round.entries()) {
       const whole = next.targets.filter(({ name }) => !broken.has(name));
       if (whole.length === 0) continue;

@@ -5,7 +5,7 @@ import type { Call, Outcome } from './client';
 import type { Marketplace, Replica } from './marketplace';
 
 /** Many, for those whose replica is frozen or cut off do nothing but wait. */
-const USERS = 96;
+const USERS = 64;
 const TICKETS_ON_SALE = 96;
 /** The few that half of all requests are for, so that buyers collide. */
 const WANTED_BY_ALL = 8;

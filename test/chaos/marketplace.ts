@@ -201,7 +201,7 @@ export async function startMarketplace(options: {
       name: `replica ${name}`,
       spawn: () =>
         fork(join(ROOT, 'dist.chaos/test/chaos/service/main.js'), {
-          execArgv: ['--expose-gc', '--enable-source-maps'],
+          execArgv: ['--expose-gc'],
           env: {
             PATH: process.env['PATH'],
             NODE_ENV: 'test',

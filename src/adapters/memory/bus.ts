@@ -1,7 +1,7 @@
 import { PublishFailed } from '../../application/ports';
 import type { Bus, Cancel, Clock, Log, Message, Receive, Subscriptions } from '../../application/ports';
 
-const MAX_IN_FLIGHT = 256;
+const MAX_IN_FLIGHT = 64;
 
 export interface MemoryBroker {
   /** A connection such as one process has. Replicas of one service share a queue group. */
