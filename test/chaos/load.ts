@@ -9,6 +9,8 @@ const USERS = 64;
 const TICKETS_ON_SALE = 96;
 /** The few that half of all requests are for, so that buyers collide. */
 const WANTED_BY_ALL = 8;
+/** A ticket that was refused so often in a row has been sold to somebody who never saw that it was. */
+const REFUSALS_OF_A_SOLD_TICKET = 40;
 const LONGEST_THINKING_MS = 600;
 const ANSWERED_CLEARLY = new Set([201, 204, 404, 409, 422]);
 
@@ -24,6 +26,7 @@ export interface Load {
 
 export function startLoad(marketplace: Marketplace, call: Call, chance: Chance): Load {
   const onSale: string[] = [];
+  const refusals = new Map<string, number>();
   let stopping = false;
 
   for (let i = 0; i < TICKETS_ON_SALE; i += 1) putOnSale();
@@ -38,7 +41,14 @@ export function startLoad(marketplace: Marketplace, call: Call, chance: Chance):
     const index = onSale.indexOf(ticketId);
     if (index < 0) return;
     onSale.splice(index, 1);
+    refusals.delete(ticketId);
     putOnSale();
+  }
+
+  function refused(ticketId: string): void {
+    const count = (refusals.get(ticketId) ?? 0) + 1;
+    refusals.set(ticketId, count);
+    if (count >= REFUSALS_OF_A_SOLD_TICKET) soldOut(ticketId);
   }
 
   const aTicket = (): string => chance.pick(chance.happens(0.5) ? onSale.slice(0, WANTED_BY_ALL) : onSale);
@@ -50,7 +60,11 @@ export function startLoad(marketplace: Marketplace, call: Call, chance: Chance):
       await think();
       const ticketId = aTicket();
       const placed = await place(user, ticketId);
-      if (placed.status === 409 && placed.orderId === undefined) await lookAtTheOthers(user);
+      if (placed.status === 201) refusals.delete(ticketId);
+      if (placed.status === 409 && placed.orderId === undefined) {
+        refused(ticketId);
+        await lookAtTheOthers(user);
+      }
       if (placed.status !== 201 || placed.orderId === undefined) continue;
       if (chance.happens(0.35)) await changeTheirMind(user, placed.orderId);
       else await followUp(user, placed.orderId, ticketId);
