@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { CatchUp } from '../application/catch-up';
 import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
-import { pause } from '../application/schedule';
+import { jittered, pause } from '../application/schedule';
 import { Unavailable } from '../application/ports';
 import type { Clock, DeadLetters, Log, Message, Metrics, Receive, TicketStore } from '../application/ports';
 import { expirationMessage, parse, paymentMessage, ticketMessage } from './contracts';
@@ -22,6 +22,14 @@ const DONE: Verdict = { type: 'done' };
 
 /** A payment that was taken a moment before the expiry may still be on its way here, or to another replica. */
 const SETTLE_MS = 250;
+
+/**
+ * More than the broker hands out of its own accord. When replicas die it delivers what they had to the others, as much as
+ * that may be: beyond this it is refused at once, and comes again.
+ */
+const MOST_IN_HAND = 256;
+/** A message that could not be handled stays in hand so long, and what is delivered of it meanwhile costs nothing. */
+const REST_AFTER_RETRY_MS = 1_000;
 
 /** A verdict, and what the message was about, as far as it could be read. */
 export type Handled = Verdict & {
@@ -44,11 +52,12 @@ export function createInbox(deps: {
   completeOrder: CompleteOrder;
   catchUp: CatchUp;
   deadLetters: Pick<DeadLetters, 'put'>;
-  clock: Pick<Clock, 'now' | 'monotonic' | 'after'>;
+  clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'messageHandled' | 'deadLettered'>;
   log: Log;
 }): Inbox {
   const { catchUp, clock, metrics, log } = deps;
+  let inHand = 0;
 
   const routes = new Map([
     ['ticket:created', route(ticketMessage, applyTicket, ({ id }) => ({ ticketId: id }))],
@@ -101,14 +110,36 @@ export function createInbox(deps: {
     }
   }
 
-  async function receive(message: Message): Promise<'done' | 'retry'> {
+  function receive(message: Message): Promise<'done' | 'retry'> {
+    return message.subject === 'payment:created' ? receivePayment(message) : receiveOther(message);
+  }
+
+  /** Never refused and never rested: expiry goes by what has come of payments. */
+  async function receivePayment(message: Message): Promise<'done' | 'retry'> {
+    catchUp.paymentReceived(message.publishedAt);
+    const verdict = await settle(message);
+    if (verdict === 'retry') catchUp.paymentPostponed();
+    return verdict;
+  }
+
+  async function receiveOther(message: Message): Promise<'done' | 'retry'> {
+    if (inHand >= MOST_IN_HAND) {
+      metrics.messageHandled(message.subject, 'retry', 0);
+      return 'retry';
+    }
+    inHand += 1;
+    try {
+      const verdict = await settle(message);
+      if (verdict === 'retry') await pause(clock, jittered(clock, REST_AFTER_RETRY_MS));
+      return verdict;
+    } finally {
+      inHand -= 1;
+    }
+  }
+
+  async function settle(message: Message): Promise<'done' | 'retry'> {
     const startedAt = clock.monotonic();
-    const isPayment = message.subject === 'payment:created';
-    if (isPayment) catchUp.paymentReceived(message.publishedAt);
-
     const verdict = await putAside(message, await handle(message));
-
-    if (isPayment && verdict.type === 'retry') catchUp.paymentPostponed();
     const seconds = (clock.monotonic() - startedAt) / 1000;
     metrics.messageHandled(message.subject, verdict.type, seconds);
     logHandled(message, verdict, seconds);

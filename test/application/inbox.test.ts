@@ -19,6 +19,7 @@ function setUp() {
     expire: 'done' as 'done' | 'payments-behind' | 'unknown-order',
     complete: 'done' as 'done' | 'unknown-order' | Error,
     storeDown: false,
+    applying: Promise.resolve(),
     expired: [] as string[],
     paid: [] as object[],
   };
@@ -62,6 +63,7 @@ function setUp() {
     tickets: {
       apply: async (copy) => {
         failIfDown();
+        await outcomes.applying;
         applied.push(copy);
       },
     },
@@ -191,6 +193,31 @@ describe('the inbox', () => {
     expect(await Promise.all(messages.map(inbox.receive))).toEqual(['retry', 'retry', 'retry', 'retry']);
     expect(applied).toEqual([]);
     expect(letters.size).toBe(0);
+  });
+
+  it('keeps what it could not handle in hand for a moment, except a payment, for expiry waits for those', async () => {
+    const { inbox, outcomes, pauses, message } = setUp();
+    outcomes.storeDown = true;
+    await inbox.receive(message('payment:created', { id: 'p', orderId: ORDER, stripeId: 's' }));
+    expect(pauses).toEqual([]);
+    await inbox.receive(message('ticket:created', ticket));
+    expect(pauses).toEqual([1_000]);
+  });
+
+  it('refuses at once what is more than it can have in hand, except a payment', async () => {
+    const { inbox, outcomes, verdicts, message } = setUp();
+    let goOn = (): void => {};
+    outcomes.applying = new Promise((resolve) => (goOn = resolve));
+    const inHand = Array.from({ length: 256 }, () => inbox.receive(message('ticket:updated', ticket)));
+
+    expect(await inbox.receive(message('ticket:updated', ticket))).toBe('retry');
+    const payment = { id: 'p', orderId: ORDER, stripeId: 's' };
+    expect(await inbox.receive(message('payment:created', payment))).toBe('done');
+    goOn();
+
+    expect(new Set(await Promise.all(inHand))).toEqual(new Set(['done']));
+    expect(verdicts.filter((verdict) => verdict === 'retry')).toHaveLength(1);
+    expect(await inbox.receive(message('ticket:updated', ticket))).toBe('done');
   });
 
   it('leaves an expiry unacknowledged until payments are caught up', async () => {
