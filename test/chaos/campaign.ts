@@ -14,8 +14,10 @@ import type { Marketplace } from './marketplace';
 import { startMonitor } from './monitor';
 import { createRecorder } from './recorder';
 import { readRemains } from './remains';
-import { whatIsMissing } from './rest';
+import { messagesSoFar, whatIsMissing } from './rest';
 
+/** In the folder of the report. */
+export const HISTORY = 'history.jsonl';
 /** The longest that the marketplace may take to come to rest once nothing disturbs it any more. */
 export const CONVERGES_WITHIN_MS = 90_000;
 /** Late payments are late by a window, second ones by two seconds, copies by one and a half. */
@@ -25,7 +27,6 @@ const WARM_UP_MS = 3_000;
 const DISK_MEGABYTES = { least: 512, perMinute: 16 };
 
 export interface Campaign {
-  readonly historyPath: string;
   readonly hits: ReadonlyMap<string, number>;
   /** What a run of some length is to meet. */
   readonly toBeMet: readonly string[];
@@ -49,8 +50,7 @@ export async function runCampaign(options: {
 }): Promise<Campaign> {
   const { minutes, seed, folder, stopped, say } = options;
   mkdirSync(folder, { recursive: true });
-  const historyPath = join(folder, 'history.jsonl');
-  const recorder = createRecorder(historyPath);
+  const recorder = createRecorder(join(folder, HISTORY));
   recorder.record({
     kind: 'start',
     wallMs: Date.now(),
@@ -92,7 +92,7 @@ export async function runCampaign(options: {
 
     say('Reading what is left ...');
     const remains = await readRemains(marketplace.mongoUrl, marketplace.natsUrl);
-    return { historyPath, hits: recorder.hits, toBeMet: [...faults.toBeMet, ...TO_BE_MET], remains };
+    return { hits: recorder.hits, toBeMet: [...faults.toBeMet, ...TO_BE_MET], remains };
   } finally {
     ending = true;
     await marketplace.stop();
@@ -112,11 +112,19 @@ async function ready({ replicas }: Marketplace): Promise<void> {
 /** Undefined once it has; else what is missing when the time is up. */
 async function comesToRest(marketplace: Marketplace): Promise<string | undefined> {
   const until = performance.now() + CONVERGES_WITHIN_MS;
-  // The peers have said by then what they still had to say.
-  await sleep(PEERS_ARE_QUIET_AFTER_MS);
   for (;;) {
-    const missing = await whatIsMissing(marketplace).catch((error: unknown) => String(error));
+    const missing = await staysWhole(marketplace).catch((error: unknown) => String(error));
     if (missing === undefined || performance.now() > until) return missing;
     await sleep(500);
   }
+}
+
+/** Undefined where nothing is missing, and nobody says anything more for as long as a peer may take to. */
+async function staysWhole(marketplace: Marketplace): Promise<string | undefined> {
+  const missing = await whatIsMissing(marketplace);
+  if (missing !== undefined) return missing;
+  const before = await messagesSoFar(marketplace);
+  await sleep(PEERS_ARE_QUIET_AFTER_MS);
+  const more = (await messagesSoFar(marketplace)) - before;
+  return more > 0 ? `${more} messages came meanwhile` : whatIsMissing(marketplace);
 }

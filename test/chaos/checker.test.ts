@@ -2,11 +2,18 @@ import fc from 'fast-check';
 import { CHANGES_OF_ORDERS } from './checker/changes-of-orders';
 import { CHANGES_OF_THE_WHOLE } from './checker/changes-of-the-whole';
 import { check } from './checker/check';
-import { createExample, TICKETS } from './checker/example';
+import { at, createExample, TICKETS } from './checker/example';
 import type { Example } from './checker/example';
 import { narrow } from './checker/windows';
 
 const CHANGES = [...CHANGES_OF_ORDERS, ...CHANGES_OF_THE_WHOLE];
+const CRASH = {
+  kind: 'exit',
+  target: 'database',
+  code: null,
+  signal: 'SIGKILL',
+  expected: true,
+} as const;
 const LIMITS = { convergenceMs: 10_000 };
 
 /** The rules that are broken, by the invariant and the title. */
@@ -42,6 +49,30 @@ describe('the checker', () => {
   });
 });
 
+describe('a broker whose disk was full', () => {
+  const fill = ({ history }: Example, from: number, to: number) => {
+    const fault = { kind: 'fault', id: 9, fault: 'disk full', target: 'broker' } as const;
+    history.push({ ...fault, t: from, phase: 'begin' }, { ...fault, t: to, phase: 'end' });
+  };
+
+  test('may have delivered a copy of a payment that it never stored, then and only then', () => {
+    const example = createExample();
+    example.orders.bought.payments[0]!.at = at(6_300);
+    expect(broken(example)).toHaveLength(1);
+    fill(example, 6_200, 6_310);
+    expect(broken(example)).toEqual([]);
+  });
+
+  test('may have delivered what nobody can read and it never stored, then and only then', () => {
+    const example = createExample();
+    const id = `ticket:updated:99:${at(6_300).getTime()}`;
+    example.remains.deadLetters.push({ id, data: '"poison', parked: false });
+    expect(broken(example)).toHaveLength(1);
+    fill(example, 6_200, 6_310);
+    expect(broken(example)).toEqual([]);
+  });
+});
+
 describe('the checker of holders', () => {
   const refuse = ({ ask }: Example, t: number) =>
     ask(t, { op: 'place', user: 'dan', ticketId: TICKETS.resold }, 50, { status: 409 });
@@ -71,18 +102,36 @@ describe('the checker of holders', () => {
 
   test('allows a refusal by an order that a crash of the database took away under a request', () => {
     const example = createExample();
-    example.ask(2_150, { op: 'place', user: 'eve', ticketId: TICKETS.resold }, 4_000, { status: 409 });
+    const lost = example.ask(2_150, { op: 'place', user: 'eve', ticketId: TICKETS.resold }, 90, {
+      status: 409,
+    });
     refuse(example, 2_200);
     expect(broken(example)).toHaveLength(1);
-    const crash = {
-      kind: 'exit',
-      target: 'database',
-      code: null,
-      signal: 'SIGKILL',
-      expected: true,
-    } as const;
-    example.history.push({ ...crash, t: 2_300 });
+    example.history.push({ ...CRASH, t: 2_230 });
     expect(broken(example)).toEqual([]);
+    lost.t = 2_229;
+    expect(broken(example)).toHaveLength(1);
+  });
+
+  test('allows no refusal where the database crashed long after, or only when all was over', () => {
+    const example = createExample();
+    example.unask(({ ticketId }) => ticketId === TICKETS.unsold);
+    const crash = example.history.find((line) => line.kind === 'exit' && line.target === 'database')!;
+    example.ask(2_150, { op: 'place', user: 'eve', ticketId: TICKETS.resold }, 10, { status: 0 });
+    refuse(example, 2_200);
+    expect(broken(example)).toEqual([]);
+    crash.t = 13_000;
+    expect(broken(example)).toHaveLength(1);
+    example.line('end').t = 3_000;
+    crash.t = 3_100;
+    expect(broken(example)).toContain('I9 a ticket that was refused can have been held by somebody');
+  });
+
+  test('allows no refusal for a request without an answer that was placed when it was asked again', () => {
+    const example = createExample();
+    example.answerTo(({ key, t }) => key === 'k' && t === 1_000).status = 0;
+    refuse(example, 2_200);
+    expect(broken(example)).toHaveLength(1);
   });
 
   const window = fc

@@ -10,7 +10,7 @@ import type { Marketplace, Replica } from './marketplace';
 import type { Recorder } from './recorder';
 
 const GAP_MS = [500, 3_000] as const;
-const ROUNDS_BETWEEN_REDELIVERIES = 5;
+const ROUNDS_WITH_REDELIVERY = 2;
 /** How wrong the clock of a replica is that is started. */
 const SKEWS_MS = [0, 0, -3_600_000, 3_600_000, -20_000, 20_000] as const;
 const CRASH_POINT_WITHIN_MS = 4_000;
@@ -23,8 +23,8 @@ export type Broken = Set<string>;
 /** One fault that is to come. */
 interface Card {
   readonly perRound: number;
-  /** In the first round and in every so many after it. */
-  readonly everyRounds: number;
+  /** Only in so many first rounds. */
+  readonly rounds: number;
   /** As the history calls it. */
   readonly fault: string;
   /** As it is counted: what happens, and to what sort of thing. */
@@ -71,10 +71,10 @@ export function createFaults(options: {
       card(1, 'answer swallowed', links, async (link) => link.swallowAnswer()),
     ]),
     ...(disks.database.canFill ? [card(1, 'disk full', [database], fillDatabaseDisk)] : []),
-    // Rare: what the operator does then has all be delivered again that was ever said, and while that lasts little else
-    // happens.
+    // Only early: what the operator does then has all be delivered again that was ever said. Where that is much, nothing
+    // else would happen between two faults any more.
     ...(disks.broker.canFill
-      ? [{ ...card(1, 'disk full', [broker], fillBrokerDisk), everyRounds: ROUNDS_BETWEEN_REDELIVERIES }]
+      ? [{ ...card(1, 'disk full', [broker], fillBrokerDisk), rounds: ROUNDS_WITH_REDELIVERY }]
       : []),
   ];
   let round: Card[] = [];
@@ -88,7 +88,7 @@ export function createFaults(options: {
   ): Card {
     return {
       perRound,
-      everyRounds: 1,
+      rounds: Infinity,
       fault,
       name: `fault: ${fault} ${categoryOf(targets[0]!.name)}`,
       targets,
@@ -203,7 +203,7 @@ export function createFaults(options: {
   }
 
   function nextRound(): Card[] {
-    const inIt = cards.filter(({ everyRounds }) => rounds % everyRounds === 0);
+    const inIt = cards.filter((each) => rounds < each.rounds);
     rounds += 1;
     return shuffled(inIt.flatMap(copies), chance);
   }

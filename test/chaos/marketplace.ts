@@ -147,9 +147,14 @@ export async function startMarketplace(options: {
     });
   }
 
-  function exitOf(target: string) {
-    return (code: number | null, signal: string | null): void =>
-      recorder.record({ kind: 'exit', target, code, signal, expected: options.isExpected(target) });
+  function exitOf(
+    target: string,
+    mayEndSo: (code: number | null, signal: string | null) => boolean = () => true,
+  ) {
+    return (code: number | null, signal: string | null): void => {
+      const expected = options.isExpected(target) && mayEndSo(code, signal);
+      recorder.record({ kind: 'exit', target, code, signal, expected });
+    };
   }
 
   async function link(name: string, port: number): Promise<Link> {
@@ -224,24 +229,27 @@ export async function startMarketplace(options: {
             ...(options.bug === undefined ? {} : { CHAOS_BUG: options.bug }),
           },
           detached: DETACHED,
-          stdio: ['ignore', 'pipe', log, 'ipc'],
+          stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
         }),
       ready: async (service) => {
         follow(service);
         await eventually(() => listens(port), READY_WITHIN_MS);
       },
-      onExit: exitOf(`replica ${name}`),
+      onExit: exitOf(`replica ${name}`, isOrderlyOrKilled),
     });
 
     function follow(service: ChildProcess): void {
-      createInterface({ input: service.stdout! }).on('line', (line) => {
-        if (line.startsWith('{"crashPoint"')) {
-          recorder.hit(`crash point: ${(JSON.parse(line) as { crashPoint: string }).crashPoint}`);
-          return;
-        }
-        if (COMPLAINT.test(line)) recorder.record({ kind: 'complaint', target: child.name, text: line });
-        writeSync(log, `${line}\n`);
-      });
+      // What Node itself has to say, of listeners, promises and memory, comes on the other one.
+      for (const input of [service.stdout!, service.stderr!]) createInterface({ input }).on('line', take);
+    }
+
+    function take(line: string): void {
+      if (line.startsWith('{"crashPoint"')) {
+        recorder.hit(`crash point: ${(JSON.parse(line) as { crashPoint: string }).crashPoint}`);
+        return;
+      }
+      if (COMPLAINT.test(line)) recorder.record({ kind: 'complaint', target: child.name, text: line });
+      writeSync(log, `${line}\n`);
     }
 
     await child.start();
@@ -284,6 +292,11 @@ export async function startMarketplace(options: {
       await Promise.all(Object.values(disks).map((disk) => disk.unmount()));
     },
   };
+}
+
+/** Killed from outside, or by a crash point; or asked to end: 1 where that took too long. By no other signal, and never else. */
+function isOrderlyOrKilled(code: number | null, signal: string | null): boolean {
+  return signal === 'SIGKILL' || code === 0 || code === 1;
 }
 
 /** A broker whose disk is full while it makes a channel can never be started again: ours are made before. */

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { FOREIGN_ORDER_PREFIX, HEARD } from './history';
+import { CHANNELS, FOREIGN_ORDER_PREFIX, HEARD } from './history';
 import { GRACE_SECONDS, QUEUE_GROUP } from './marketplace';
 import type { Marketplace } from './marketplace';
 
@@ -30,6 +30,18 @@ export async function whatIsMissing(marketplace: Marketplace): Promise<string | 
   }
 }
 
+/** How much was ever said. */
+export async function messagesSoFar({ brokerReportUrl }: Marketplace): Promise<number> {
+  let messages = 0;
+  for (const channel of CHANNELS) messages += (await reportOn(brokerReportUrl, channel))?.last_seq ?? 0;
+  return messages;
+}
+
+async function reportOn(brokerReportUrl: string, channel: string): Promise<ChannelReport | undefined> {
+  const response = await fetch(`${brokerReportUrl}/streaming/channelsz?channel=${channel}&subs=1`);
+  return response.status === 404 ? undefined : ((await response.json()) as ChannelReport);
+}
+
 async function unpublished(db: mongo.Db): Promise<string | undefined> {
   const count = await db.collection('orders').countDocuments({ 'publishing.pending': { $gt: 0 } });
   return count === 0 ? undefined : `${count} orders have events that are not published`;
@@ -45,9 +57,9 @@ async function overdue(db: mongo.Db): Promise<string | undefined> {
 
 async function unacknowledged({ brokerReportUrl }: Marketplace): Promise<string | undefined> {
   for (const channel of HEARD) {
-    const response = await fetch(`${brokerReportUrl}/streaming/channelsz?channel=${channel}&subs=1`);
-    if (response.status === 404) continue;
-    const { last_seq = 0, subscriptions = [] } = (await response.json()) as ChannelReport;
+    const report = await reportOn(brokerReportUrl, channel);
+    if (!report) continue;
+    const { last_seq = 0, subscriptions = [] } = report;
     const members = subscriptions.filter(({ queue_name }) => queue_name === `${QUEUE_GROUP}:${QUEUE_GROUP}`);
     if (members.length === 0) return `nobody of the group hears ${channel}`;
     const sent = Math.max(...members.map(({ last_sent }) => last_sent));

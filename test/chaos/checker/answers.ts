@@ -9,7 +9,8 @@ export function checkAnswers(evidence: Evidence, ledger: Ledger): void {
   repeatedKeysGetTheFirstAnswer(evidence, ledger);
   cancelledOrdersAre(evidence, ledger);
   whatWasAnsweredIsShown(evidence, ledger);
-  nothingGoesWrongInside(evidence, ledger);
+  refusedCancellationsHadReason(evidence, ledger);
+  answersAreForeseen(evidence, ledger);
 }
 
 function placedOrdersAreThere({ calls, orders }: Evidence, { rule }: Ledger): void {
@@ -99,8 +100,29 @@ function orderOf(asked: Invoke, answer: Answer): string {
   return answer.orderId ?? asked.orderId ?? '';
 }
 
-function nothingGoesWrongInside({ calls }: Evidence, { rule, note }: Ledger): void {
-  const isForeseen = rule('I5', 'no answer is an error that nobody foresaw: no 5xx but 503');
+/** Only an order that was paid cannot be cancelled, and it stays paid. */
+function refusedCancellationsHadReason({ calls, orders }: Evidence, { rule }: Ledger): void {
+  const isComplete = rule('I5', 'the order of every 409 to a cancellation is in the database, complete');
+  for (const { asked, answer } of calls) {
+    if (asked.op !== 'cancel' || answer?.status !== 409) continue;
+    const order = orders.get(asked.orderId ?? '');
+    isComplete(
+      order?.status === 'complete',
+      () => `call ${asked.call}: order ${asked.orderId} is ${order?.status ?? 'not there'}`,
+    );
+  }
+}
+
+/** What a sound request can be answered. A ticket may not be known yet; an order that is asked for was placed. */
+const ANSWERS: Record<Invoke['op'], readonly number[]> = {
+  place: [201, 404, 409, 422, 503],
+  cancel: [204, 409, 503],
+  show: [200, 503],
+  list: [200, 503],
+};
+
+function answersAreForeseen({ calls }: Evidence, { rule, note }: Ledger): void {
+  const isForeseen = rule('I5', 'each answer is one that this request can have');
   for (const { asked, answer } of calls) {
     if (answer === undefined || answer.status === 0) {
       note(`requests without an answer: ${asked.op}`, 1);
@@ -108,7 +130,7 @@ function nothingGoesWrongInside({ calls }: Evidence, { rule, note }: Ledger): vo
     }
     const { status } = answer;
     isForeseen(
-      status < 500 || status === 503,
+      ANSWERS[asked.op].includes(status),
       () => `call ${asked.call}: ${asked.op} was answered ${status}`,
     );
   }

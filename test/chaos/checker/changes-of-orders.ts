@@ -94,6 +94,7 @@ export const CHANGES_OF_ORDERS: readonly Change[] = [
     ({ ask, orders: { bought } }) =>
       ask(6_100, { op: 'show', user: 'ann', orderId: bought.id }, 10, { status: 404 }),
     'I5 what was answered is what a later request is shown',
+    'I5 each answer is one that this request can have',
   ],
   [
     'a 204 is forgotten for a while',
@@ -104,9 +105,20 @@ export const CHANGES_OF_ORDERS: readonly Change[] = [
     'I5 what was answered is what a later request is shown',
   ],
   [
+    'a cancellation is refused for no reason',
+    ({ ask, orders: { expired } }) =>
+      ask(4_000, { op: 'cancel', user: 'cid', orderId: expired.id }, 10, { status: 409 }),
+    'I5 the order of every 409 to a cancellation is in the database, complete',
+  ],
+  [
+    'a sound request is refused',
+    ({ ask }) => ask(6_600, { op: 'place', user: 'dan', ticketId: TICKETS.unsold }, 10, { status: 400 }),
+    'I5 each answer is one that this request can have',
+  ],
+  [
     'something goes wrong that nobody foresaw',
     (example) => (example.answerTo(({ op }) => op === 'list').status = 500),
-    'I5 no answer is an error that nobody foresaw: no 5xx but 503',
+    'I5 each answer is one that this request can have',
   ],
   [
     'a version counts too much',
@@ -143,6 +155,11 @@ export const CHANGES_OF_ORDERS: readonly Change[] = [
   [
     'a payment is recorded with a wrong time',
     ({ orders }) => (orders.bought.payments[0]!.at = at(6_900)),
+    'I7 each payment that is recorded was sent, at that time',
+  ],
+  [
+    'a payment is recorded with the time of a clock that is behind',
+    ({ orders }) => (orders.bought.payments[0]!.at = at(6_100)),
     'I7 each payment that is recorded was sent, at that time',
   ],
   [

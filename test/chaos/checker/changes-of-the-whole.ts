@@ -83,6 +83,25 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
     REFUSED,
   ],
   [
+    'a ticket is refused although the broker has told that it was let go',
+    (example) => {
+      example.answerTo(({ op, user }) => op === 'cancel' && user === 'eve').status = 0;
+      example.ask(9_600, { op: 'place', user: 'dan', ticketId: TICKETS.givenUp }, 10, { status: 409 });
+    },
+    REFUSED,
+  ],
+  [
+    'a ticket is refused although its order was shown as cancelled',
+    (example) => {
+      const { id: orderId, userId: user } = example.orders.lastGivenUp;
+      const order = { status: 'cancelled', version: 1 };
+      example.answerTo(({ op, user }) => op === 'cancel' && user === 'eve').status = 0;
+      example.ask(7_600, { op: 'show', user, orderId }, 10, { status: 200, order });
+      example.ask(7_700, { op: 'place', user: 'dan', ticketId: TICKETS.givenUp }, 10, { status: 409 });
+    },
+    REFUSED,
+  ],
+  [
     'a ticket is refused that nobody holds yet',
     ({ ask }) => ask(500, { op: 'place', user: 'dan', ticketId: TICKETS.resold }, 100, { status: 409 }),
     REFUSED,

@@ -59,7 +59,7 @@ function ticketsAreTheNewest({ remains, channel }: Evidence, { rule }: Ledger): 
 function onlyForeignOrdersAreParked({ remains }: Evidence, { rule }: Ledger): void {
   const isForeign = rule('I8', 'only what is about orders of others is still parked');
   for (const { id, data, parked } of remains.deadLetters) {
-    if (parked) isForeign(isAboutForeignOrder(data), () => `${id}: ${data}`);
+    isForeign(!parked || isAboutForeignOrder(data), () => `${id}: ${data}`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { HEARD, POISON_MARK } from '../history';
 import type { ChannelMessage, Remains } from '../history';
 import { isAboutForeignOrder } from './convergence';
-import { addTo, ROUNDING_MS, toMs } from './evidence';
+import { addTo, ROUNDING_MS, toMs, whileBrokersDiskWasFull } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
@@ -10,7 +10,9 @@ const LETTER_ID = /^(.+):(\d+):(\d+)$/;
 type Letter = Remains['deadLetters'][number];
 
 /** I10: what is put aside is what nobody can read, and what is about orders of others; nothing else, and all of it. */
-export function checkDeadLetters({ remains, channel }: Evidence, { rule }: Ledger): void {
+export function checkDeadLetters(evidence: Evidence, { rule, note }: Ledger): void {
+  const { remains, channel } = evidence;
+  const mayBeLost = whileBrokersDiskWasFull(evidence);
   const isDead = rule('I10', 'each message that nobody can read is a dead letter, once');
   const isPutAside = rule('I10', 'each message about an order of others is put aside, once');
   const isAllowed = rule('I10', 'no other message is a dead letter');
@@ -18,8 +20,8 @@ export function checkDeadLetters({ remains, channel }: Evidence, { rule }: Ledge
   const mayBeDead = new Set<Letter>();
 
   for (const message of HEARD.flatMap(channel)) {
+    if (!isHostile(message.text)) continue;
     const isPoison = message.text.includes(POISON_MARK);
-    if (!isPoison && !isAboutForeignOrder(message.text)) continue;
     const found = (letters.get(keyOf(message.subject, message.sequence)) ?? []).filter(
       (letter) => holds(letter, message) && (!isPoison || !letter.parked),
     );
@@ -30,9 +32,19 @@ export function checkDeadLetters({ remains, channel }: Evidence, { rule }: Ledge
       () => `${message.subject} ${message.sequence}, ${found.length} times: ${message.text}`,
     );
   }
+  let ofLostMessages = 0;
   for (const letter of remains.deadLetters) {
-    if (!letter.parked) isAllowed(mayBeDead.has(letter), () => `${letter.id}: ${letter.data}`);
+    if (letter.parked) continue;
+    const isOfLostMessage = !mayBeDead.has(letter) && isHostile(letter.data) && mayBeLost(msOf(letter));
+    if (isOfLostMessage) ofLostMessages += 1;
+    isAllowed(isOfLostMessage || mayBeDead.has(letter), () => `${letter.id}: ${letter.data}`);
   }
+  note('dead letters of a message that the broker has lost', ofLostMessages);
+}
+
+/** What a peer sends that cannot be handled. */
+function isHostile(text: string): boolean {
+  return text.includes(POISON_MARK) || isAboutForeignOrder(text);
 }
 
 function byMessage(letters: readonly Letter[]): Map<string, Letter[]> {
@@ -48,8 +60,14 @@ function keyOf(subject: string, sequence: number): string {
   return `${subject}:${sequence}`;
 }
 
-function holds({ id, data }: Letter, { at, text }: ChannelMessage): boolean {
-  const [, , , ms] = LETTER_ID.exec(id) ?? [];
+function holds(letter: Letter, { at, text }: ChannelMessage): boolean {
+  const { data } = letter;
   const isText = data === text || Buffer.from(data, 'base64').toString() === text;
-  return isText && Math.abs(Number(ms) - toMs(at)) <= ROUNDING_MS;
+  return isText && Math.abs(msOf(letter) - toMs(at)) <= ROUNDING_MS;
+}
+
+/** When the broker took the message. */
+function msOf({ id }: Letter): number {
+  const [, , , ms] = LETTER_ID.exec(id) ?? [];
+  return Number(ms);
 }

@@ -4,6 +4,7 @@ import type {
   Complaint,
   End,
   Exit,
+  Fault,
   FaultsOver,
   FinalOrder,
   HistoryLine,
@@ -29,6 +30,7 @@ export interface Evidence {
   readonly vitals: ReadonlyMap<string, readonly Vitals[]>;
   readonly complaints: readonly Complaint[];
   readonly exits: readonly Exit[];
+  readonly faults: readonly Fault[];
   readonly faultsOver: FaultsOver | undefined;
   readonly end: End | undefined;
   readonly orders: ReadonlyMap<string, FinalOrder>;
@@ -71,6 +73,24 @@ export function toMs(nanoseconds: number): number {
   return Math.floor(nanoseconds / 1e6);
 }
 
+/**
+ * Whether the broker's disk was full at that time of its own: then, and only then, it may deliver a message that it never
+ * stores.
+ */
+export function whileBrokersDiskWasFull({ start, faults }: Evidence): (brokerMs: number) => boolean {
+  const lines = faults.filter(({ fault, target }) => fault === 'disk full' && target === 'broker');
+  const spans = lines
+    .filter(({ phase }) => phase === 'begin')
+    .map(({ id, t }) => ({
+      from: t - ROUNDING_MS,
+      to: lines.find((line) => line.id === id && line.phase === 'end')?.t ?? Infinity,
+    }));
+  return (brokerMs) => {
+    const t = toCampaignTime(start, new Date(brokerMs));
+    return spans.some(({ from, to }) => from <= t && t <= to);
+  };
+}
+
 /** Times of the broker in nanoseconds do not fit into a number to the last digit. */
 export const ROUNDING_MS = 1;
 
@@ -98,6 +118,7 @@ function tell(history: Iterable<HistoryLine>): Omit<Evidence, 'orders' | 'turns'
   const vitals = new Map<string, Vitals[]>();
   const complaints: Complaint[] = [];
   const exits: Exit[] = [];
+  const faults: Fault[] = [];
   for (const line of history) {
     switch (line.kind) {
       case 'start':
@@ -130,11 +151,12 @@ function tell(history: Iterable<HistoryLine>): Omit<Evidence, 'orders' | 'turns'
         end = line;
         break;
       case 'fault':
+        faults.push(line);
         break;
     }
   }
   if (!start) throw new Error('the history does not say when it began');
-  return { start, calls: [...calls.values()], samples, vitals, complaints, exits, faultsOver, end };
+  return { start, calls: [...calls.values()], samples, vitals, complaints, exits, faults, faultsOver, end };
 }
 
 function byTurn(orders: readonly FinalOrder[]): Map<string, FinalOrder[]> {

@@ -197,6 +197,7 @@ export function createExample() {
     { kind: 'fault', t: 5_040, id: 1, phase: 'begin', fault: 'SIGKILL', target: 'replica a' },
     { kind: 'exit', t: 5_042, target: 'replica a', code: null, signal: 'SIGKILL', expected: true },
     { kind: 'fault', t: 5_900, id: 1, phase: 'end', fault: 'SIGKILL', target: 'replica a' },
+    { kind: 'exit', t: 5_400, target: 'database', code: null, signal: 'SIGKILL', expected: true },
     { kind: 'faults over', t: 28_000 },
     { kind: 'end', t: 30_000, converged: true },
   );

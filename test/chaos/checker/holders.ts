@@ -1,12 +1,13 @@
-import type { FinalOrder } from '../history';
 import { addTo, answeredAt, isUnknown } from './evidence';
 import type { Call, Evidence } from './evidence';
 import type { Ledger } from './verdict';
 import { callWindow, createWindows, narrow } from './windows';
-import type { Window, Windows } from './windows';
+import type { Window } from './windows';
 
-/** A write is journalled within this time, however busy the database is, or lost with it. */
-const JOURNALLED_WITHIN_MS = 30_000;
+/** A write is journalled within this time, however full or frozen the disk, or lost with a crash. */
+const JOURNALLED_WITHIN_MS = 10_000;
+/** From the question to the last attempt to write. */
+const WRITTEN_WITHIN_MS = 15_000;
 
 /**
  * I9: what buyers saw of each ticket fits one sequence of holders. The turns give the sequence: taken, let go, taken, and
@@ -18,7 +19,10 @@ export function checkHolders(evidence: Evidence, { rule, note }: Ledger): void {
   const letGoInTurn = rule('I9', 'each order can have let go of its ticket when it was told to, or later');
   const isHeld = rule('I9', 'a ticket that was refused can have been held by somebody');
   const windows = createWindows(evidence);
-  const crashes = evidence.exits.filter(({ target }) => target === 'database').map(({ t }) => t);
+  const endedAt = evidence.end?.t ?? Infinity;
+  const crashes = evidence.exits
+    .filter(({ target, t }) => target === 'database' && t < endedAt)
+    .map(({ t }) => t);
   const callsByTicket = new Map<string, Call[]>();
   for (const call of evidence.calls) {
     const { op, ticketId } = call.asked;
@@ -42,12 +46,11 @@ export function checkHolders(evidence: Evidence, { rule, note }: Ledger): void {
     const refusals = calls.filter(({ answer }) => answer?.status === 409);
     if (refusals.length === 0) continue;
     const free = gaps(steps);
-    const unexplainedFrom = firstUnexplained(calls, orders, windows);
+    const mayBeLost = calls.filter((call) => !windows.isPlaced(call));
     for (const refusal of refusals) {
       const window = callWindow(refusal);
       const gap = free.find(({ from, to }) => from < window.from && window.to < to);
-      const isExcused =
-        gap !== undefined && (unexplainedFrom < window.to || mayHaveSeenWhatWasLost(refusal, calls, crashes));
+      const isExcused = gap !== undefined && mayHaveSeenWhatWasLost(refusal, mayBeLost, crashes);
       if (isExcused) excused += 1;
       isHeld(
         gap === undefined || isExcused,
@@ -74,36 +77,26 @@ function gaps(steps: readonly Window[]): Window[] {
 }
 
 /**
- * When the first request of unknown outcome was made that no order comes of in the end. It may have had one for a
- * while, that the database lost before it was journalled.
+ * A read may show an order that the database then loses in a crash, for it was not journalled. It was written by a request
+ * that was asked before, not long before, and was not answered until the crash: it is placed again or refused after that,
+ * or its outcome stays unknown. Not one that was placed, then or when it was asked again: its order is there.
  */
-function firstUnexplained(calls: readonly Call[], orders: readonly FinalOrder[], windows: Windows): number {
-  const unknown = new Map<string, Call[]>();
-  for (const call of calls) if (isUnknown(call)) addTo(unknown, call.asked.user, call);
-  const explained = new Map<string, FinalOrder[]>();
-  for (const order of orders) if (!windows.isAnswered(order)) addTo(explained, order.userId, order);
-  let first = Infinity;
-  for (const [user, ofUser] of unknown) {
-    if (ofUser.length <= (explained.get(user)?.length ?? 0)) continue;
-    first = Math.min(first, ...ofUser.map(({ asked }) => asked.t));
-  }
-  return first;
-}
-
-/** An order that is lost in a crash of the database is placed again by the request itself, or refused by then. */
-function mayHaveSeenWhatWasLost(refusal: Call, calls: readonly Call[], crashes: readonly number[]): boolean {
+function mayHaveSeenWhatWasLost(
+  refusal: Call,
+  mayBeLost: readonly Call[],
+  crashes: readonly number[],
+): boolean {
   const { from, to } = callWindow(refusal);
-  return crashes.some(
-    (crash) =>
-      from < crash &&
-      crash < to + JOURNALLED_WITHIN_MS &&
-      calls.some(
-        (other) =>
-          other !== refusal &&
-          other.asked.t < Math.min(to, crash) &&
-          (isUnknown(other) || answeredAt(other) > crash),
-      ),
-  );
+  return crashes.some((crash) => {
+    if (!(from < crash && crash < to + JOURNALLED_WITHIN_MS)) return false;
+    return mayBeLost.some(
+      (other) =>
+        other !== refusal &&
+        crash - JOURNALLED_WITHIN_MS - WRITTEN_WITHIN_MS < other.asked.t &&
+        other.asked.t < Math.min(to, crash) &&
+        (isUnknown(other) || answeredAt(other) > crash),
+    );
+  });
 }
 
 function tell({ from, to }: Window): string {

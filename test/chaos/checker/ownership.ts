@@ -2,9 +2,7 @@ import type { FinalOrder } from '../history';
 import { firstOfEach, toMs, toWallTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
-
-/** Each replica estimates the database's time, and the campaign and the broker go by clocks of their own. */
-const CLOCK_TOLERANCE_MS = 1_000;
+import { CLOCK_TOLERANCE_MS } from './windows';
 
 /** I1: no two orders ever hold one ticket. */
 export function checkOwnership(evidence: Evidence, { rule, note }: Ledger): void {

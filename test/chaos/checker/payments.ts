@@ -1,7 +1,7 @@
 import type { FinalOrder } from '../history';
 import { contentOf, paymentIn } from './content';
 import type { Content } from './content';
-import { addTo, ROUNDING_MS, toMs } from './evidence';
+import { addTo, ROUNDING_MS, toMs, whileBrokersDiskWasFull } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
@@ -12,7 +12,9 @@ const BOUNDARY_MS = 50;
 type Sent = ReadonlyMap<string, readonly number[]>;
 
 /** I7: each payment counts once, and what an order cannot keep is given back, once. */
-export function checkPayments({ remains, channel }: Evidence, { rule, note }: Ledger): void {
+export function checkPayments(evidence: Evidence, { rule, note }: Ledger): void {
+  const { remains, channel } = evidence;
+  const mayBeLost = whileBrokersDiskWasFull(evidence);
   const isCounted = rule('I7', 'each payment that was sent is recorded once');
   const wasSent = rule('I7', 'each payment that is recorded was sent, at that time');
   const keepsOne = rule('I7', 'a complete order keeps one payment, any other none');
@@ -39,8 +41,7 @@ export function checkPayments({ remains, channel }: Evidence, { rule, note }: Le
     for (const payment of payments) {
       const at = payment.at.getTime();
       const times = sentForIt.get(payment.id) ?? [];
-      // A broker whose disk was full may have delivered a copy that it never stored.
-      const isOfLostCopy = times.length > 0 && at < Math.min(...times) - ROUNDING_MS;
+      const isOfLostCopy = times.length > 0 && at < Math.min(...times) - ROUNDING_MS && mayBeLost(at);
       if (isOfLostCopy) ofLostCopies += 1;
       wasSent(
         isOfLostCopy || times.some((time) => Math.abs(time - at) <= ROUNDING_MS),

@@ -1,5 +1,5 @@
 import type { FinalOrder } from '../history';
-import { answeredAt, isUnknown, toCampaignTime } from './evidence';
+import { answeredAt, firstOfEach, isUnknown, toCampaignTime, toMs } from './evidence';
 import type { Call, Evidence } from './evidence';
 
 /** A moment that nobody saw: not before `from`, not after `to`, in milliseconds of the campaign. */
@@ -10,13 +10,13 @@ export interface Window {
 
 const NEVER: Window = { from: Infinity, to: Infinity };
 
-/** An expiry goes by the database's time, as a replica estimates it. */
-const CLOCK_TOLERANCE_MS = 2_000;
+/** Each replica estimates the database's time, and the campaign and the broker go by clocks of their own. */
+export const CLOCK_TOLERANCE_MS = 2_000;
 
 /** Within which time an order took its ticket, and let it go, as far as its buyer could see it. */
 export type Windows = ReturnType<typeof createWindows>;
 
-export function createWindows({ start, calls }: Evidence) {
+export function createWindows({ start, calls, channel }: Evidence) {
   /** Requests that may have made the order of a key: all but those that were refused. */
   const firstAsked = new Map<string, number>();
   /** Without an answer, by buyer and ticket. */
@@ -40,12 +40,18 @@ export function createWindows({ start, calls }: Evidence) {
       keepFirst(firstCancelAsked, orderId, t);
       if (answer?.status === 204) keepFirst(firstCancelled, orderId, answer.t);
     }
+    if (orderId !== undefined && answer?.order?.status === 'cancelled') {
+      keepFirst(firstCancelled, orderId, answer.t);
+    }
   }
+  const cancellations = firstOfEach(channel('order:cancelled'));
   const madeFrom = new Map<string, number>();
+  const placedKeys = new Set<string>();
   for (const call of calls) {
     const { asked, answer } = call;
     if (asked.op !== 'place' || answer?.status !== 201 || answer.orderId === undefined) continue;
     keepFirst(madeFrom, answer.orderId, firstAsked.get(keyOf(call)) ?? asked.t);
+    placedKeys.add(keyOf(call));
   }
 
   return {
@@ -54,16 +60,20 @@ export function createWindows({ start, calls }: Evidence) {
       const from = madeFrom.get(id) ?? firstUnanswered.get(wishOf(userId, ticketId)) ?? Infinity;
       return { from, to: known.get(id) ?? Infinity };
     },
-    letGo({ id, status, reason, expiresAt }: FinalOrder): Window {
+    /** Whoever was answered or shown so, or hears it from the broker, knows that it was let go before. */
+    letGo({ id, status, reason, expiresAt, outbox }: FinalOrder): Window {
       if (status !== 'cancelled') return NEVER;
       const from =
         reason === 'expired'
           ? toCampaignTime(start, expiresAt) - CLOCK_TOLERANCE_MS
           : (firstCancelAsked.get(id) ?? Infinity);
-      return { from, to: firstCancelled.get(id) ?? Infinity };
+      const event = outbox.find(({ subject }) => subject === 'order:cancelled');
+      const announced = cancellations.get(event?.data ?? '');
+      const heard = announced ? toCampaignTime(start, new Date(toMs(announced.at))) : Infinity;
+      return { from, to: Math.min(firstCancelled.get(id) ?? Infinity, heard + CLOCK_TOLERANCE_MS) };
     },
-    /** Whether a 201 told somebody of it. */
-    isAnswered: ({ id }: FinalOrder): boolean => madeFrom.has(id),
+    /** Whether a 201 answered the request, or the same one asked again. */
+    isPlaced: (call: Call): boolean => placedKeys.has(keyOf(call)),
   };
 }
 
