@@ -23,6 +23,8 @@ interface Verified {
 
 const LONGEST_TOKEN = 8 * 1024;
 const LONGEST_USER_ID = 200;
+/** Half of a surrogate pair: the database would give another id back, and that to all of them. */
+const HALF_A_PAIR = /\p{Surrogate}/u;
 /** With the next limit: some megabytes at most. Longer tokens are verified every time. */
 const CACHED_TOKENS = 10_000;
 const LONGEST_CACHED_TOKEN = 1024;
@@ -68,7 +70,8 @@ function verify(token: string, keys: readonly KeyObject[], seconds: number): Ver
 function toVerified(claims: unknown): Verified | undefined {
   if (typeof claims !== 'object' || claims === null) return undefined;
   const { id, email, iat, nbf, exp } = claims as Record<string, unknown>;
-  if (typeof id !== 'string' || id === '' || id.length > LONGEST_USER_ID) return undefined;
+  if (typeof id !== 'string' || id === '' || id.length > LONGEST_USER_ID || HALF_A_PAIR.test(id))
+    return undefined;
   if (typeof email !== 'string' || typeof iat !== 'number') return undefined;
   return {
     userId: id,

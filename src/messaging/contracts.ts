@@ -9,12 +9,20 @@ const id = z
   .string()
   .regex(/^[0-9a-f]{24}$/i, 'must be 24 hexadecimal characters')
   .transform((hex) => hex.toLowerCase());
-const text = z.string().min(1);
+/** In UTF-16 units. An order holds its payments' ids twice, and a listing the titles of 200 orders. */
+const LONGEST_NAME = 255;
+const LONGEST_TITLE = 1_000;
+/** What names something must come back from the database as it was: half a surrogate pair does not. */
+const text = z
+  .string()
+  .min(1)
+  .max(LONGEST_NAME)
+  .regex(/^\P{Surrogate}*$/u, 'must be well-formed Unicode');
 
 export const ticketMessage = z.object({
   id,
   version: z.int().min(0),
-  title: z.string(),
+  title: z.string().max(LONGEST_TITLE),
   price: z.number().min(0),
   userId: text,
 });

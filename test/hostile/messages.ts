@@ -45,12 +45,13 @@ const noId = fc.oneof(
 const noNumber = fc.constantFrom<unknown>(null, true, '', '7', 'NaN', {}, [], [7], { $inc: 1 }, undefined);
 const noVersion = fc.oneof(noNumber, fc.constantFrom<unknown>(-1, 0.5, 1e308, 2 ** 53));
 const noPrice = fc.oneof(noNumber, fc.constantFrom<unknown>(-1, -0.01, -1e308));
-const noUser = fc.oneof(noText, fc.constant(''));
+const noUser = fc.oneof(noText, fc.constantFrom('', '\ud800', 'x\udfff', 'x'.repeat(256)));
+const noTitle = fc.oneof(noText, fc.constant('x'.repeat(1_001)));
 
 export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
   const ticketId = fc.oneof(fc.constantFrom(...known.ticketIds), objectId);
   const anyOrder = fc.constantFrom(...known.orderIds, ...known.untouchableIds);
-  const text = hostileText.map((text) => `.${wellFormed(text)}`);
+  const text = hostileText.map((text) => `.${wellFormed(text.slice(0, 250))}`);
 
   const ticket = fc.record({
     id: ticketId,
@@ -59,7 +60,7 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
     price: fc.double({ min: 0, max: 1e6, noNaN: true }),
     userId: text,
   });
-  const wrongTicket = { id: noId, version: noVersion, title: noText, price: noPrice, userId: noUser };
+  const wrongTicket = { id: noId, version: noVersion, title: noTitle, price: noPrice, userId: noUser };
   const tickets = ['ticket:created', 'ticket:updated'].map((subject): Contract => ({
     subject,
     good: ticket,

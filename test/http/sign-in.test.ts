@@ -246,6 +246,7 @@ describe('401 is the answer to', () => {
     ['a user id that is true', tokenOf(true)],
     ['an empty user id', tokenOf('')],
     ['a user id longer than 200 characters', tokenOf('a'.repeat(201))],
+    ['a user id with half a surrogate pair', signedAsText('{"id":"ann\\ud800","email":"a","iat":1}')],
     ['a user id in the prototype only', signedAsText('{"__proto__":{"id":"ann"},"email":"a","iat":1}')],
     ['no email', tokenOf('ann', { claims: { email: undefined } })],
     ['an email that is an object', tokenOf('ann', { claims: { email: {} } })],

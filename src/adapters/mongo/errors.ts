@@ -16,6 +16,8 @@ const MISTAKES: ReadonlySet<unknown> = new Set([
   73, // InvalidNamespace
   121, // DocumentValidationFailure
   10334, // BSONObjectTooLarge
+  17419, // an update that makes a document too large
+  17420, // the same, with another storage
 ]);
 
 /** By code: the socket's own errors. The driver passes them on as they are where a write meets a socket that is closing. */
