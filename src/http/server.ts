@@ -23,6 +23,8 @@ export interface HttpServer {
 export function createHttpServer(
   handler: RequestListener,
   listenOn: { host: string | undefined; port: number },
+  // Longer than any answer takes to be made.
+  { noProgressMs = 30_000 }: { noProgressMs?: number } = {},
 ): HttpServer {
   const server = createServer(
     {
@@ -36,6 +38,9 @@ export function createHttpServer(
     },
     limited(handler),
   );
+
+  // Nothing else ends a connection whose answers are never read. One that is read slowly goes on: it is looked at twice.
+  server.timeout = noProgressMs;
 
   return {
     start: () =>

@@ -45,3 +45,27 @@ describe('a server that is stopped', () => {
     await stopped;
   });
 });
+
+describe('a client that does not read its answer', () => {
+  const LARGE = Buffer.alloc(32 * 1024 * 1024);
+
+  it('is cut off when it takes nothing for long', async () => {
+    let cutOff = new Promise<unknown>(() => {});
+    const server = createHttpServer(
+      (req, res) => {
+        cutOff = once(req.socket, 'close');
+        res.end(LARGE);
+      },
+      { host: '127.0.0.1', port: 0 },
+      { noProgressMs: 500 },
+    );
+    const { port } = await server.start();
+    const [response] = (await once(request({ port }).end(), 'response')) as [IncomingMessage];
+    response.on('error', () => {});
+
+    await cutOff;
+
+    response.destroy();
+    await server.stop();
+  });
+});
