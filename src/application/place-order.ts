@@ -8,8 +8,8 @@ import type { Turns } from './turns';
 /** How long a repeated idempotency key gets the first answer again. */
 const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 
-/** Inserts for one request: turns that others took meanwhile, and keys that were used on earlier days. */
-const ATTEMPTS = 10;
+/** Turns that one request may lose to others. */
+const TURNS_LOST = 10;
 
 export interface PlaceOrderCommand {
   readonly userId: string;
@@ -29,7 +29,7 @@ export type PlaceOrderResult =
 /** What came of one insert: the answer, or what to insert instead. */
 type Attempt =
   | { readonly type: 'answered'; readonly result: PlaceOrderResult }
-  | { readonly type: 'again'; readonly placement: Placement };
+  | { readonly type: 'turn lost' | 'key outlived'; readonly placement: Placement };
 
 export type PlaceOrder = (command: PlaceOrderCommand) => Promise<PlaceOrderResult>;
 
@@ -72,10 +72,13 @@ export function createPlaceOrder(deps: {
       ...(command.idempotencyKey === undefined ? {} : { idempotencyKey: storedKey(command) }),
       lease: deps.takeLease(),
     };
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    let turnsLost = 0;
+    while (turnsLost < TURNS_LOST) {
       const outcome = await insert(command, placement);
       if (outcome.type === 'answered') return outcome.result;
       placement = outcome.placement;
+      // Keys that were outlived come to an end: each is a day older than the next.
+      if (outcome.type === 'turn lost') turnsLost += 1;
     }
     throw new Unavailable(`ticket ${ticket.id} changes hands too often`);
   };
@@ -107,7 +110,7 @@ export function createPlaceOrder(deps: {
     // A cancellation that a crash could still undo must not open the next turn.
     await orders.confirmReads();
     turns.over(latest.order.ticket.id, latest.turn);
-    return { type: 'again', placement: { ...placement, turn: latest.turn + 1 } };
+    return { type: 'turn lost', placement: { ...placement, turn: latest.turn + 1 } };
   }
 
   async function keyTaken(
@@ -118,7 +121,8 @@ export function createPlaceOrder(deps: {
     const age = placement.order.createdAt.getTime() - earlier.createdAt.getTime();
     // After a day the key counts as new: it goes on under a name of its own, which names the order before.
     if (age > IDEMPOTENCY_KEY_LIFE_MS) {
-      return { type: 'again', placement: { ...placement, idempotencyKey: storedKey(command, earlier.id) } };
+      const idempotencyKey = storedKey(command, earlier.id);
+      return { type: 'key outlived', placement: { ...placement, idempotencyKey } };
     }
     // The ticket is the whole request, so another ticket is another request.
     if (earlier.ticket.id !== command.ticketId) return answered({ type: 'key-reused' });

@@ -163,6 +163,20 @@ describe('a repeated idempotency key', () => {
     ]);
   });
 
+  it('places a new order on whatever day it is used again', async () => {
+    const days = Array.from({ length: 30 }, (_, day) => day + 1);
+    const { clock, placeOrder, placements } = setUp(
+      days.map((day) => {
+        const { earlier, clock: now } = setUp([]);
+        const createdAt = new Date(now.now().getTime() + day * 25 * HOUR);
+        return { type: 'key-taken', order: earlier({ id: String(day).padStart(24, 'c'), createdAt }) };
+      }),
+    );
+    clock.setNow(new Date(clock.now().getTime() + 40 * 25 * HOUR));
+    expect(await placeOrder(repeated)).toMatchObject({ type: 'placed' });
+    expect(placements).toHaveLength(days.length + 1);
+  });
+
   it('still gets the first order after a day less a moment', async () => {
     const { clock, placeOrder } = setUp([{ type: 'key-taken', order: setUp([]).earlier({}) }]);
     clock.setNow(new Date(clock.now().getTime() + 24 * HOUR));
