@@ -22,6 +22,8 @@ const DONE: Verdict = { type: 'done' };
 
 /** A payment that was taken a moment before the expiry may still be on its way here, or to another replica. */
 const SETTLE_MS = 250;
+/** An expiry of which all replicas have heard since; generous, for the broker and the database have a clock each. */
+const SETTLED_AFTER_MS = 10_000;
 
 /**
  * More than the broker hands out of its own accord. When replicas die it delivers what they had to the others, as much as
@@ -76,7 +78,7 @@ export function createInbox(deps: {
     { publishedAt }: Message,
   ): Promise<Verdict> {
     const age = clock.now().getTime() - publishedAt.getTime();
-    await pause(clock, Math.min(SETTLE_MS, Math.max(0, SETTLE_MS - age)));
+    if (age < SETTLED_AFTER_MS) await pause(clock, SETTLE_MS);
     const outcome = await deps.expireOrder(orderId);
     if (outcome === 'unknown-order') return { type: 'park', reason: `no order ${orderId}` };
     if (outcome === 'payments-behind') return { type: 'retry', reason: 'payments are not caught up' };
