@@ -90,7 +90,10 @@ const settings = z.object({
   // Several hosts, as a replica set has them, are not a URL that Node could parse.
   MONGO_URL: z
     .string()
-    .regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a URL that begins with mongodb:// or mongodb+srv://')
+    .regex(
+      /^mongodb(\+srv)?:\/\/([^\s@]*@)?[^\s@/?]+([/?]\S*)?$/,
+      'must be a URL with a host that begins with mongodb:// or mongodb+srv://',
+    )
     .optional(),
   MONGO_USERNAME: z.string().optional(),
   MONGO_PASSWORD: z.string().optional(),
@@ -100,10 +103,15 @@ const settings = z.object({
     .string()
     .regex(/^[\w-]+$/, 'may contain letters, digits, - and _ only')
     .default('order-service'),
-  QUEUE_GROUP_NAME: z.string().default('order-service'),
+  // It is the durable name too, and the broker refuses a colon in that.
+  QUEUE_GROUP_NAME: z
+    .string()
+    .regex(/^[\w.-]+$/, 'may contain letters, digits, ., - and _ only')
+    .default('order-service'),
   REDELIVERY_WAIT_SECONDS: wholeNumber(1, 3600).default(5),
   EXPIRATION_WINDOW_SECONDS: seconds(1).default(900),
-  EXPIRATION_GRACE_SECONDS: seconds(0).default(60),
+  // A payment that was taken in the last moment needs some time to get here.
+  EXPIRATION_GRACE_SECONDS: seconds(1).default(60),
   CATCH_UP_SECONDS: seconds(1).default(15),
   CATCH_UP_LIMIT_SECONDS: seconds(1).default(600),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

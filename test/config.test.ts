@@ -83,20 +83,33 @@ describe('settings', () => {
       EXPIRATION_WINDOW_SECONDS: '1.5',
       LOG_LEVEL: 'loud',
       NATS_CLIENT_ID: 'a.b',
+      QUEUE_GROUP_NAME: 'orders:v1',
+      EXPIRATION_GRACE_SECONDS: '0',
     });
     expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual(
       [
         'API_BASE_PATH',
+        'EXPIRATION_GRACE_SECONDS',
         'EXPIRATION_WINDOW_SECONDS',
         'LOG_LEVEL',
         'MONGO_URL',
         'NATS_CLIENT_ID',
         'NATS_URL',
         'PORT',
+        'QUEUE_GROUP_NAME',
       ].sort(),
     );
     expect(problems.join()).not.toContain('hunter2');
   });
+
+  it.each(['mongodb://user:hunter2@/orders', 'mongodb:///orders', 'mongodb://'])(
+    'refuse a database without a host, which the driver would say with its password: %s',
+    (MONGO_URL) => {
+      const problems = problemsOf({ ...production, MONGO_URL });
+      expect(problems).toEqual([expect.stringMatching(/^MONGO_URL: must be a URL with a host/)]);
+      expect(problems.join()).not.toContain('hunter2');
+    },
+  );
 
   it('take database credentials of their own as they are, whatever characters they hold', () => {
     const credentials = { MONGO_USERNAME: 'orders', MONGO_PASSWORD: 'p@ss/w:rd$&%' };

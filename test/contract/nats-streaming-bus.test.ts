@@ -167,6 +167,34 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     expect(bus.available()).toBe(false);
   });
 
+  it('waits longer and longer where the broker refuses its subscriptions', async () => {
+    const pauses: number[] = [];
+    const bus = createNatsStreamingBus({
+      ...{ url: server.url, clusterId: 'ticketing', clientId: 'c', redeliveryWaitSeconds: 1 },
+      ...{ ackTimeoutMs: 1_500, maxInFlight: 1, log: silentLog },
+      queueGroup: 'no:durable name',
+      clock: {
+        random: () => 0.5,
+        after(ms, task) {
+          pauses.push(ms);
+          return clock.after(ms, task);
+        },
+      },
+    });
+    connected.push(bus);
+    bus.subscribe(['s'], () => Promise.resolve('done'), { up() {}, down() {} });
+    bus.start();
+    await eventually(() => expect(pauses).toEqual(expect.arrayContaining([100, 200, 400, 800])), 20_000);
+  });
+
+  it('says where it has connected to, without the password', async () => {
+    const said: string[] = [];
+    const log = { ...silentLog, info: (fields: object) => void said.push(JSON.stringify(fields)) };
+    await started(connect('client', log, 'group', server.url.replace('//', '//user:pa@ss@')));
+    expect(said.join()).toContain(new URL(server.url).host);
+    expect(said.join()).not.toMatch(/user|pa@|ss@/);
+  });
+
   it('refuses a redelivery wait that the server could not keep', () => {
     const bad = () =>
       createNatsStreamingBus({

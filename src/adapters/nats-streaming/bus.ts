@@ -54,6 +54,7 @@ export function createNatsStreamingBus(
         subscribed(subject) {
           up.add(subject);
           subscribed?.observe.up(subject);
+          if (up.size === subscribed?.subjects.length) worksAgain();
         },
         watching(subject) {
           for (const watch of watched.filter((one) => one.subject === subject)) {
@@ -68,10 +69,15 @@ export function createNatsStreamingBus(
     generation = opened;
   }
 
-  function onConnected(): void {
-    connected = true;
+  /** Only what can be used is over its failures: the broker may take a connection and refuse each subscription. */
+  function worksAgain(): void {
     failures = 0;
     lastReason = '';
+  }
+
+  function onConnected(): void {
+    connected = true;
+    if (!subscribed) worksAgain();
     log.info({ url: withoutPassword(deps.url), clientId: deps.clientId }, 'connected to the broker');
     deps.onConnectionChange?.(true);
     if (subscribed) generation?.subscribe(subscribed.subjects);
@@ -141,5 +147,6 @@ export function createNatsStreamingBus(
 }
 
 function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//');
+  // Up to the last one: a password may hold the sign itself.
+  return url.replace(/\/\/[^/]*@/, '//');
 }
