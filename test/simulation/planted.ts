@@ -1,4 +1,11 @@
-import type { Bus, OrderStore, OutboxEvent, PublishFailed, StoredOrder } from '../../src/application/ports';
+import type {
+  Bus,
+  Change,
+  OrderStore,
+  OutboxEvent,
+  PublishFailed,
+  StoredOrder,
+} from '../../src/application/ports';
 import type { BrokerBus } from './broker';
 import type { Bug, Options } from './run';
 
@@ -29,6 +36,20 @@ export const PLANTED: Record<string, PlantedBug> = {
       },
     })),
     breaks: ['I6 the state is one that can be reached'],
+  },
+  'a payment that is known counts again': {
+    bug: overOrders((orders) => ({ find: async (id) => withUnknownPayments(await orders.find(id)) })),
+    breaks: ['I7 each payment is counted once'],
+  },
+  'a second payment is kept too': {
+    bug: overOrders((orders) => ({ save: (change) => orders.save(withoutRefunds(change)) })),
+    breaks: ['I6 the state is one that can be reached', 'I7 one payment is kept by a complete order'],
+  },
+  'a refund is not asked for': {
+    bug: overOrders((orders) => ({
+      save: (change) => orders.save({ ...change, events: otherEvents(change) }),
+    })),
+    breaks: ['I7 others are refunded once'],
   },
   'an answer before the write is acknowledged': {
     bug: overOrders((orders) => ({
@@ -173,6 +194,22 @@ async function saveAnyway(orders: OrderStore, change: Parameters<OrderStore['sav
 function asOpen(stored: StoredOrder | undefined): StoredOrder | undefined {
   if (stored?.order.status !== 'cancelled') return stored;
   return { ...stored, order: { ...stored.order, status: 'created' } };
+}
+
+/** As if each of them had been another one. */
+function withUnknownPayments(stored: StoredOrder | undefined): StoredOrder | undefined {
+  if (stored === undefined) return stored;
+  const payments = stored.order.payments.map((payment) => ({ ...payment, id: `not ${payment.id}` }));
+  return { ...stored, order: { ...stored.order, payments } };
+}
+
+function withoutRefunds(change: Change): Change {
+  const payments = change.after.payments.map(({ refund: _, ...payment }) => payment);
+  return { ...change, after: { ...change.after, payments }, events: otherEvents(change) };
+}
+
+function otherEvents({ events }: Change): Change['events'] {
+  return events.filter(({ subject }) => subject !== 'order:refund-required');
 }
 
 type Rewrite = NonNullable<Bug['rewriteUpdate']>;

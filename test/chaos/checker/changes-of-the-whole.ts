@@ -19,6 +19,14 @@ function grow(
 /** Against what all of it together promises. */
 export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
   [
+    'nothing works any more after a while',
+    (example) => {
+      example.line('faults over').t = 250_000;
+      example.line('end').t = 252_000;
+    },
+    'I8 orders were placed all the time, whatever was broken',
+  ],
+  [
     'something is still missing in the end',
     (example) => Object.assign(example.line('end'), { converged: false, missing: 'an event' }),
     'I8 all has come to rest in time after the faults',

@@ -7,16 +7,35 @@ import type { Ledger } from './verdict';
 /** The sweep runs every few seconds, and takes the clock of the database. */
 const SWEEP_MS = 10_000;
 
+/** Hardly anything may work for a while; never for as long as this. */
+const STANDSTILL_MS = 120_000;
+
 /** I8: once the faults are over, everything becomes whole by itself. */
 export function checkConvergence(
   evidence: Evidence,
   ledger: Ledger,
   limits: { readonly convergenceMs: number },
 ): void {
+  ordersAreTakenMeanwhile(evidence, ledger);
   cameToRest(evidence, ledger, limits.convergenceMs);
   ordersAreDone(evidence, ledger);
   ticketsAreTheNewest(evidence, ledger);
   onlyForeignOrdersAreParked(evidence, ledger);
+}
+
+/** A service that refuses everything breaks no promise; it keeps none either. */
+function ordersAreTakenMeanwhile({ calls, faultsOver }: Evidence, { rule }: Ledger): void {
+  const isAlive = rule('I8', 'orders were placed all the time, whatever was broken');
+  const until = faultsOver?.t ?? 0;
+  const placedAt = calls.flatMap(({ answer }) => (answer?.status === 201 ? [answer.t] : []));
+  const spans = Math.max(1, Math.floor(until / STANDSTILL_MS));
+  for (let i = 0; i < spans; i += 1) {
+    const [from, to] = [(i * until) / spans, ((i + 1) * until) / spans];
+    isAlive(
+      placedAt.some((t) => from <= t && t <= to),
+      () => `none from ${Math.round(from)} to ${Math.round(to)} ms`,
+    );
+  }
 }
 
 function cameToRest({ faultsOver, end }: Evidence, { rule, note }: Ledger, limitMs: number): void {
