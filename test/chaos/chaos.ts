@@ -59,8 +59,13 @@ async function main(): Promise<number> {
   const seed = values.seed === undefined ? Date.now() % 1_000_000 : numberOf('seed', values.seed);
   const folder = values.folder ?? join('chaos-report', String(seed));
   const stopped = new AbortController();
-  process.once('SIGINT', () => stopped.abort());
-  process.once('SIGTERM', () => stopped.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // Whoever asks twice does not want to wait; what was started is killed on the way out.
+      if (stopped.signal.aborted) process.exit(130);
+      stopped.abort();
+    });
+  }
 
   say(`A campaign of ${minutes} minutes, seed ${seed}; its report goes to ${folder}/.`);
   const { hits, toBeMet, remains } = await runCampaign({

@@ -97,10 +97,20 @@ function toRequest({ op, ticketId, orderId }: Operation): { method: string; path
 
 function read({ op }: Operation, status: number, text: string): Omit<Outcome, 'status'> {
   if (status === 409) {
-    const { orderId } = JSON.parse(text) as { orderId?: string };
+    const { orderId } = parse<{ orderId?: string }>(text);
     return orderId === undefined ? {} : { orderId };
   }
   if (status !== 201 && (status !== 200 || op === 'list')) return {};
-  const order = JSON.parse(text) as NonNullable<Outcome['order']>;
-  return { orderId: order.id, order };
+  const { id, version, status: state } = parse<NonNullable<Outcome['order']>>(text);
+  if (id === undefined || version === undefined || state === undefined) return {};
+  return { orderId: id, order: { id, version, status: state } };
+}
+
+/** What cannot be read names nothing: the checker finds that no order is there. */
+function parse<T extends object>(text: string): Partial<T> {
+  try {
+    return JSON.parse(text) as Partial<T>;
+  } catch {
+    return {};
+  }
 }

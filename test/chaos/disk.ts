@@ -32,8 +32,9 @@ export async function createDisk(folder: string, megabytes: number): Promise<Dis
       try {
         const block = Buffer.alloc(1 << 20);
         while (statfsSync(folder).bavail > 0) writeSync(file, block);
-      } catch {
-        // No space left: that was the purpose.
+      } catch (error) {
+        // That was the purpose.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       } finally {
         closeSync(file);
       }

@@ -77,8 +77,7 @@ export interface Marketplace {
   stop(): Promise<void>;
 }
 
-/** Everything that a marketplace is made of, each part a process of its own, with links between them. */
-export async function startMarketplace(options: {
+interface Options {
   folder: string;
   mongod: string;
   natsStreamingServer: string;
@@ -88,13 +87,37 @@ export async function startMarketplace(options: {
   /** Whether the campaign itself has just ended this process. */
   isExpected: (name: string) => boolean;
   bug?: string;
-}): Promise<Marketplace> {
+}
+
+/** What has to be ended again, whatever has become of the rest. */
+interface Started {
+  readonly children: Child[];
+  readonly links: Link[];
+  readonly disks: Disk[];
+}
+
+/** Everything that a marketplace is made of, each part a process of its own, with links between them. */
+export async function startMarketplace(options: Options): Promise<Marketplace> {
+  const started: Started = { children: [], links: [], disks: [] };
+  process.on('exit', () => started.children.forEach((child) => child.process()?.kill('SIGKILL')));
+  try {
+    return await startAll(options, started);
+  } catch (error) {
+    await stopAll(started);
+    throw error;
+  }
+}
+
+async function stopAll({ children, links, disks }: Started): Promise<void> {
+  await Promise.all(children.map((child) => child.signal('SIGKILL')));
+  await Promise.all(links.map((each) => each.close()));
+  await Promise.all(disks.map((disk) => disk.unmount()));
+}
+
+async function startAll(options: Options, started: Started): Promise<Marketplace> {
   const { folder, recorder } = options;
-  const disks = {
-    database: await createDisk(join(folder, 'database'), options.diskMegabytes),
-    broker: await createDisk(join(folder, 'broker'), options.diskMegabytes),
-  };
-  const links: Link[] = [];
+  const { links } = started;
+  const disks = { database: await disk('database'), broker: await disk('broker') };
   const ports = { mongod: await freePort(), nats: await freePort(), brokerReport: await freePort() };
 
   const database = serverChild(
@@ -139,7 +162,7 @@ export async function startMarketplace(options: {
     args: () => readonly string[],
     whenReady: () => Promise<unknown>,
   ): Child {
-    return createChild({
+    return child({
       name,
       spawn: () => spawn(program, args(), { detached: DETACHED, stdio: logTo(name) }),
       ready: () => eventually(whenReady, READY_WITHIN_MS),
@@ -155,6 +178,19 @@ export async function startMarketplace(options: {
       const expected = options.isExpected(target) && mayEndSo(code, signal);
       recorder.record({ kind: 'exit', target, code, signal, expected });
     };
+  }
+
+  async function disk(name: string): Promise<Disk> {
+    const made = await createDisk(join(folder, name), options.diskMegabytes);
+    started.disks.push(made);
+    return made;
+  }
+
+  /** Known from the first moment, so that it is ended whatever comes next. */
+  function child(of: Parameters<typeof createChild>[0]): Child {
+    const made = createChild(of);
+    started.children.push(made);
+    return made;
   }
 
   async function link(name: string, port: number): Promise<Link> {
@@ -178,7 +214,7 @@ export async function startMarketplace(options: {
       windowSeconds: WINDOW_SECONDS,
     };
     const [, ...output] = logTo(role);
-    const peer = createChild({
+    const peer = child({
       name: role,
       spawn: () =>
         fork(join(__dirname, `peers/${role}.ts`), {
@@ -202,7 +238,7 @@ export async function startMarketplace(options: {
     const log = openSync(join(folder, `replica-${name}.log`), 'a');
     let skewMs = 0;
 
-    const child = createChild({
+    const replica = child({
       name: `replica ${name}`,
       spawn: () =>
         fork(join(ROOT, 'dist.chaos/test/chaos/service/main.js'), {
@@ -248,25 +284,22 @@ export async function startMarketplace(options: {
         recorder.hit(`crash point: ${(JSON.parse(line) as { crashPoint: string }).crashPoint}`);
         return;
       }
-      if (COMPLAINT.test(line)) recorder.record({ kind: 'complaint', target: child.name, text: line });
+      if (COMPLAINT.test(line)) recorder.record({ kind: 'complaint', target: replica.name, text: line });
       writeSync(log, `${line}\n`);
     }
 
-    await child.start();
+    await replica.start();
     return {
       name,
-      child,
+      child: replica,
       url: `http://127.0.0.1:${fromClients.port}`,
       directUrl: `http://127.0.0.1:${port}`,
       links: [toDatabase, toBroker, fromClients],
-      arm: (point) => tell(child, { arm: point }),
-      vitals: async () => (await ask<{ vitals: VitalSigns }>(child, { vitals: true }))?.vitals,
+      arm: (point) => tell(replica, { arm: point }),
+      vitals: async () => (await ask<{ vitals: VitalSigns }>(replica, { vitals: true }))?.vitals,
       setClockSkew: (ms) => void (skewMs = ms),
     };
   }
-
-  const all = [...replicas.map(({ child }) => child), ...peers, broker, database];
-  process.on('exit', () => all.forEach((child) => child.process()?.kill('SIGKILL')));
 
   return {
     database,
@@ -286,11 +319,7 @@ export async function startMarketplace(options: {
       return answer.versions;
     },
     endPoison: () => peers.forEach((peer) => tell(peer, { closing: true })),
-    async stop() {
-      await Promise.all(all.map((child) => child.signal('SIGKILL')));
-      await Promise.all(links.map((each) => each.close()));
-      await Promise.all(Object.values(disks).map((disk) => disk.unmount()));
-    },
+    stop: () => stopAll(started),
   };
 }
 

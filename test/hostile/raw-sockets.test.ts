@@ -138,7 +138,7 @@ describe('a client that does not speak HTTP as it should', () => {
     expect([408, 413]).toContain(await statusOf(`${head}{"ticketId":"`));
   }, 30_000);
 
-  it('places no order when it hangs up in the middle of the body', async () => {
+  it('is told of no order when it hangs up in the middle of the body', async () => {
     const body = JSON.stringify(ORDER);
     const halfway = `${headOfPlacing(body.length)}${body.slice(0, 20)}`;
     expect([0, 400]).toContain(await statusOf(halfway, true));

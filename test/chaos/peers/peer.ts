@@ -38,7 +38,7 @@ export interface Peer {
   readonly windowMs: number;
   /** Sends it, once or several times, each copy a little later than it should. */
   send(subject: string, content: unknown): void;
-  /** What cannot be read, or is about an order of another world. */
+  /** Something that cannot be read. */
   sendPoison(subject: string): void;
   /** Each order once, however often its event comes. */
   onOrderCreated(listener: (order: OrderCreated) => void): void;
