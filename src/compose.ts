@@ -133,7 +133,7 @@ export async function compose(
         metrics.setDatabase(ready);
         if (!ready) turns.forget();
       },
-      onRetry: () => metrics.retried('database_connection'),
+      onRetry: metrics.retried,
     });
   }
 

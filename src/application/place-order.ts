@@ -48,7 +48,7 @@ export function createPlaceOrder(deps: {
   takeLease: () => boolean;
   clock: Pick<Clock, 'now'>;
   newId: NewId;
-  metrics: Pick<Metrics, 'orderOutcome'>;
+  metrics: Pick<Metrics, 'orderOutcome' | 'retried'>;
   expirationWindowSeconds: number;
 }): PlaceOrder {
   const { orders, tickets, turns, clock, metrics } = deps;
@@ -77,6 +77,7 @@ export function createPlaceOrder(deps: {
       const outcome = await insert(command, placement);
       if (outcome.type === 'answered') return outcome.result;
       placement = outcome.placement;
+      metrics.retried('place');
       // Keys that were outlived come to an end: each is a day older than the next.
       if (outcome.type === 'turn lost') turnsLost += 1;
     }

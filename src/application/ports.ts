@@ -261,6 +261,13 @@ export interface Log {
   error(fields: object, text: string): void;
 }
 
+/**
+ * `place`: another order had the turn, or an idempotency key was outlived. `change`: another change came first.
+ * `insert`, `booking`, `change` too: the database did not say what became of it.
+ */
+export type RetriedOperation =
+  'place' | 'change' | 'insert' | 'booking' | 'parked_message' | 'broker_connection' | 'database_connection';
+
 export interface Metrics {
   orderOutcome(outcome: 'placed' | 'refused_reserved' | 'cancelled_by_user' | 'expired' | 'completed'): void;
   /** One look at the order's state table; `unchanged` of a payment means that it was known. */
@@ -270,5 +277,5 @@ export interface Metrics {
   publishFailure(reason: PublishFailed['reason']): void;
   messageHandled(subject: string, verdict: string, seconds: number): void;
   deadLettered(subject: string): void;
-  retried(operation: 'change' | 'parked_message' | 'broker_connection' | 'database_connection'): void;
+  retried(operation: RetriedOperation): void;
 }

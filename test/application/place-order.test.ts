@@ -12,6 +12,7 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
   const placements: Placement[] = [];
   const published: Publication[] = [];
   const turns = createTurns();
+  const retried: string[] = [];
   let confirmed = 0;
   const placeOrder = createPlaceOrder({
     tickets: { find: async (id) => (id === ticket.id ? ticket : undefined) },
@@ -27,7 +28,7 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
     takeLease: () => lease,
     clock,
     newId: () => 'b'.repeat(24),
-    metrics: silentMetrics,
+    metrics: { ...silentMetrics, retried: (operation) => retried.push(operation) },
     expirationWindowSeconds: 900,
   });
   const earlier = (overrides: object) => ({
@@ -42,7 +43,7 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
     payments: [],
     ...overrides,
   });
-  return { clock, placeOrder, placements, published, turns, earlier, confirmed: () => confirmed };
+  return { clock, placeOrder, placements, published, turns, retried, earlier, confirmed: () => confirmed };
 }
 
 const command = { userId: 'buyer', ticketId: ticket.id };
@@ -114,13 +115,14 @@ describe('the turns of a ticket', () => {
   });
 
   it('go on after a cancelled order of another replica, once its cancellation is durable', async () => {
-    const { placeOrder, placements, confirmed, turns } = setUp([
+    const { placeOrder, placements, confirmed, turns, retried } = setUp([
       { type: 'turn-taken', latest: { order: setUp([]).earlier({}), turn: 6 } },
     ]);
     expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
     expect(placements.map(({ turn }) => turn)).toEqual([0, 7]);
     expect(confirmed()).toBe(1);
     expect(turns.next(ticket.id)).toBe(7);
+    expect(retried).toEqual(['place']);
   });
 
   it('are not waited for without end', async () => {

@@ -57,7 +57,8 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
 
   it('settles the inserts that waited for it, and each is there once', async () => {
     const { proxy, start } = await setUp();
-    const store = start();
+    const retried: string[] = [];
+    const store = start({ onRetry: (operation) => retried.push(operation) });
     await untilReady(store);
     const [first, second] = [newPlacement(), newPlacement()];
     proxy.holdAnswerTo(insertOfOrders, NEVER);
@@ -70,11 +71,13 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     expect(await inserting).toEqual({ type: 'inserted' });
     expect(await waiting).toMatchObject({ type: 'inserted' });
     expect(await inspector.collection('orders').countDocuments()).toBe(2);
+    expect(retried).toContain('insert');
   });
 
   it('gives a booking up when the database stays away; the event is published once more', async () => {
     const { proxy, start } = await setUp();
-    const store = start();
+    const retried: string[] = [];
+    const store = start({ onRetry: (operation) => retried.push(operation) });
     await untilReady(store);
     const publication = await placeWithLease(store.orders);
     await proxy.cut();
@@ -83,6 +86,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     await expect(store.outbox.book(publication)).rejects.toThrow(Unavailable);
 
     expect(await inspector.collection('orders').findOne()).toMatchObject({ publishing: { pending: 1 } });
+    expect(retried).toContain('booking');
   });
 
   it('gives a read up, and the next one is on another connection', async () => {

@@ -86,6 +86,10 @@ export const TO_BE_MET = [
   'message: expiration:complete reject',
   'order: expired',
   'order: completed',
+  'retried: place',
+  'retried: change',
+  'retried: insert',
+  'retried: booking',
   'refund: late',
   'refund: second',
 ] as const;

@@ -127,7 +127,7 @@ export function startReplica(deps: {
   const lease = { owner: deps.name, ms: LEASE_MS };
   const mongoose = { collection: (name: string) => slot.drivers[name] } as unknown as Connection;
   const confirmReads = createReadBarrier(mongoose, connection);
-  const common = { clock, lease, confirmReads };
+  const common = { clock, lease, confirmReads, onRetry: deps.metrics.retried };
   const orders = createOrderStore(slot.models, connection, common);
   const outbox = createOutbox(slot.models, connection, common);
   const tickets = createTicketStore(slot.models, connection, confirmReads);

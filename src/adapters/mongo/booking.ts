@@ -1,5 +1,5 @@
 import { Unavailable } from '../../application/ports';
-import type { Clock, Publication } from '../../application/ports';
+import type { Clock, Metrics, Publication } from '../../application/ports';
 import { backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
@@ -19,7 +19,7 @@ const RETRY = { firstMs: 50, longestMs: 500 };
 export function createBooking(
   { orders }: Models,
   connection: Pick<MongoConnection, 'ask'>,
-  deps: { clock: Clock; lease: LeaseSettings },
+  deps: { clock: Clock; lease: LeaseSettings; onRetry: Metrics['retried'] },
 ): (publication: Publication) => Promise<Publication | undefined> {
   const { clock, lease } = deps;
   const bookGrouped = grouped(bookAll, LARGEST_GROUP);
@@ -37,6 +37,7 @@ export function createBooking(
         // Guarded by owner and position, it may be repeated whatever became of it.
         if (!(error instanceof Unavailable) || clock.monotonic() > deadline) throw error;
       }
+      deps.onRetry('booking');
       await pause(clock, backoff(clock, attempt, RETRY));
     }
   };

@@ -1,6 +1,6 @@
 import { Error as MongooseErrors } from 'mongoose';
 import type { FilterQuery } from 'mongoose';
-import type { Change, Clock, OrderQuery, OrderStore } from '../../application/ports';
+import type { Change, Clock, Metrics, OrderQuery, OrderStore } from '../../application/ports';
 import type { MongoConnection } from './connection';
 import { toObjectId, toOrder, toStoredOrder } from './documents';
 import type { Models, OrderDocument } from './documents';
@@ -10,7 +10,12 @@ import type { LeaseSettings } from './placing';
 export function createOrderStore(
   models: Models,
   connection: Pick<MongoConnection, 'ask' | 'ready'>,
-  deps: { clock: Clock; lease: LeaseSettings; confirmReads: () => Promise<void> },
+  deps: {
+    clock: Clock;
+    lease: LeaseSettings;
+    confirmReads: () => Promise<void>;
+    onRetry: Metrics['retried'];
+  },
 ): OrderStore {
   const { orders } = models;
   const { ask } = connection;

@@ -1,5 +1,5 @@
 import type { FilterQuery } from 'mongoose';
-import type { Clock, Outbox, Publication } from '../../application/ports';
+import type { Clock, Metrics, Outbox, Publication } from '../../application/ports';
 import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
 import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
@@ -13,7 +13,12 @@ const LARGEST_GROUP = 200;
 export function createOutbox(
   models: Models,
   connection: Pick<MongoConnection, 'ask'>,
-  deps: { clock: Clock; lease: LeaseSettings; confirmReads: () => Promise<void> },
+  deps: {
+    clock: Clock;
+    lease: LeaseSettings;
+    confirmReads: () => Promise<void>;
+    onRetry: Metrics['retried'];
+  },
 ): Outbox {
   const { orders } = models;
   const { ask } = connection;

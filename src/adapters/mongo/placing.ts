@@ -1,5 +1,5 @@
 import { Unavailable } from '../../application/ports';
-import type { Clock, Placement, PlacementResult } from '../../application/ports';
+import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
 import { backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { NO_LEASE, toObjectId, toOrder, toPublication } from './documents';
@@ -22,7 +22,12 @@ export interface LeaseSettings {
 export function createPlacing(
   { orders }: Models,
   connection: Pick<MongoConnection, 'ask' | 'ready'>,
-  deps: { clock: Clock; lease: LeaseSettings; confirmReads: () => Promise<void> },
+  deps: {
+    clock: Clock;
+    lease: LeaseSettings;
+    confirmReads: () => Promise<void>;
+    onRetry: Metrics['retried'];
+  },
 ): (placement: Placement) => Promise<PlacementResult> {
   const { clock, lease } = deps;
   const insertGrouped = grouped(insertAll, LARGEST_GROUP);
@@ -38,6 +43,7 @@ export function createPlacing(
       if (attempt > 1 && clock.monotonic() > deadline) {
         throw new Unavailable('whether the order was stored is not known');
       }
+      deps.onRetry('insert');
       await pause(clock, backoff(clock, attempt, RETRY));
     }
   };

@@ -2,6 +2,7 @@ import type {
   Clock,
   DeadLetters,
   Log,
+  Metrics,
   OrderStore,
   Outbox,
   OutboxHistory,
@@ -45,16 +46,16 @@ export function createMongoStore(deps: {
   clock: Omit<Clock, 'now'>;
   log: Log;
   onReadyChange?: (ready: boolean) => void;
-  onRetry?: () => void;
+  onRetry?: Metrics['retried'];
 }): MongoStore {
-  const { log } = deps;
+  const { log, onRetry = () => {} } = deps;
   const connection = createMongoConnection({
     url: deps.url,
     clock: deps.clock,
     log,
     verify,
     onReadyChange: deps.onReadyChange ?? (() => {}),
-    onRetry: deps.onRetry ?? (() => {}),
+    onRetry: () => onRetry('database_connection'),
   });
   const { mongoose } = connection;
   const models = createModels(mongoose);
@@ -81,8 +82,8 @@ export function createMongoStore(deps: {
 
   return {
     tickets: createTicketStore(models, connection, confirmReads),
-    orders: createOrderStore(models, connection, { clock, lease, confirmReads }),
-    outbox: createOutbox(models, connection, { clock, lease, confirmReads }),
+    orders: createOrderStore(models, connection, { clock, lease, confirmReads, onRetry }),
+    outbox: createOutbox(models, connection, { clock, lease, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
     deadLetters: createDeadLetters(models, connection, { now: clock.now, confirmReads }),
     now: clock.now,
