@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,12 +14,14 @@ const ALLOWANCE_MS = 5 * 60_000;
 
 describeWith(['mongod', 'nats-streaming-server'], 'a campaign of real processes', () => {
   let folder: string;
+  let child: ChildProcess | undefined;
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'chaos-'));
   });
 
-  afterEach(() => {
+  afterEach(async () => {
+    await stopChild();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -53,7 +56,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'a campaign of real processes'
   );
 
   async function campaign(...args: string[]): Promise<{ code: unknown; output: string }> {
-    const child = spawn(
+    const started = spawn(
       process.execPath,
       ['--require', 'tsx/cjs', join(__dirname, 'chaos.ts'), '--folder', join(folder, 'report'), ...args],
       {
@@ -66,11 +69,21 @@ describeWith(['mongod', 'nats-streaming-server'], 'a campaign of real processes'
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
+    child = started;
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
+    for (const stream of [started.stdout, started.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (output += text));
     }
-    const [code] = (await once(child, 'exit')) as unknown[];
+    const [code] = (await once(started, 'exit')) as unknown[];
     return { code, output };
+  }
+
+  /** One that has outlived its test: asked to end it goes on to its report, asked twice (two of one kind may count as one) it ends. */
+  async function stopChild(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+    await exited;
   }
 });

@@ -45,6 +45,14 @@ export const PLANTED: Record<string, PlantedBug> = {
     bug: overOrders((orders) => ({ save: (change) => orders.save(withoutRefunds(change)) })),
     breaks: ['I6 the state is one that can be reached', 'I7 one payment is kept by a complete order'],
   },
+  'an event that is stored is written anew with the next one': {
+    bug: { rewriteUpdate: rewriteOutbox },
+    breaks: ['I6 the transition is legal'],
+  },
+  'an order goes to another user when it changes': {
+    bug: { rewriteUpdate: anotherUser },
+    breaks: ['I5 every 201 is kept'],
+  },
   'a refund is not asked for': {
     bug: overOrders((orders) => ({
       save: (change) => orders.save({ ...change, events: otherEvents(change) }),
@@ -168,6 +176,17 @@ export const PLANTED: Record<string, PlantedBug> = {
     bug: { planted: { deadLetters: (letters) => ({ ...letters, put: async () => {} }) } },
     breaks: ['I9 what was acknowledged is stored'],
   },
+  'a dead letter does not keep the message as it came': {
+    bug: {
+      planted: {
+        deadLetters: (letters) => ({
+          ...letters,
+          put: (letter) => letters.put({ ...letter, data: JSON.stringify(letter.data) }),
+        }),
+      },
+    },
+    breaks: ['I10 dead letters are the poison'],
+  },
 };
 
 function overOrders(change: (orders: OrderStore, bus: Bus) => Partial<OrderStore>): Bug {
@@ -232,6 +251,22 @@ function overwritePending(...[update, before]: Parameters<Rewrite>): ReturnType<
   const { pending } = before['publishing'] as Publishing;
   if (pending === 0) return update;
   return { ...update, $inc: others, $set: { ...update['$set'], 'publishing.pending': added } };
+}
+
+function rewriteOutbox(...[update, before]: Parameters<Rewrite>): ReturnType<Rewrite> {
+  const { outbox, ...others } = update['$push'] ?? {};
+  if (outbox === undefined) return update;
+  const { $each } = outbox as { $each: unknown[] };
+  const rewritten = (before['outbox'] as OutboxEvent[]).map((event) => ({
+    ...event,
+    data: `${event.data} `,
+  }));
+  return { ...update, $push: others, $set: { ...update['$set'], outbox: [...rewritten, ...$each] } };
+}
+
+function anotherUser(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
+  const { status } = update['$set'] ?? {};
+  return status === undefined ? update : { ...update, $set: { ...update['$set'], userId: 'somebody else' } };
 }
 
 function leaseForEver(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
