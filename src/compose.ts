@@ -3,7 +3,6 @@ import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Bus, Clock, OrderStore, Publisher, TicketStore } from './application/ports';
 import { ACK_TIMEOUT_MS, LEASE_MS } from './application/relay';
-import { createTurns } from './application/turns';
 import type { Config } from './config';
 import { createCore } from './core';
 import { createApp } from './http/app';
@@ -44,15 +43,13 @@ export async function compose(
   const metrics = createMetrics();
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
 
-  const turns = createTurns();
   const store = await chooseStore();
   const clock: Clock = { ...ticking, now: store.now };
   const { bus, peer } = await chooseBus();
 
-  const { relay, parkedMessages, expirySweep, useCases, subscribe } = createCore({
+  const { relay, parkedMessages, expirySweep, useCases, subscribe, databaseChanged } = createCore({
     store: { ...store, orders: between.orders(store.orders) },
     bus: between.bus(bus),
-    turns,
     clock,
     newId,
     metrics,
@@ -131,7 +128,7 @@ export async function compose(
       url: config.mongoUrl,
       onReadyChange(ready) {
         metrics.setDatabase(ready);
-        if (!ready) turns.forget();
+        databaseChanged(ready);
       },
       onRetry: metrics.retried,
     });

@@ -17,7 +17,7 @@ import type {
 } from './application/ports';
 import { createFindOrder, createListOrders } from './application/read-orders';
 import { createRelay } from './application/relay';
-import type { Turns } from './application/turns';
+import { createTurns } from './application/turns';
 import type { Config } from './config';
 import { createInbox } from './messaging/inbox';
 import { createParkedMessages } from './messaging/parked-messages';
@@ -28,21 +28,28 @@ const PAYMENTS = 'payment:created';
 export type Core = ReturnType<typeof createCore>;
 
 export function createCore(deps: {
-  store: { tickets: TicketStore; orders: OrderStore; outbox: Outbox; deadLetters: DeadLetters };
+  store: {
+    tickets: TicketStore;
+    orders: OrderStore;
+    outbox: Outbox;
+    deadLetters: DeadLetters;
+    ready(): boolean;
+  };
   bus: Bus;
-  turns: Turns;
   clock: Clock;
   newId: NewId;
   metrics: Metrics;
   log: Log;
   expiration: Config['expiration'];
 }) {
-  const { store, bus, turns, clock, metrics, log, expiration } = deps;
+  const { store, bus, clock, metrics, log, expiration } = deps;
   const { orders, tickets, outbox, deadLetters } = store;
 
+  const turns = createTurns();
   const relay = createRelay({ outbox, publisher: bus, clock, metrics, log });
   const catchUp = createCatchUp({
     clock,
+    databaseReady: store.ready(),
     catchUpSeconds: expiration.catchUpSeconds,
     hardLimitSeconds: expiration.catchUpLimitSeconds,
     log,
@@ -81,6 +88,11 @@ export function createCore(deps: {
       cancelOrder: createCancelOrder({ changeOrder, metrics }),
       findOrder: createFindOrder({ orders }),
       listOrders: createListOrders({ orders }),
+    },
+    /** To be told whenever the database was found or lost. */
+    databaseChanged(ready: boolean): void {
+      catchUp.databaseChanged(ready);
+      if (!ready) turns.forget();
     },
     /** Begins to hear; payments are caught up on only while their subscription is up. */
     subscribe(): void {

@@ -8,6 +8,8 @@ export interface CatchUp {
   /** `group`: the payments that this replica is to handle; `watch`: those that any replica is. */
   subscribed(subscription: 'group' | 'watch'): void;
   lost(subscription: 'group' | 'watch'): void;
+  /** The database was found, or lost. */
+  databaseChanged(ready: boolean): void;
   /** A payment came into the world, for whichever replica to handle. */
   paymentHeard(orderId: string, publishedAt: Date): void;
   /** A payment came; to be called before it is handled. */
@@ -23,12 +25,15 @@ export interface CatchUp {
 /**
  * Caught up: both subscriptions to payments have been up for `catchUpSeconds` without a break, and in that time no
  * payment came that was older than that, and none was postponed. Where old payments never cease, expiry goes on
- * after `hardLimitSeconds` of an unbroken subscription, and says so: a ticket must not be blocked for ever. While
+ * when it has been held up by them for `hardLimitSeconds`, and says so: a ticket must not be blocked for ever. While
  * one of them is down nothing expires, for a payment may be waiting in the broker. An order whose payment was heard does
  * not expire before the hard limit either: whoever is to handle it may have died, or cannot reach the database.
+ * All of that is counted in time with the database: without it no payment can be written, and no expiry either.
  */
 export function createCatchUp(deps: {
   clock: Pick<Clock, 'now' | 'monotonic'>;
+  /** Whether the database is there already. */
+  databaseReady: boolean;
   catchUpSeconds: number;
   hardLimitSeconds: number;
   log: Pick<Log, 'info' | 'warn'>;
@@ -38,16 +43,28 @@ export function createCatchUp(deps: {
   const hardLimitMs = deps.hardLimitSeconds * 1000;
 
   const up = new Set<'group' | 'watch'>();
-  /** When a payment of the order was heard last, by the monotonic clock; the longest ago first. */
+  /** When a payment of the order was heard last; the longest ago first. */
   const heard = new Map<string, number>();
-  /** Both by the monotonic clock; undefined while a subscription is down. */
-  let upSince: number | undefined;
-  let behindUntil = Infinity;
-  let said: 'nothing' | 'caught up' | 'gave up' = 'nothing';
   const inHand = new Map<string, number>();
+  /** The last time that expiry was held up, and until when if nothing else comes; undefined while a subscription is down. */
+  let behind: { readonly since: number; readonly until: number } | undefined;
+  let said: 'nothing' | 'caught up' | 'gave up' = 'nothing';
+  let withoutDatabaseMs = 0;
+  let withoutDatabaseSince = deps.databaseReady ? undefined : clock.monotonic();
+
+  /** Time with the database: it stands still while that is away. */
+  function now(): number {
+    return (withoutDatabaseSince ?? clock.monotonic()) - withoutDatabaseMs;
+  }
 
   function fallBehind(): void {
-    behindUntil = clock.monotonic() + catchUpMs;
+    if (!behind) return;
+    const since = isCaughtUp(behind) ? now() : behind.since;
+    behind = { since, until: now() + catchUpMs };
+  }
+
+  function isCaughtUp({ until }: { until: number }): boolean {
+    return now() >= until;
   }
 
   function say(what: typeof said): void {
@@ -63,12 +80,12 @@ export function createCatchUp(deps: {
   }
 
   function caughtUp(): boolean {
-    if (upSince === undefined) return false;
-    if (clock.monotonic() >= behindUntil) {
+    if (!behind) return false;
+    if (isCaughtUp(behind)) {
       say('caught up');
       return true;
     }
-    if (clock.monotonic() - upSince >= hardLimitMs) {
+    if (now() - behind.since >= hardLimitMs) {
       say('gave up');
       return true;
     }
@@ -81,24 +98,31 @@ export function createCatchUp(deps: {
 
   function isHeard(orderId: string): boolean {
     const heardAt = heard.get(orderId);
-    return heardAt !== undefined && clock.monotonic() - heardAt < hardLimitMs;
+    return heardAt !== undefined && now() - heardAt < hardLimitMs;
   }
 
   return {
     subscribed(subscription) {
       up.add(subscription);
       if (up.size < 2) return;
-      upSince = clock.monotonic();
+      behind = { since: now(), until: now() + catchUpMs };
       said = 'nothing';
-      fallBehind();
     },
     lost(subscription) {
       up.delete(subscription);
-      upSince = undefined;
+      behind = undefined;
+    },
+    databaseChanged(ready) {
+      if (ready) {
+        withoutDatabaseMs += clock.monotonic() - (withoutDatabaseSince ?? clock.monotonic());
+        withoutDatabaseSince = undefined;
+      } else {
+        withoutDatabaseSince ??= clock.monotonic();
+      }
     },
     paymentHeard(orderId, publishedAt) {
       heard.delete(orderId);
-      heard.set(orderId, clock.monotonic());
+      heard.set(orderId, now());
       for (const id of heard.keys()) {
         if (isHeard(id)) break;
         heard.delete(id);

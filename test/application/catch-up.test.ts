@@ -4,11 +4,17 @@ import { silentLog } from '../support/silent';
 
 const ORDER = 'a'.repeat(24);
 
-function setUp() {
+function setUp({ databaseReady = true } = {}) {
   const clock = createTestClock();
   const warnings: string[] = [];
   const log = { ...silentLog, warn: (_: object, text: string) => warnings.push(text) };
-  const catchUp = createCatchUp({ clock, catchUpSeconds: 15, hardLimitSeconds: 600, log });
+  const catchUp = createCatchUp({
+    clock,
+    databaseReady,
+    catchUpSeconds: 15,
+    hardLimitSeconds: 600,
+    log,
+  });
   const paymentStampedAgo = (ms: number) => catchUp.paymentReceived(new Date(clock.now().getTime() - ms));
   const subscribed = () => {
     catchUp.subscribed('group');
@@ -108,6 +114,52 @@ describe('an order may expire', () => {
     expect(catchUp.mayExpire(ORDER)).toBe(false);
   });
 
+  it('not while a payment is to come again, however long everything was well before', async () => {
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
+    await clock.advance(3_600_000);
+    catchUp.paymentPostponed();
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(15_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it.each([
+    ['while it ran', true],
+    ['from its start on', false],
+  ])('not when it was paid, however long the database was away %s', async (_, databaseReady) => {
+    const { clock, catchUp, subscribed, warnings } = setUp({ databaseReady });
+    subscribed();
+    await clock.advance(60_000);
+    catchUp.databaseChanged(false);
+    catchUp.paymentHeard(ORDER, clock.now());
+    for (let seconds = 0; seconds < 3_600; seconds += 5) {
+      catchUp.paymentPostponed();
+      await clock.advance(5_000);
+      catchUp.paymentHeard('b'.repeat(24), clock.now());
+    }
+    catchUp.databaseChanged(true);
+    await clock.advance(599_999);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(warnings).toEqual([]);
+    await clock.advance(1);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('not for all the time a payment could not be handled, until the database has been there for as long', async () => {
+    const { clock, catchUp, subscribed } = setUp();
+    subscribed();
+    await clock.advance(15_000);
+    catchUp.databaseChanged(false);
+    catchUp.paymentPostponed();
+    await clock.advance(3_600_000);
+    catchUp.databaseChanged(true);
+    await clock.advance(14_999);
+    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    await clock.advance(1);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
   it('not while a payment for it is in hand, whatever becomes of others', async () => {
     const { clock, catchUp, subscribed } = setUp();
     subscribed();
@@ -119,6 +171,22 @@ describe('an order may expire', () => {
     expect(catchUp.mayExpire('b'.repeat(24))).toBe(true);
     second();
     expect(catchUp.mayExpire(ORDER)).toBe(true);
+  });
+
+  it('after the hard limit each time that old payments never cease', async () => {
+    const { clock, catchUp, subscribed, warnings, paymentStampedAgo } = setUp();
+    subscribed();
+    for (let time = 0; time < 2; time += 1) {
+      await clock.advance(60_000);
+      expect(catchUp.mayExpire(ORDER)).toBe(true);
+      for (let seconds = 0; seconds < 600; seconds += 1) {
+        paymentStampedAgo(60_000);
+        expect(catchUp.mayExpire(ORDER)).toBe(false);
+        await clock.advance(1_000);
+      }
+      expect(catchUp.mayExpire(ORDER)).toBe(true);
+    }
+    expect(warnings).toHaveLength(2);
   });
 
   it('after the hard limit although old payments never cease, and says so', async () => {

@@ -81,6 +81,7 @@ function setUp() {
     catchUp: {
       subscribed() {},
       lost() {},
+      databaseChanged() {},
       paymentHeard() {},
       paymentReceived: () => void catchUpCalls.push('received'),
       paymentPostponed: () => void catchUpCalls.push('postponed'),

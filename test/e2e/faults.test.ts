@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { connectPeer } from '../support/nats-peer';
 import type { Heard } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
@@ -240,6 +241,39 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     );
     expect((await buyer.place(second)).status).toBe(201);
   }, 90_000);
+
+  it('orders paid in time are complete, though the database was away for longer than payments are waited for', async () => {
+    const limitSeconds = 8;
+    const service = await start('order-service', {
+      REDELIVERY_WAIT_SECONDS: '6',
+      CATCH_UP_SECONDS: '7',
+      CATCH_UP_LIMIT_SECONDS: String(limitSeconds),
+    });
+    await ready(service);
+    const tickets = await announceTickets(service, 5);
+    const buyer = ordersClient(service.url, 'buyer');
+    const orders = await Promise.all(tickets.map(async (id) => (await buyer.place(id)).body.id));
+    // Until the subscriptions have been up for as long, too.
+    await setTimeout(limitSeconds * 1_000);
+    await mongod.kill('SIGKILL');
+    await withPeer(async (peer) => {
+      for (const orderId of orders)
+        await peer.publish('payment:created', { id: newId(), orderId, stripeId: 's' });
+    });
+    // Until they have been delivered in vain for the third time: the expiry comes before the fourth.
+    await setTimeout(12_500);
+    await mongod.restart();
+    await ready(service);
+    await withPeer(async (peer) => {
+      for (const orderId of orders) await peer.publish('expiration:complete', { orderId });
+    });
+    const outcome = await eventually(async () => {
+      const statuses = await Promise.all(orders.map(async (id) => (await buyer.show(id)).body.status));
+      expect(statuses).not.toContain('created');
+      return statuses;
+    }, 60_000);
+    expect(outcome.filter((status) => status === 'cancelled')).toEqual([]);
+  }, 120_000);
 
   it('starts before its dependencies and waits for them', async () => {
     await nats.kill('SIGKILL');

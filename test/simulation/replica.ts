@@ -21,7 +21,6 @@ import type {
   Outbox,
   TicketStore,
 } from '../../src/application/ports';
-import { createTurns } from '../../src/application/turns';
 import type { Config } from '../../src/config';
 import { createCore } from '../../src/core';
 import type { Core } from '../../src/core';
@@ -116,13 +115,12 @@ export function startReplica(deps: {
   };
   const databaseClock = createDatabaseClock(ticking, () => database.askTime(process));
   const clock: Clock = { ...ticking, now: databaseClock.now };
-  const turns = createTurns();
   const connection = connect({
     world,
     database,
     process,
     verify: databaseClock.synchronise,
-    onLost: turns.forget,
+    onReadyChange: (ready) => core.databaseChanged(ready),
   });
   const lease = { owner: deps.name, ms: LEASE_MS };
   const mongoose = { collection: (name: string) => slot.drivers[name] } as unknown as Connection;
@@ -141,9 +139,9 @@ export function startReplica(deps: {
       outbox: planted.outbox?.(outbox) ?? outbox,
       tickets: planted.tickets?.(tickets) ?? tickets,
       deadLetters: planted.deadLetters?.(deadLetters) ?? deadLetters,
+      ready: connection.ready,
     },
     bus,
-    turns,
     clock,
     newId: deps.newId,
     metrics: deps.metrics,
@@ -185,7 +183,7 @@ function connect(deps: {
   database: Database;
   process: Process;
   verify: () => Promise<void>;
-  onLost: () => void;
+  onReadyChange: (ready: boolean) => void;
 }): Pick<MongoConnection, 'ask' | 'ready'> & { close(): void } {
   const { world, database, process } = deps;
   let ready = false;
@@ -195,7 +193,7 @@ function connect(deps: {
     world.at(process, world.between(1, 50), () => {
       changes += 1;
       ready = false;
-      deps.onLost();
+      deps.onReadyChange(false);
     });
   }
 
@@ -210,7 +208,9 @@ function connect(deps: {
     const changesBefore = changes;
     try {
       await deps.verify();
-      if (changes === changesBefore) ready = true;
+      if (changes !== changesBefore) return;
+      ready = true;
+      deps.onReadyChange(true);
     } catch {
       if (changes === changesBefore) world.at(process, world.between(50, 300), () => void verify());
     }
