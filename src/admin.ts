@@ -80,11 +80,15 @@ async function replayDeadLetters({ deadLetters }: Admin, id?: string): Promise<v
 async function republish({ outboxHistory, connectPublisher }: Admin, ticketId?: string): Promise<void> {
   const publisher = await connectPublisher();
   let republished = 0;
-  for await (const { orderId, event } of outboxHistory.published(ticketId)) {
-    await publisher.publish(event.subject, event.data, `${orderId}:${event.seq}`);
-    republished += 1;
+  try {
+    for await (const { orderId, event } of outboxHistory.published(ticketId)) {
+      await publisher.publish(event.subject, event.data, `${orderId}:${event.seq}`);
+      republished += 1;
+    }
+  } finally {
+    // Where it fails in the middle too.
+    print({ republished });
   }
-  print({ republished });
 }
 
 function print(line: object): void {

@@ -85,7 +85,6 @@ export async function compose(
   // Started from top to bottom, stopped from bottom to top.
   const lifecycle = createLifecycle(
     [
-      { name: 'metrics', stop: metrics.close },
       { name: 'store', start: store.start, stop: store.close },
       { name: 'broker connection', start: bus.start, stop: bus.close },
       { name: 'backlog watch', ...backlogWatch },

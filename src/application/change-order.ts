@@ -8,6 +8,8 @@ import type { Turns } from './turns';
 
 const ATTEMPTS = 5;
 const LONGEST_PAUSE_MS = 50;
+/** After that it is not tried again: whoever waits for the answer hears that it is not known. */
+const SETTLE_WITHIN_MS = 3_000;
 
 export type ChangeResult =
   | { readonly type: 'changed' | 'unchanged'; readonly order: Order }
@@ -32,15 +34,18 @@ export function createChangeOrder(deps: {
   /** Tells the relay that the order has something to publish. Returns at once. */
   nudge: (orderId: string) => void;
   turns: Pick<Turns, 'over'>;
-  clock: Pick<Clock, 'now' | 'after' | 'random'>;
+  clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'decided' | 'retried'>;
 }): ChangeOrder {
   const { orders, clock, metrics } = deps;
 
   return async function changeOrder(orderId, input, permit = () => true) {
     let outcomeUnknown = false;
+    const deadline = clock.monotonic() + SETTLE_WITHIN_MS;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       if (attempt > 1) {
+        if (clock.monotonic() > deadline)
+          throw new Unavailable(`what became of order ${orderId} is not known`);
         metrics.retried('change');
         await pause(clock, clock.random() * LONGEST_PAUSE_MS);
       }

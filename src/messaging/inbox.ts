@@ -173,6 +173,8 @@ export function createInbox(deps: {
       durationMs: Math.round(seconds * 1000),
     };
     if (verdict.type === 'done') log.info(fields, 'message handled');
+    // It comes again every few seconds, and so do all others: that the database is away has been said once.
+    else if (verdict.type === 'retry') log.debug(fields, 'message not handled yet');
     else log.warn(fields, 'message not handled');
   }
 

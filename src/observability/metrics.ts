@@ -8,8 +8,6 @@ export interface ServiceMetrics extends Metrics {
   setBacklog(backlog: Awaited<ReturnType<Outbox['backlog']>>, now: Date): void;
   setDeadLetters(count: Awaited<ReturnType<DeadLetters['count']>>): void;
   expose(): Promise<{ contentType: string; body: string }>;
-  /** Ends what observes the process. */
-  close(): void;
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -128,6 +126,5 @@ export function createMetrics(): ServiceMetrics {
       deadLetters.set({ state: 'dead' }, dead);
     },
     expose: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
-    close: () => registry.clear(),
   };
 }

@@ -41,7 +41,7 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
     metrics: silentMetrics,
   });
   const pay = (id: string) => ({ type: 'pay' as const, payment: { id, stripeId: id, at: clock.now() } });
-  return { store, orders, changeOrder, nudged, turns, pay };
+  return { clock, store, orders, changeOrder, nudged, turns, pay };
 }
 
 describe('changing an order', () => {
@@ -103,6 +103,19 @@ describe('changing an order', () => {
     });
     await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toBeInstanceOf(Unavailable);
     expect(attempts).toBe(5);
+  });
+
+  it('is not tried again when it has taken long already', async () => {
+    let attempts = 0;
+    const { changeOrder, clock } = await setUp({
+      save: async (): Promise<never> => {
+        attempts += 1;
+        await clock.advance(2_000);
+        throw new Unavailable('the answer never came');
+      },
+    });
+    await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toBeInstanceOf(Unavailable);
+    expect(attempts).toBe(2);
   });
 
   it('rests nothing on a read alone before that is durable', async () => {

@@ -50,6 +50,7 @@ function setUp() {
     count: async () => ({ parked: 0, dead: 0 }),
   };
   const pauses: number[] = [];
+  const warnings: string[] = [];
   // Its pauses are noted, and over at once.
   const inboxClock = {
     ...clock,
@@ -94,7 +95,7 @@ function setUp() {
     deadLetters,
     clock: inboxClock,
     metrics: { ...silentMetrics, messageHandled: (_, verdict) => verdicts.push(verdict) },
-    log: silentLog,
+    log: { ...silentLog, warn: (_, text) => warnings.push(text) },
   });
   const parked = createParkedMessages({
     deadLetters,
@@ -111,7 +112,19 @@ function setUp() {
     redelivered: false,
     data: Buffer.isBuffer(data) ? data : Buffer.from(typeof data === 'string' ? data : JSON.stringify(data)),
   });
-  return { clock, letters, applied, verdicts, catchUpCalls, outcomes, inbox, parked, message, pauses };
+  return {
+    clock,
+    letters,
+    applied,
+    verdicts,
+    catchUpCalls,
+    outcomes,
+    inbox,
+    parked,
+    message,
+    pauses,
+    warnings,
+  };
 }
 
 describe('the inbox', () => {
@@ -201,8 +214,8 @@ describe('the inbox', () => {
     expect(letters.size).toBe(2);
   });
 
-  it('leaves everything unacknowledged while the database is away', async () => {
-    const { inbox, outcomes, applied, letters, message } = setUp();
+  it('leaves everything unacknowledged while the database is away, and does not warn of each', async () => {
+    const { inbox, outcomes, applied, letters, message, warnings } = setUp();
     outcomes.storeDown = true;
     const messages = [
       message('ticket:created', ticket),
@@ -213,6 +226,7 @@ describe('the inbox', () => {
     expect(await Promise.all(messages.map(inbox.receive))).toEqual(['retry', 'retry', 'retry', 'retry']);
     expect(applied).toEqual([]);
     expect(letters.size).toBe(0);
+    expect(warnings).toEqual([]);
   });
 
   it('keeps what it could not handle in hand for a moment, except a payment, for expiry waits for those', async () => {

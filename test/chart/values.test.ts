@@ -117,9 +117,7 @@ describeWith(['helm'], 'what the chart watches', () => {
     ['alerts', 'PrometheusRule', ''],
     ['dashboard', 'ConfigMap', '-dashboard'],
   ])('is measured: %s', async (_, kind, nameEnd) => {
-    const metrics = createMetrics();
-    const { body } = await metrics.expose();
-    metrics.close();
+    const { body } = await createMetrics().expose();
     const text = JSON.stringify(find(render(serverBinary('helm'), { values: 'everything' }), kind, nameEnd));
     const names = new Set(text.match(/\b(order_service|http|nodejs|process)_[a-z0-9_]+_(?!r\b)\w+/g));
     expect(names.size).toBeGreaterThan(5);

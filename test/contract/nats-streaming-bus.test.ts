@@ -30,14 +30,20 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     await server.stop();
   });
 
-  function connect(clientId = 'client', log: Log = silentLog, queueGroup = 'group', url = server.url): Bus {
+  function connect(
+    clientId = 'client',
+    log: Log = silentLog,
+    queueGroup = 'group',
+    url = server.url,
+    ackTimeoutMs = 1_500,
+  ): Bus {
     const bus = createNatsStreamingBus({
       url,
       clusterId: 'ticketing',
       clientId,
       queueGroup,
       redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
-      ackTimeoutMs: 1_500,
+      ackTimeoutMs,
       maxInFlight: 64,
       clock,
       log,
@@ -94,6 +100,13 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     await eventually(() => expect(bus.available()).toBe(true), 20_000);
     await bus.publish('s', '2', '1:1');
   });
+
+  it('does not take the end of a silent connection for a word of the broker', async () => {
+    const bus = await started(connect('client', silentLog, 'group', server.url, 60_000));
+    await server.kill('SIGSTOP');
+    await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'disconnected' });
+    await server.kill('SIGCONT');
+  }, 30_000);
 
   it('delivers what was not acknowledged when the broker died again afterwards', async () => {
     const bus = await started(connect());

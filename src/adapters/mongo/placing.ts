@@ -96,12 +96,14 @@ export function createPlacing(
           .lean<OrderDocument>(),
       ]),
     );
-    if (sameIdOrKey.some((other) => other._id.equals(_id))) {
+    // Two questions, two moments: the second may have found what the first was too early for.
+    const found = latest ? [...sameIdOrKey, latest] : sameIdOrKey;
+    if (found.some((other) => other._id.equals(_id))) {
       // Stored by an attempt whose answer never came. The lease has been running since, so it is not relied on.
       await deps.confirmReads();
       return { type: 'inserted' };
     }
-    const [sameKey] = sameIdOrKey;
+    const sameKey = found.find((other) => other.idempotencyKey === idempotencyKey);
     if (sameKey) return { type: 'key-taken', order: toOrder(sameKey) };
     if (!latest || latest.turn < ours.turn) return undefined;
     return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };

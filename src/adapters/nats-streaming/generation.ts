@@ -122,10 +122,14 @@ export function openGeneration(
   }
 
   function settleFailure(message: string, reject: (failure: PublishFailed) => void): void {
-    const timedOut = message.includes('ack timeout');
-    reject(new PublishFailed(timedOut ? 'timeout' : 'refused', message));
-    // The client would take an acknowledgement that comes later for nothing, and nobody knows what else is stuck.
-    if (timedOut) end('an acknowledgement did not come in time');
+    if (message.includes('ack timeout')) {
+      reject(new PublishFailed('timeout', message));
+      // The client would take an acknowledgement that comes later for nothing, and nobody knows what else is stuck.
+      end('an acknowledgement did not come in time');
+      return;
+    }
+    // The client fails what is outstanding right before it says that the connection has ended.
+    queueMicrotask(() => reject(new PublishFailed(state === 'ended' ? 'disconnected' : 'refused', message)));
   }
 
   function subscribe(subjects: readonly string[]): void {
@@ -158,8 +162,9 @@ export function openGeneration(
     ready: (subject: string) => void,
     take: (message: StanMessage) => void,
   ): void {
-    subscriptions.push(subscription);
     subscription.on('ready', () => {
+      // Only now: the client cannot close one that the server has not confirmed.
+      subscriptions.push(subscription);
       if (state === 'connected' && receiving) ready(subject);
     });
     subscription.on('error', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
