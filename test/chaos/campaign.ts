@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createChance } from '../support/chance';
@@ -16,8 +16,13 @@ import { createRecorder } from './recorder';
 import { readRemains } from './remains';
 import { messagesSoFar, whatIsMissing } from './rest';
 
-/** In the folder of the report. */
+/** In the folder of the report, besides the logs. */
 export const HISTORY = 'history.jsonl';
+export const REMAINS = 'remains.v8';
+export const TABLE = 'table.txt';
+export const TIMELINE = 'timeline.html';
+const REPORT = [HISTORY, REMAINS, TABLE, TIMELINE];
+
 /** The longest that the marketplace may take to come to rest once nothing disturbs it any more. */
 export const CONVERGES_WITHIN_MS = 90_000;
 /** Late payments are late by a window, second ones by two seconds, copies by one and a half. */
@@ -50,6 +55,7 @@ export async function runCampaign(options: {
 }): Promise<Campaign> {
   const { minutes, seed, folder, stopped, say } = options;
   mkdirSync(folder, { recursive: true });
+  forgetEarlier(folder);
   const recorder = createRecorder(join(folder, HISTORY));
   recorder.record({
     kind: 'start',
@@ -97,6 +103,13 @@ export async function runCampaign(options: {
     ending = true;
     await marketplace.stop();
     await recorder.close();
+  }
+}
+
+/** What an earlier campaign left in the folder would pass for what this one found. */
+function forgetEarlier(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (REPORT.includes(name) || name.endsWith('.log')) rmSync(join(folder, name));
   }
 }
 

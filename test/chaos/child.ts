@@ -34,7 +34,7 @@ export function createChild(options: {
       current = child;
       const ended = once(child, 'exit').then(([code, signal]) => {
         options.onExit(code as number | null, signal as NodeJS.Signals | null);
-        throw new Error(`${options.name} ended while it was starting`);
+        throw new Error(`${options.name} ended while it was starting: its log tells why`);
       });
       // Its end is reported by `onExit`; here it only interrupts the start.
       ended.catch(() => {});

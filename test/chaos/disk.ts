@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
 
 /** A small disk of its own for one server's data. */
 export interface Disk {
@@ -12,16 +9,17 @@ export interface Disk {
   readonly canFill: boolean;
   /** Leaves not a byte. Resolves to what frees it again. */
   fill(): () => void;
-  unmount(): Promise<void>;
+  /** At once, so that a process can do it on its way out. */
+  unmount(): void;
 }
 
-/** In memory, where this process may mount; else a plain folder, that is never filled. */
-export async function createDisk(folder: string, megabytes: number): Promise<Disk> {
+/** Empty; in memory, where this process may mount; else a plain folder, that is never filled. */
+export function createDisk(folder: string, megabytes: number): Disk {
+  // Of a campaign that was killed.
+  run('umount', '-l', folder);
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const canFill = await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder]).then(
-    () => true,
-    () => false,
-  );
+  const canFill = run('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder);
   const filler = join(folder, 'filler');
 
   return {
@@ -40,8 +38,13 @@ export async function createDisk(folder: string, megabytes: number): Promise<Dis
       }
       return () => rmSync(filler, { force: true });
     },
-    async unmount() {
-      if (canFill) await run('umount', ['-l', folder]).catch(() => {});
+    unmount() {
+      if (canFill) run('umount', '-l', folder);
     },
   };
+}
+
+/** Whether it succeeded. */
+function run(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }

@@ -99,7 +99,10 @@ interface Started {
 /** Everything that a marketplace is made of, each part a process of its own, with links between them. */
 export async function startMarketplace(options: Options): Promise<Marketplace> {
   const started: Started = { children: [], links: [], disks: [] };
-  process.on('exit', () => started.children.forEach((child) => child.process()?.kill('SIGKILL')));
+  process.on('exit', () => {
+    started.children.forEach((child) => child.process()?.kill('SIGKILL'));
+    started.disks.forEach((disk) => disk.unmount());
+  });
   try {
     return await startAll(options, started);
   } catch (error) {
@@ -111,13 +114,13 @@ export async function startMarketplace(options: Options): Promise<Marketplace> {
 async function stopAll({ children, links, disks }: Started): Promise<void> {
   await Promise.all(children.map((child) => child.signal('SIGKILL')));
   await Promise.all(links.map((each) => each.close()));
-  await Promise.all(disks.map((disk) => disk.unmount()));
+  disks.forEach((disk) => disk.unmount());
 }
 
 async function startAll(options: Options, started: Started): Promise<Marketplace> {
   const { folder, recorder } = options;
   const { links } = started;
-  const disks = { database: await disk('database'), broker: await disk('broker') };
+  const disks = { database: disk('database'), broker: disk('broker') };
   const ports = { mongod: await freePort(), nats: await freePort(), brokerReport: await freePort() };
 
   const database = serverChild(
@@ -180,8 +183,8 @@ async function startAll(options: Options, started: Started): Promise<Marketplace
     };
   }
 
-  async function disk(name: string): Promise<Disk> {
-    const made = await createDisk(join(folder, name), options.diskMegabytes);
+  function disk(name: string): Disk {
+    const made = createDisk(join(folder, name), options.diskMegabytes);
     started.disks.push(made);
     return made;
   }

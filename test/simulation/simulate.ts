@@ -25,41 +25,44 @@ Ends with 0; with 1 where a promise was broken or where, from ${ENOUGH_SEEDS} se
 2 for wrong arguments; with ${INTERRUPTED} when interrupted, after the table of what was met until then.
 `;
 
-type Asked = 'help' | { first: number; count: number; processes?: number } | undefined;
+type Asked = 'help' | { first: number; count: number; processes?: number };
 
+/** Throws what is wrong with the arguments. */
 function parse(): Asked {
-  try {
-    const text = { type: 'string' } as const;
-    const { values } = parseArgs({
-      options: { seeds: text, seed: text, processes: text, help: { type: 'boolean' } },
-    });
-    if (values.help) return 'help';
-    // One seed alone is one to look at.
-    const count = wholeNumber(values.seeds ?? (values.seed === undefined ? String(ENOUGH_SEEDS) : '1'), 1);
-    const first = wholeNumber(values.seed ?? '1', 0);
-    return values.processes === undefined
-      ? { first, count }
-      : { first, count, processes: wholeNumber(values.processes, 1) };
-  } catch {
-    return undefined;
-  }
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    options: { seeds: text, seed: text, processes: text, help: { type: 'boolean' } },
+  });
+  if (values.help) return 'help';
+  // One seed alone is one to look at.
+  const count = wholeNumber(
+    'seeds',
+    values.seeds ?? (values.seed === undefined ? String(ENOUGH_SEEDS) : '1'),
+    1,
+  );
+  const first = wholeNumber('seed', values.seed ?? '1', 0);
+  return values.processes === undefined
+    ? { first, count }
+    : { first, count, processes: wholeNumber('processes', values.processes, 1) };
 }
 
-function wholeNumber(text: string, least: number): number {
+function wholeNumber(name: string, text: string, least: number): number {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < least) throw new RangeError(text);
-  return number;
+  if (text.trim() !== '' && Number.isSafeInteger(number) && number >= least) return number;
+  throw new RangeError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
 }
 
 async function main(): Promise<number> {
-  const asked = parse();
+  let asked: Asked;
+  try {
+    asked = parse();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return 2;
+  }
   if (asked === 'help') {
     print([USAGE]);
     return 0;
-  }
-  if (asked === undefined) {
-    process.stderr.write(USAGE);
-    return 2;
   }
   const { first, count } = asked;
   const interruption = new AbortController();

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually';
@@ -62,13 +61,30 @@ export async function startServer(server: {
   };
 }
 
+/** Below those that the system gives to connections, and to whoever listens anywhere: none of them takes it meanwhile. */
+const PORTS = { first: 10_000, perProcess: 100, processes: 200 };
+let portsGiven = 0;
+
+/** A port that nobody listens on. Each process has its own hundred, and gives them in turn. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
+  const first = PORTS.first + (process.pid % PORTS.processes) * PORTS.perProcess;
+  for (let tries = 0; tries < PORTS.perProcess; tries += 1) {
+    const port = first + (portsGiven++ % PORTS.perProcess);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port is free from ${first} on`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(probe, 'listening');
+  } catch {
+    return false;
+  }
   probe.close();
   await once(probe, 'close');
-  return port;
+  return true;
 }
 
 export async function listens(port: number): Promise<void> {

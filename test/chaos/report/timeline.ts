@@ -96,7 +96,10 @@ export function createTimeline(): Timeline {
   }
 
   function title(): string {
-    return start ? `A campaign of ${start.minutes} minutes, seed ${start.seed}` : 'A campaign';
+    if (!start) return 'A campaign';
+    const title = `A campaign of ${start.minutes} minutes, seed ${start.seed}`;
+    const wasEnded = faultsOverAt !== undefined && faultsOverAt < start.minutes * 60_000;
+    return wasEnded ? `${title}, ended after ${Math.round(faultsOverAt! / 1000)} seconds` : title;
   }
 
   return {
