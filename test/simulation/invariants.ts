@@ -93,7 +93,7 @@ export function createInvariants(world: World) {
   /** What a message asks for is durable before it is acknowledged. */
   function acknowledged(database: Database, message: Stored): void {
     check(
-      'I9 what was acknowledged is stored',
+      'what was acknowledged is stored',
       isSettled(database, message),
       () => `${message.subject} ${message.sequence} ${message.data}`,
     );
@@ -102,7 +102,7 @@ export function createInvariants(world: World) {
   /** A group that has acknowledged a message may get it again, but never as a new one: it keeps its position. */
   function delivered({ subject, sequence }: Stored, isAcknowledged: boolean, redelivered: boolean): void {
     check(
-      'I9 what was acknowledged is not delivered as new',
+      'what was acknowledged is not delivered as new',
       redelivered || !isAcknowledged,
       () => `${subject} ${sequence}`,
     );
@@ -110,7 +110,7 @@ export function createInvariants(world: World) {
 
   /** A connection that left a publish without an answer is not trusted with another one. */
   function published(isInDoubt: boolean, subject: string): void {
-    check('I11 nothing is published on a connection in doubt', !isInDoubt, () => subject);
+    check('nothing is published on a connection in doubt', !isInDoubt, () => subject);
   }
 
   /** What was promised is there; to be asked when nothing is on its way. */
@@ -191,6 +191,11 @@ export function createInvariants(world: World) {
     return undefined;
   }
 
+  /** `missing`: what is, when the time is up. */
+  function converged(missing: string | undefined): void {
+    check('I8 converged', missing === undefined, () => missing ?? '');
+  }
+
   /** At the end, over everything that happened. */
   function atTheEnd(database: Database, broker: Broker, poison: ReadonlySet<string>): void {
     promisesKept(database);
@@ -251,6 +256,7 @@ export function createInvariants(world: World) {
     published,
     stored,
     unfinished,
+    converged,
     atTheEnd,
     nothingTwice,
     checked,
