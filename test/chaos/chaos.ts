@@ -92,7 +92,7 @@ function checkAgain(folder: string): number {
 
 async function carryOut({ minutes, seed, folder, bug }: Asked): Promise<number> {
   const stopped = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       // Whoever asks twice does not want to wait; what was started is killed on the way out.
       if (stopped.signal.aborted) process.exit(INTERRUPTED);

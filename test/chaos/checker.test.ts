@@ -94,7 +94,7 @@ describe('the checker of holders', () => {
   test('allows no refusal for a request without an answer whose order is there', () => {
     const example = createExample();
     const refused = { op: 'place', user: 'dan', ticketId: TICKETS.expired } as const;
-    example.ask(5_900, refused, 50, { status: 409 });
+    example.ask(5_400, refused, 50, { status: 409 });
     expect(broken(example)).toEqual([]);
     example.ask(900, refused, 50, { status: 409 });
     expect(broken(example)).toHaveLength(1);

@@ -24,17 +24,23 @@ export function createRecorder(path: string): Recorder {
   const startedAt = performance.now();
   const file = createWriteStream(path);
   const hits = new Map<string, number>();
+  let closed = false;
   const elapsed = () => performance.now() - startedAt;
 
   return {
     elapsed,
-    record: (line) =>
-      void file.write(`${JSON.stringify({ t: Math.round(elapsed() * 1000) / 1000, ...line })}\n`),
+    record(line) {
+      // Where a campaign fails, what is still under way has nobody left to tell.
+      if (!closed) file.write(`${JSON.stringify({ t: Math.round(elapsed() * 1000) / 1000, ...line })}\n`);
+    },
     hit(what, times = 1) {
       if (times > 0) hits.set(what, (hits.get(what) ?? 0) + times);
     },
     hits,
-    close: () => new Promise((resolve) => file.end(resolve)),
+    close() {
+      closed = true;
+      return new Promise((resolve) => file.end(resolve));
+    },
   };
 }
 

@@ -23,11 +23,21 @@ export async function whatIsMissing(marketplace: Marketplace): Promise<string | 
       (await overdue(db)) ??
       (await unacknowledged(marketplace)) ??
       (await staleTicket(db, marketplace)) ??
-      (await parked(db))
+      (await parked(db)) ??
+      (await unready(marketplace))
     );
   } finally {
     await client.close();
   }
+}
+
+/** Each of them has to serve again, not only those that it takes to have everything done. */
+async function unready({ replicas }: Marketplace): Promise<string | undefined> {
+  for (const { name, directUrl } of replicas) {
+    const { status } = await fetch(`${directUrl}/readyz`);
+    if (status !== 200) return `replica ${name} is not ready: ${status}`;
+  }
+  return undefined;
 }
 
 /** How much was ever said. */

@@ -123,6 +123,13 @@ const ANSWERS: Record<Invoke['op'], readonly number[]> = {
 
 function answersAreForeseen({ calls }: Evidence, { rule, note }: Ledger): void {
   const isForeseen = rule('I5', 'each answer is one that this request can have');
+  const staysKnown = rule('I5', 'a ticket that was sold once is known from then on');
+  const soldSince = new Map<string, number>();
+  for (const { asked, answer } of calls) {
+    if (asked.op !== 'place' || answer?.status !== 201) continue;
+    const ticketId = asked.ticketId ?? '';
+    soldSince.set(ticketId, Math.min(answer.t, soldSince.get(ticketId) ?? Infinity));
+  }
   for (const { asked, answer } of calls) {
     if (answer === undefined || answer.status === 0) {
       note(`requests without an answer: ${asked.op}`, 1);
@@ -133,5 +140,7 @@ function answersAreForeseen({ calls }: Evidence, { rule, note }: Ledger): void {
       ANSWERS[asked.op].includes(status),
       () => `call ${asked.call}: ${asked.op} was answered ${status}`,
     );
+    if (asked.op !== 'place' || asked.t < (soldSince.get(asked.ticketId ?? '') ?? Infinity)) continue;
+    staysKnown(status !== 404, () => `call ${asked.call}: ticket ${asked.ticketId} is not known`);
   }
 }

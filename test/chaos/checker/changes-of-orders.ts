@@ -4,6 +4,8 @@ import type { Example } from './example';
 /** What is done to the example, and the rules that must be broken then, and no others. */
 export type Change = readonly [what: string, change: (example: Example) => void, ...rules: string[]];
 
+export const MADE = 'I9 each order was made by a request of its own, and at its time';
+export const EARLY = 'I9 no order expires before its time';
 export const TAKEN = 'I9 each order can have taken its ticket between its question and its answer';
 export const LET_GO = 'I9 each order can have let go of its ticket when it was told to, or later';
 
@@ -135,6 +137,7 @@ export const CHANGES_OF_ORDERS: readonly Change[] = [
     ({ orders }) => orders.bought.expiresAt.setMilliseconds(700),
     'I5 the body of every 201 is the order as it was placed',
     'I6 an order’s outbox tells its state',
+    'I9 each order lasts as long as an order does',
   ],
   [
     'more is published than there is',

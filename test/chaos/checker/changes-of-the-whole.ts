@@ -1,5 +1,5 @@
 import type { Invoke } from '../history';
-import { LET_GO, TAKEN } from './changes-of-orders';
+import { EARLY, LET_GO, MADE, TAKEN } from './changes-of-orders';
 import type { Change } from './changes-of-orders';
 import { at, TICKETS } from './example';
 import type { Example } from './example';
@@ -66,7 +66,23 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
   [
     'an order is there that nobody asked for',
     (example) => example.unask(({ user, ticketId }) => user === 'ann' && ticketId === TICKETS.expired),
+    MADE,
     TAKEN,
+  ],
+  [
+    'a request without an answer makes two orders',
+    (example) => {
+      example.unask(({ user, ticketId }) => user === 'ann' && ticketId === TICKETS.expired);
+      example.orders.bought.userId = 'cid';
+    },
+    'I6 an order’s outbox tells its state',
+    MADE,
+  ],
+  ['an order expires early', ({ orders }) => (orders.expired.outbox[1]!.at = at(4_400)), EARLY],
+  [
+    'a ticket is forgotten',
+    ({ ask }) => ask(8_000, { op: 'place', user: 'eve', ticketId: TICKETS.resold }, 10, { status: 404 }),
+    'I5 a ticket that was sold once is known from then on',
   ],
   [
     'an order is cancelled by its buyer, who did not ask for it',
@@ -82,6 +98,8 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
       answer.t = 2_010;
       for (const line of example.history) if (line.kind === 'invoke' && isIt(line)) line.t = 2_000;
     },
+    MADE,
+    EARLY,
     TAKEN,
     LET_GO,
   ],

@@ -6,6 +6,7 @@ import { checkEndurance } from './endurance';
 import { gather } from './evidence';
 import { checkEvents } from './events';
 import { checkHolders } from './holders';
+import { checkOrigins } from './origins';
 import { checkOwnership } from './ownership';
 import { checkPayments } from './payments';
 import { checkStates } from './states';
@@ -26,6 +27,7 @@ export function check(
   checkStates(evidence, ledger);
   checkPayments(evidence, ledger);
   checkConvergence(evidence, ledger, limits);
+  checkOrigins(evidence, ledger);
   checkHolders(evidence, ledger);
   checkDeadLetters(evidence, ledger);
   checkEndurance(evidence, ledger);

@@ -3,6 +3,7 @@ import type { ChannelMessage, FinalOrder } from '../history';
 import { firstOfEach } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
+import { CLOCK_TOLERANCE_MS } from './windows';
 
 type Arrivals = (event: FinalOrder['outbox'][number]) => ChannelMessage | undefined;
 
@@ -55,7 +56,8 @@ function earlierOrdersFirst({ turns }: Evidence, { rule }: Ledger, arrivals: Arr
       const earlier = orders[i - 1]!;
       const late = earlier.outbox.find((event) => {
         // A payment may come, and have to be given back, at any later time.
-        if (event.subject === 'order:refund-required') return false;
+        const isRefund = event.subject === 'order:refund-required';
+        if (isRefund && event.at.getTime() > order.createdAt.getTime() - CLOCK_TOLERANCE_MS) return false;
         const arrived = arrivals(event);
         return !arrived || isBefore(announced, arrived);
       });

@@ -11,7 +11,7 @@ export interface Window {
 const NEVER: Window = { from: Infinity, to: Infinity };
 
 /** Each replica estimates the database's time, and the campaign and the broker go by clocks of their own. */
-export const CLOCK_TOLERANCE_MS = 2_000;
+export const CLOCK_TOLERANCE_MS = 500;
 
 /** Within which time an order took its ticket, and let it go, as far as its buyer could see it. */
 export type Windows = ReturnType<typeof createWindows>;
@@ -99,10 +99,10 @@ function keepFirst(first: Map<string, number>, key: string, t: number): void {
 }
 
 /** A request without a key is repeated by nobody: it is the only one of its kind. */
-function keyOf({ asked: { call, user, key, ticketId } }: Call): string {
+export function keyOf({ asked: { call, user, key, ticketId } }: Call): string {
   return key === undefined ? `call ${call}` : JSON.stringify([user, key, ticketId]);
 }
 
-function wishOf(user: string, ticketId: string | undefined): string {
+export function wishOf(user: string, ticketId: string | undefined): string {
   return JSON.stringify([user, ticketId]);
 }

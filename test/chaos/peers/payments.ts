@@ -6,6 +6,7 @@ import { startPeer } from './peer';
 const POISONS = 0.02;
 const SECOND_PAYMENT = 0.1;
 const FOREIGN = 0.003;
+let foreign = 0;
 
 const peer = startPeer();
 const { chance, windowMs } = peer;
@@ -20,7 +21,8 @@ const HABITS = [
 
 peer.onOrderCreated(({ id, expiresAt }) => {
   if (chance.happens(POISONS)) peer.sendPoison('payment:created');
-  if (chance.happens(FOREIGN)) pay(FOREIGN_ORDER_PREFIX + randomBytes(8).toString('hex'));
+  // At least one: by chance alone a short run would have none now and then.
+  if (chance.happens(FOREIGN) || foreign === 0) payForeign();
   const { parts } = chance.weighted(HABITS);
   if (!parts) return;
   const expiresInMs = new Date(expiresAt).getTime() - Date.now();
@@ -33,6 +35,11 @@ peer.onOrderCreated(({ id, expiresAt }) => {
     Math.max(0, inMs),
   );
 });
+
+function payForeign(): void {
+  foreign += 1;
+  pay(FOREIGN_ORDER_PREFIX + randomBytes(8).toString('hex'));
+}
 
 function pay(orderId: string): void {
   peer.send('payment:created', { id: randomBytes(12).toString('hex'), orderId, stripeId: 'stripe' });
