@@ -59,12 +59,12 @@ export function createCatchUp(deps: {
 
   function fallBehind(): void {
     if (!behind) return;
-    const since = isCaughtUp(behind) ? now() : behind.since;
-    behind = { since, until: now() + catchUpMs };
+    const isOver = now() >= behind.until;
+    fallBehindSince(isOver ? now() : behind.since);
   }
 
-  function isCaughtUp({ until }: { until: number }): boolean {
-    return now() >= until;
+  function fallBehindSince(since: number): void {
+    behind = { since, until: now() + catchUpMs };
   }
 
   function say(what: typeof said): void {
@@ -81,7 +81,7 @@ export function createCatchUp(deps: {
 
   function caughtUp(): boolean {
     if (!behind) return false;
-    if (isCaughtUp(behind)) {
+    if (now() >= behind.until) {
       say('caught up');
       return true;
     }
@@ -105,7 +105,7 @@ export function createCatchUp(deps: {
     subscribed(subscription) {
       up.add(subscription);
       if (up.size < 2) return;
-      behind = { since: now(), until: now() + catchUpMs };
+      fallBehindSince(now());
       said = 'nothing';
     },
     lost(subscription) {
@@ -114,7 +114,8 @@ export function createCatchUp(deps: {
     },
     databaseChanged(ready) {
       if (ready) {
-        withoutDatabaseMs += clock.monotonic() - (withoutDatabaseSince ?? clock.monotonic());
+        // It goes on from where it stood.
+        withoutDatabaseMs = clock.monotonic() - now();
         withoutDatabaseSince = undefined;
       } else {
         withoutDatabaseSince ??= clock.monotonic();

@@ -14,7 +14,7 @@ import type { Marketplace } from './marketplace';
 import { startMonitor } from './monitor';
 import { createRecorder } from './recorder';
 import { readRemains } from './remains';
-import { messagesSoFar, whatIsMissing } from './rest';
+import { isNotReady, messagesSoFar, whatIsMissing } from './rest';
 
 /** In the folder of the report, besides the logs. */
 export const HISTORY = 'history.jsonl';
@@ -114,10 +114,10 @@ function forgetEarlier(folder: string): void {
 }
 
 async function ready({ replicas }: Marketplace): Promise<void> {
-  for (const { name, directUrl } of replicas) {
+  for (const replica of replicas) {
     await eventually(async () => {
-      const { status } = await fetch(`${directUrl}/readyz`);
-      if (status !== 200) throw new Error(`replica ${name} is not ready: ${status}`);
+      const missing = await isNotReady(replica);
+      if (missing !== undefined) throw new Error(missing);
     }, READY_WITHIN_MS);
   }
 }

@@ -5,6 +5,7 @@ import { deserialize, serialize } from 'node:v8';
 import { parseArgs } from 'node:util';
 import { findMongod, findProgram } from '../support/find-servers';
 import type { Finding } from '../support/servers';
+import { wholeNumber } from '../support/whole-number';
 import { CONVERGES_WITHIN_MS, HISTORY, REMAINS, TABLE, TIMELINE, runCampaign } from './campaign';
 import { check } from './checker/check';
 import { total } from './checker/verdict';
@@ -47,7 +48,7 @@ interface Asked {
   readonly bug?: string;
 }
 
-function main(): Promise<number> | number {
+async function main(): Promise<number> {
   let asked: ReturnType<typeof parse>;
   try {
     asked = parse();
@@ -72,10 +73,7 @@ function parse(): Asked | { readonly check: string } | 'help' {
   if (values.check !== undefined) return { check: values.check };
   const minutes = Number(values.minutes ?? '5');
   if (!(minutes > 0 && minutes < Infinity)) throw new Error('--minutes must be a number above 0');
-  const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
-  if (!Number.isSafeInteger(seed) || seed < 0 || values.seed === '') {
-    throw new Error('--seed must be a whole number from 0 on');
-  }
+  const seed = values.seed === undefined ? Date.now() % 1_000_000 : wholeNumber('seed', values.seed, 0);
   bugNamed(values.bug);
   const folder = values.folder ?? join('chaos-report', String(seed));
   return { minutes, seed, folder, ...(values.bug === undefined ? {} : { bug: values.bug }) };
@@ -90,7 +88,8 @@ function checkAgain(folder: string): number {
   return total(verdict, 'violated') > 0 ? 1 : 0;
 }
 
-async function carryOut({ minutes, seed, folder, bug }: Asked): Promise<number> {
+async function carryOut(asked: Asked): Promise<number> {
+  const { minutes, seed, folder } = asked;
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -103,12 +102,9 @@ async function carryOut({ minutes, seed, folder, bug }: Asked): Promise<number> 
 
   say(`A campaign of ${minutes} minutes, seed ${seed}; its report goes to ${folder}/.`);
   const { hits, toBeMet, remains } = await runCampaign({
-    minutes,
-    seed,
-    folder,
+    ...asked,
     mongod: pathOf(await findMongod()),
     natsStreamingServer: pathOf(findProgram('nats-streaming-server', 'NATS_STREAMING_SERVER')),
-    ...(bug === undefined ? {} : { bug }),
     stopped: stopped.signal,
     say,
   });
@@ -166,15 +162,13 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-Promise.resolve()
-  .then(main)
-  .then(
-    (code) => process.exit(code),
-    (error: unknown) => {
-      // Those that were thrown on purpose are plain errors, and say enough.
-      const isPlain = error instanceof Error && error.constructor === Error;
-      const text = error instanceof Error && !isPlain ? error.stack : messageOf(error);
-      process.stderr.write(`The campaign could not be carried out: ${text}\n`);
-      process.exit(2);
-    },
-  );
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    // Those that were thrown on purpose are plain errors, and say enough.
+    const isPlain = error instanceof Error && error.constructor === Error;
+    const text = error instanceof Error && !isPlain ? error.stack : messageOf(error);
+    process.stderr.write(`The campaign could not be carried out: ${text}\n`);
+    process.exit(2);
+  },
+);

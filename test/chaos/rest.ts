@@ -1,7 +1,7 @@
 import { mongo } from 'mongoose';
 import { CHANNELS, FOREIGN_ORDER_PREFIX, HEARD } from './history';
 import { GRACE_SECONDS, QUEUE_GROUP } from './marketplace';
-import type { Marketplace } from './marketplace';
+import type { Marketplace, Replica } from './marketplace';
 
 /** What of the broker's report on a channel matters here. */
 interface ChannelReport {
@@ -33,11 +33,17 @@ export async function whatIsMissing(marketplace: Marketplace): Promise<string | 
 
 /** Each of them has to serve again, not only those that it takes to have everything done. */
 async function unready({ replicas }: Marketplace): Promise<string | undefined> {
-  for (const { name, directUrl } of replicas) {
-    const { status } = await fetch(`${directUrl}/readyz`);
-    if (status !== 200) return `replica ${name} is not ready: ${status}`;
+  for (const replica of replicas) {
+    const missing = await isNotReady(replica);
+    if (missing !== undefined) return missing;
   }
   return undefined;
+}
+
+/** Undefined where it serves. */
+export async function isNotReady({ name, directUrl }: Replica): Promise<string | undefined> {
+  const { status } = await fetch(`${directUrl}/readyz`);
+  return status === 200 ? undefined : `replica ${name} is not ready: ${status}`;
 }
 
 /** How much was ever said. */

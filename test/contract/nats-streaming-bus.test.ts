@@ -1,5 +1,5 @@
 import { createNatsStreamingBus } from '../../src/adapters/nats-streaming/bus';
-import type { Bus, Clock, Log } from '../../src/application/ports';
+import type { Bus, Clock } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
 import { connectPeer } from '../support/nats-peer';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
@@ -30,23 +30,18 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     await server.stop();
   });
 
-  function connect(
-    clientId = 'client',
-    log: Log = silentLog,
-    queueGroup = 'group',
-    url = server.url,
-    ackTimeoutMs = 1_500,
-  ): Bus {
+  function connect(settings: Partial<Parameters<typeof createNatsStreamingBus>[0]> = {}): Bus {
     const bus = createNatsStreamingBus({
-      url,
+      url: server.url,
       clusterId: 'ticketing',
-      clientId,
-      queueGroup,
+      clientId: 'client',
+      queueGroup: 'group',
       redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
-      ackTimeoutMs,
+      ackTimeoutMs: 1_500,
       maxInFlight: 64,
       clock,
-      log,
+      log: silentLog,
+      ...settings,
     });
     connected.push(bus);
     return bus;
@@ -69,7 +64,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
 
   describeBus('a real server', async () =>
     Promise.resolve({
-      connect: ({ clientId, queueGroup }) => connect(clientId, silentLog, queueGroup),
+      connect: ({ clientId, queueGroup }) => connect({ clientId, queueGroup }),
       breakBroker: () => server.kill('SIGKILL'),
       repairBroker: () => server.restart(),
     }),
@@ -102,7 +97,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
   });
 
   it('does not take the end of a silent connection for a word of the broker', async () => {
-    const bus = await started(connect('client', silentLog, 'group', server.url, 60_000));
+    const bus = await started(connect({ ackTimeoutMs: 60_000 }));
     await server.kill('SIGSTOP');
     await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'disconnected' });
     await server.kill('SIGCONT');
@@ -151,8 +146,11 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
 
   it('waits for a client id that somebody else still holds, and says so once', async () => {
     const warnings: object[] = [];
-    const holder = await started(connect('taken'));
-    const waiting = connect('taken', { ...silentLog, warn: (fields) => warnings.push(fields) });
+    const holder = await started(connect({ clientId: 'taken' }));
+    const waiting = connect({
+      clientId: 'taken',
+      log: { ...silentLog, warn: (fields) => warnings.push(fields) },
+    });
     waiting.start();
     await eventually(() => {
       expect(warnings).toEqual([{ reason: expect.stringContaining('already registered') }]);
@@ -182,9 +180,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
 
   it('waits longer and longer where the broker refuses its subscriptions', async () => {
     const pauses: number[] = [];
-    const bus = createNatsStreamingBus({
-      ...{ url: server.url, clusterId: 'ticketing', clientId: 'c', redeliveryWaitSeconds: 1 },
-      ...{ ackTimeoutMs: 1_500, maxInFlight: 1, log: silentLog },
+    const bus = connect({
       queueGroup: 'no:durable name',
       clock: {
         random: () => 0.5,
@@ -194,7 +190,6 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         },
       },
     });
-    connected.push(bus);
     bus.subscribe(['s'], () => Promise.resolve('done'), { up() {}, down() {} });
     bus.start();
     await eventually(() => expect(pauses).toEqual(expect.arrayContaining([100, 200, 400, 800])), 20_000);
@@ -203,7 +198,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
   it('says where it has connected to, without the password', async () => {
     const said: string[] = [];
     const log = { ...silentLog, info: (fields: object) => void said.push(JSON.stringify(fields)) };
-    await started(connect('client', log, 'group', server.url.replace('//', '//user:pa@ss@')));
+    await started(connect({ log, url: server.url.replace('//', '//user:pa@ss@') }));
     expect(said.join()).toContain(new URL(server.url).host);
     expect(said.join()).not.toMatch(/user|pa@|ss@/);
   });

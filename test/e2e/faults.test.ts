@@ -82,6 +82,13 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
       await eventually(() => expectation(heard), 40_000);
     });
 
+  const statusesOnceDecided = (reader: ReturnType<typeof ordersClient>, orders: readonly string[]) =>
+    eventually(async () => {
+      const statuses = await Promise.all(orders.map(async (id) => (await reader.show(id)).body.status));
+      expect(statuses).not.toContain('created');
+      return statuses;
+    }, 60_000);
+
   it('one ticket is sold to one of 120 people at three replicas', async () => {
     const replicas = await Promise.all(['a', 'b', 'c'].map((id) => start(id)));
     await Promise.all(replicas.map(ready));
@@ -189,11 +196,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
       });
       const after = await Promise.all(ids.map((id) => start(id)));
       const reader = ordersClient(after[0]!.url, 'buyer');
-      const outcome = await eventually(async () => {
-        const statuses = await Promise.all(orders.map(async (id) => (await reader.show(id)).body.status));
-        expect(statuses).not.toContain('created');
-        return statuses;
-      }, 60_000);
+      const outcome = await statusesOnceDecided(reader, orders);
       expect(outcome.filter((status) => status === 'cancelled')).toEqual([]);
     },
     120_000,
@@ -267,11 +270,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     await withPeer(async (peer) => {
       for (const orderId of orders) await peer.publish('expiration:complete', { orderId });
     });
-    const outcome = await eventually(async () => {
-      const statuses = await Promise.all(orders.map(async (id) => (await buyer.show(id)).body.status));
-      expect(statuses).not.toContain('created');
-      return statuses;
-    }, 60_000);
+    const outcome = await statusesOnceDecided(buyer, orders);
     expect(outcome.filter((status) => status === 'cancelled')).toEqual([]);
   }, 120_000);
 

@@ -234,14 +234,15 @@ function otherEvents({ events }: Change): Change['events'] {
 type Rewrite = NonNullable<Bug['rewriteUpdate']>;
 type Publishing = { pending: number };
 
+/** The same update, which sets these fields besides. */
+function setting(update: Parameters<Rewrite>[0], fields: object): Parameters<Rewrite>[0] {
+  return { ...update, $set: { ...update['$set'], ...fields } };
+}
+
 function pendingAsAFlag(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
   const { 'publishing.pending': added, ...others } = update['$inc'] ?? {};
   if (added === undefined) return update;
-  return {
-    ...update,
-    $inc: others,
-    $set: { ...update['$set'], 'publishing.pending': Number(added) > 0 ? 1 : 0 },
-  };
+  return setting({ ...update, $inc: others }, { 'publishing.pending': Number(added) > 0 ? 1 : 0 });
 }
 
 /** As if nothing had been pending when the order was read. */
@@ -250,7 +251,7 @@ function overwritePending(...[update, before]: Parameters<Rewrite>): ReturnType<
   if (added === undefined || Number(added) < 0) return update;
   const { pending } = before['publishing'] as Publishing;
   if (pending === 0) return update;
-  return { ...update, $inc: others, $set: { ...update['$set'], 'publishing.pending': added } };
+  return setting({ ...update, $inc: others }, { 'publishing.pending': added });
 }
 
 function rewriteOutbox(...[update, before]: Parameters<Rewrite>): ReturnType<Rewrite> {
@@ -261,12 +262,12 @@ function rewriteOutbox(...[update, before]: Parameters<Rewrite>): ReturnType<Rew
     ...event,
     data: `${event.data} `,
   }));
-  return { ...update, $push: others, $set: { ...update['$set'], outbox: [...rewritten, ...$each] } };
+  return setting({ ...update, $push: others }, { outbox: [...rewritten, ...$each] });
 }
 
 function anotherUser(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
   const { status } = update['$set'] ?? {};
-  return status === undefined ? update : { ...update, $set: { ...update['$set'], userId: 'somebody else' } };
+  return status === undefined ? update : setting(update, { userId: 'somebody else' });
 }
 
 function leaseForEver(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
@@ -280,7 +281,7 @@ function noLease(...[update]: Parameters<Rewrite>): ReturnType<Rewrite> {
 function withLease(update: Parameters<Rewrite>[0], until: Date): ReturnType<Rewrite> {
   const set = update['$set'] ?? {};
   const isTaken = set['publishing.leaseUntil'] !== undefined && set['publishing.owner'] !== null;
-  return isTaken ? { ...update, $set: { ...set, 'publishing.leaseUntil': until } } : update;
+  return isTaken ? setting(update, { 'publishing.leaseUntil': until }) : update;
 }
 
 /** Of two that are on their way at once, the second one is told of a duplicate, and stops there. */

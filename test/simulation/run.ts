@@ -367,14 +367,13 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
       faulty = false;
       marketplace.close();
       world.trace('no more faults');
-      let missing: string | undefined = '';
       const deadline = world.elapsed() + CONVERGED_WITHIN_MS;
       let nextLook = 0;
       await until(() => {
         if (world.elapsed() < nextLook) return false;
         nextLook = world.elapsed() + 50;
         const graceMs = EXPIRATION.graceSeconds * 1_000;
-        missing = invariants.unfinished(database, broker, { ...marketplace, graceMs });
+        const missing = invariants.unfinished(database, broker, { ...marketplace, graceMs });
         if (missing !== undefined && world.elapsed() <= deadline) return false;
         invariants.converged(missing);
         return true;

@@ -1,5 +1,6 @@
 /** `npm run simulate -- --help` */
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../support/whole-number';
 import { TO_BE_MET, unmet } from './coverage';
 import type { Totals } from './coverage';
 import { RATES } from './run';
@@ -44,12 +45,6 @@ function parse(): Asked {
   return values.processes === undefined
     ? { first, count }
     : { first, count, processes: wholeNumber('processes', values.processes, 1) };
-}
-
-function wholeNumber(name: string, text: string, least: number): number {
-  const number = Number(text);
-  if (text.trim() !== '' && Number.isSafeInteger(number) && number >= least) return number;
-  throw new RangeError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
 }
 
 async function main(): Promise<number> {

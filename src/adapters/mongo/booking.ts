@@ -1,11 +1,11 @@
 import { Unavailable } from '../../application/ports';
-import type { Clock, Metrics, Publication } from '../../application/ports';
+import type { Publication } from '../../application/ports';
 import { backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
-import type { LeaseSettings } from './placing';
+import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 200;
 /** How long a booking is tried again while the database is away: what is not booked will be published once more. */
@@ -19,7 +19,7 @@ const RETRY = { firstMs: 50, longestMs: 500 };
 export function createBooking(
   { orders }: Models,
   connection: Pick<MongoConnection, 'ask'>,
-  deps: { clock: Clock; lease: LeaseSettings; onRetry: Metrics['retried'] },
+  deps: Pick<OrderDeps, 'clock' | 'lease' | 'onRetry'>,
 ): (publication: Publication) => Promise<Publication | undefined> {
   const { clock, lease } = deps;
   const bookGrouped = grouped(bookAll, LARGEST_GROUP);

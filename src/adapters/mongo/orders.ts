@@ -1,21 +1,16 @@
 import { Error as MongooseErrors } from 'mongoose';
 import type { FilterQuery } from 'mongoose';
-import type { Change, Clock, Metrics, OrderQuery, OrderStore } from '../../application/ports';
+import type { Change, OrderQuery, OrderStore } from '../../application/ports';
 import type { MongoConnection } from './connection';
 import { toObjectId, toOrder, toStoredOrder } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { createPlacing } from './placing';
-import type { LeaseSettings } from './placing';
+import type { OrderDeps } from './placing';
 
 export function createOrderStore(
   models: Models,
   connection: Pick<MongoConnection, 'ask' | 'ready'>,
-  deps: {
-    clock: Clock;
-    lease: LeaseSettings;
-    confirmReads: () => Promise<void>;
-    onRetry: Metrics['retried'];
-  },
+  deps: OrderDeps,
 ): OrderStore {
   const { orders } = models;
   const { ask } = connection;

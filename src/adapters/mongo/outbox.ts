@@ -1,24 +1,19 @@
 import type { FilterQuery } from 'mongoose';
-import type { Clock, Metrics, Outbox, Publication } from '../../application/ports';
+import type { Outbox, Publication } from '../../application/ports';
 import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
 import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import { PENDING_OF_TICKET } from './indexes';
-import type { LeaseSettings } from './placing';
+import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 200;
 
 export function createOutbox(
   models: Models,
   connection: Pick<MongoConnection, 'ask'>,
-  deps: {
-    clock: Clock;
-    lease: LeaseSettings;
-    confirmReads: () => Promise<void>;
-    onRetry: Metrics['retried'];
-  },
+  deps: OrderDeps,
 ): Outbox {
   const { orders } = models;
   const { ask } = connection;

@@ -18,16 +18,20 @@ export interface LeaseSettings {
   readonly ms: number;
 }
 
+/** What is needed to write orders, of whatever kind the write is. */
+export interface OrderDeps {
+  readonly clock: Clock;
+  readonly lease: LeaseSettings;
+  /** Resolves when what was read before cannot be undone. */
+  readonly confirmReads: () => Promise<void>;
+  readonly onRetry: Metrics['retried'];
+}
+
 /** Places orders: one insert each, those of the same moment in one round trip. */
 export function createPlacing(
   { orders }: Models,
   connection: Pick<MongoConnection, 'ask' | 'ready'>,
-  deps: {
-    clock: Clock;
-    lease: LeaseSettings;
-    confirmReads: () => Promise<void>;
-    onRetry: Metrics['retried'];
-  },
+  deps: OrderDeps,
 ): (placement: Placement) => Promise<PlacementResult> {
   const { clock, lease } = deps;
   const insertGrouped = grouped(insertAll, LARGEST_GROUP);

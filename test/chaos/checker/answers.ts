@@ -1,5 +1,6 @@
 import type { Answer, FinalOrder, Invoke } from '../history';
 import { contentOf } from './content';
+import { keepFirst } from './evidence';
 import type { Call, Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
@@ -11,6 +12,7 @@ export function checkAnswers(evidence: Evidence, ledger: Ledger): void {
   whatWasAnsweredIsShown(evidence, ledger);
   refusedCancellationsHadReason(evidence, ledger);
   answersAreForeseen(evidence, ledger);
+  soldTicketsStayKnown(evidence, ledger);
 }
 
 function placedOrdersAreThere({ calls, orders }: Evidence, { rule }: Ledger): void {
@@ -90,8 +92,7 @@ function firstAnswers(calls: readonly Call[], status: 201 | 204): Map<string, nu
   const first = new Map<string, number>();
   for (const { asked, answer } of calls) {
     if (answer?.status !== status) continue;
-    const orderId = orderOf(asked, answer);
-    first.set(orderId, Math.min(answer.t, first.get(orderId) ?? Infinity));
+    keepFirst(first, orderOf(asked, answer), answer.t);
   }
   return first;
 }
@@ -123,13 +124,6 @@ const ANSWERS: Record<Invoke['op'], readonly number[]> = {
 
 function answersAreForeseen({ calls }: Evidence, { rule, note }: Ledger): void {
   const isForeseen = rule('I5', 'each answer is one that this request can have');
-  const staysKnown = rule('I5', 'a ticket that was sold once is known from then on');
-  const soldSince = new Map<string, number>();
-  for (const { asked, answer } of calls) {
-    if (asked.op !== 'place' || answer?.status !== 201) continue;
-    const ticketId = asked.ticketId ?? '';
-    soldSince.set(ticketId, Math.min(answer.t, soldSince.get(ticketId) ?? Infinity));
-  }
   for (const { asked, answer } of calls) {
     if (answer === undefined || answer.status === 0) {
       note(`requests without an answer: ${asked.op}`, 1);
@@ -140,7 +134,19 @@ function answersAreForeseen({ calls }: Evidence, { rule, note }: Ledger): void {
       ANSWERS[asked.op].includes(status),
       () => `call ${asked.call}: ${asked.op} was answered ${status}`,
     );
-    if (asked.op !== 'place' || asked.t < (soldSince.get(asked.ticketId ?? '') ?? Infinity)) continue;
-    staysKnown(status !== 404, () => `call ${asked.call}: ticket ${asked.ticketId} is not known`);
+  }
+}
+
+function soldTicketsStayKnown({ calls }: Evidence, { rule }: Ledger): void {
+  const staysKnown = rule('I5', 'a ticket that was sold once is known from then on');
+  const placements = calls.filter(({ asked }) => asked.op === 'place');
+  const soldSince = new Map<string, number>();
+  for (const { asked, answer } of placements) {
+    if (answer?.status === 201) keepFirst(soldSince, asked.ticketId ?? '', answer.t);
+  }
+  for (const { asked, answer } of placements) {
+    const wasSold = asked.t >= (soldSince.get(asked.ticketId ?? '') ?? Infinity);
+    if (!wasSold || answer === undefined || answer.status === 0) continue;
+    staysKnown(answer.status !== 404, () => `call ${asked.call}: ticket ${asked.ticketId} is not known`);
   }
 }

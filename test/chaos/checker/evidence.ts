@@ -103,6 +103,12 @@ export function firstOfEach(messages: readonly ChannelMessage[]): Map<string, Ch
   return first;
 }
 
+/** The earliest time of each. */
+export function keepFirst(first: Map<string, number>, key: string, t: number): void {
+  const before = first.get(key);
+  if (before === undefined || t < before) first.set(key, t);
+}
+
 export function addTo<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
   const group = groups.get(key);
   if (group) group.push(value);

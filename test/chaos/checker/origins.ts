@@ -3,18 +3,16 @@ import { addTo, isUnknown, toCampaignTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 import { CLOCK_TOLERANCE_MS, keyOf, wishOf } from './windows';
+import type { Window } from './windows';
 
 /** Orders are stamped with the database's time, and that is the campaign's, as far as a replica can estimate it. */
 const STAMP_TOLERANCE_MS = 1_000;
 /** A request may lie in a frozen replica, or on a silent connection, before it is looked at. */
 const LATEST_MS = 30_000;
 
-/** Requests that can make one order between them: those of one key, or a single one. */
-interface Source {
+/** Requests that can make one order between them, those of one key or a single one, and when it can have been stamped. */
+interface Source extends Window {
   readonly wish: string;
-  /** When its order can have been stamped, in milliseconds of the campaign. */
-  readonly from: number;
-  readonly to: number;
   /** Where it was answered. */
   readonly orderId?: string;
 }
@@ -66,7 +64,7 @@ function createSources({ calls }: Evidence): (order: FinalOrder, t: number) => b
   }
 
   return (order, t) => {
-    const fits = ({ from, to }: Source) => from - STAMP_TOLERANCE_MS <= t && t <= to + STAMP_TOLERANCE_MS;
+    const fits = ({ from, to }: Window) => from - STAMP_TOLERANCE_MS <= t && t <= to + STAMP_TOLERANCE_MS;
     const own = answered.get(order.id);
     if (own) return fits(own);
     const others = unanswered.get(wishOf(order.userId, order.ticketId)) ?? [];

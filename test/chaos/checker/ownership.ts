@@ -1,5 +1,5 @@
 import type { FinalOrder } from '../history';
-import { firstOfEach, toMs, toWallTime } from './evidence';
+import { firstOfEach, keepFirst, toMs, toWallTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 import { CLOCK_TOLERANCE_MS } from './windows';
@@ -48,7 +48,7 @@ function firstSigns({ start, calls, channel }: Evidence): (order: FinalOrder) =>
   for (const { answer } of calls) {
     if (answer?.status !== 201 || answer.orderId === undefined) continue;
     const at = toWallTime(start, answer.t);
-    answered.set(answer.orderId, Math.min(at, answered.get(answer.orderId) ?? Infinity));
+    keepFirst(answered, answer.orderId, at);
   }
   const announced = firstOfEach(channel('order:created'));
   return ({ id, outbox }) => {

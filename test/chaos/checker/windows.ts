@@ -1,5 +1,5 @@
 import type { FinalOrder } from '../history';
-import { answeredAt, firstOfEach, isUnknown, toCampaignTime, toMs } from './evidence';
+import { answeredAt, firstOfEach, isUnknown, keepFirst, toCampaignTime, toMs } from './evidence';
 import type { Call, Evidence } from './evidence';
 
 /** A moment that nobody saw: not before `from`, not after `to`, in milliseconds of the campaign. */
@@ -91,11 +91,6 @@ export function narrow(windows: readonly Window[]): Window[] {
 
 export function callWindow(call: Call): Window {
   return { from: call.asked.t, to: answeredAt(call) };
-}
-
-function keepFirst(first: Map<string, number>, key: string, t: number): void {
-  const before = first.get(key);
-  if (before === undefined || t < before) first.set(key, t);
 }
 
 /** A request without a key is repeated by nobody: it is the only one of its kind. */

@@ -6,7 +6,7 @@ import { startPeer } from './peer';
 const POISONS = 0.02;
 const SECOND_PAYMENT = 0.1;
 const FOREIGN = 0.003;
-let foreign = 0;
+let hasPaidForeign = false;
 
 const peer = startPeer();
 const { chance, windowMs } = peer;
@@ -22,7 +22,7 @@ const HABITS = [
 peer.onOrderCreated(({ id, expiresAt }) => {
   if (chance.happens(POISONS)) peer.sendPoison('payment:created');
   // At least one: by chance alone a short run would have none now and then.
-  if (chance.happens(FOREIGN) || foreign === 0) payForeign();
+  if (chance.happens(FOREIGN) || !hasPaidForeign) payForeign();
   const { parts } = chance.weighted(HABITS);
   if (!parts) return;
   const expiresInMs = new Date(expiresAt).getTime() - Date.now();
@@ -37,7 +37,7 @@ peer.onOrderCreated(({ id, expiresAt }) => {
 });
 
 function payForeign(): void {
-  foreign += 1;
+  hasPaidForeign = true;
   pay(FOREIGN_ORDER_PREFIX + randomBytes(8).toString('hex'));
 }
 
