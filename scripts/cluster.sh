@@ -19,8 +19,9 @@ if [ -d ../shared/k8s ]; then
       _free_volumes
     else
       _brought_up=yes
-      ../shared/k8s/up >&2
+      ../shared/k8s/up >&2 || return
     fi
+    _pin_gateway
   }
 
   cluster_image() {
@@ -75,6 +76,12 @@ _kubectl() {
 # Its pods may take a while to end: that is left to the cluster.
 _delete_namespace() {
   if [ -n "${1:-}" ]; then _kubectl delete namespace "$1" --ignore-not-found --wait=false >/dev/null; fi
+}
+
+# A bridge without an address of its own takes the lowest of its ports': whenever a pod came or went, that could be
+# another, and until all pods had noticed, up to a minute, they sent what was for the gateway to nobody.
+_pin_gateway() {
+  ip link set dev cni0 address 02:00:0a:58:00:01
 }
 
 # The one-node cluster has few volumes, and none whose claim is gone is offered again until somebody sees to it.

@@ -105,7 +105,6 @@ function tokenOf(user) {
   return jwt.sign({ id: user, email: `${user}@example.com` }, JWT_KEY);
 }
 
-/** Rejects where no whole answer came. */
 /** A pod that is ready is not at once where every node leads to. What was refused has not been sent. */
 async function sendWhenRouted(request) {
   for (let left = 60; ; left -= 1) {
@@ -118,6 +117,7 @@ async function sendWhenRouted(request) {
   }
 }
 
+/** Rejects where no whole answer came. */
 function send({ method, path = '', user, token = tokenOf(user), body, key }, agent) {
   return new Promise((resolve, reject) => {
     const headers = {
