@@ -36,11 +36,12 @@ export const NOTHING: Between = { orders: (orders) => orders, bus: (bus) => bus 
  */
 export async function compose(
   config: Config,
-  { logger }: Pick<ServiceLogger, 'logger'>,
+  { logger, onLineLost }: Pick<ServiceLogger, 'logger' | 'onLineLost'>,
   between = NOTHING,
 ): Promise<Service> {
   const log = logger;
   const metrics = createMetrics();
+  onLineLost(metrics.logLineLost);
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
 
   const store = await chooseStore();

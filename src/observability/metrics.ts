@@ -3,6 +3,7 @@ import type { DeadLetters, Metrics, Outbox } from '../application/ports';
 
 export interface ServiceMetrics extends Metrics {
   httpRequest(method: string, route: string, status: number, seconds: number): void;
+  logLineLost(): void;
   setBroker(up: boolean): void;
   setDatabase(up: boolean): void;
   setBacklog(backlog: Awaited<ReturnType<Outbox['backlog']>>, now: Date): void;
@@ -74,6 +75,11 @@ export function createMetrics(): ServiceMetrics {
     labelNames: ['operation'],
     registers,
   });
+  const logLinesLost = new Counter({
+    name: 'order_service_log_lines_lost_total',
+    help: 'Log lines that were not written, because nobody read those before them',
+    registers,
+  });
   const deadLetters = new Gauge({
     name: 'order_service_dead_letters',
     help: 'Messages put aside: parked ones are tried again, dead ones wait for someone to replay them',
@@ -115,6 +121,7 @@ export function createMetrics(): ServiceMetrics {
     publishFailure: (reason) => publishFailures.inc({ reason }),
     deadLettered: (subject) => deadLettered.inc({ subject }),
     retried: (operation) => retries.inc({ operation }),
+    logLineLost: () => logLinesLost.inc(),
     setBroker: (up) => broker.set(up ? 1 : 0),
     setDatabase: (up) => database.set(up ? 1 : 0),
     setBacklog({ pending, oldest }, now) {
