@@ -43,6 +43,7 @@ export const TO_BE_MET = [
   'crash: replica',
   'crash: mongod',
   'crash: mongod, with writes that are not journalled',
+  'crash: mongod, for longer than expiry waits',
   'crash: broker',
   'freeze: replica',
   'freeze: replica, past its lease',

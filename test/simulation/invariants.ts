@@ -12,6 +12,7 @@ export interface StoredOrder {
   expiresAt: Date;
   ticket: { id: unknown };
   turn: number;
+  idempotencyKey: string;
   payments: { id: string; at: Date; refund?: string }[];
   outbox: { seq: number; subject: string; data: string }[];
   publishing: { next: number; pending: number };
@@ -60,7 +61,14 @@ export function createInvariants(world: World) {
       const { next, pending } = order.publishing;
       check('I3 bookkeeping', next + pending === order.outbox.length, () => JSON.stringify(order));
       if (order.status !== 'cancelled') holdsAlone(database, order);
+      hasItsKeyAlone(database, order);
     }
+  }
+
+  /** As it is stored: with its user, and for a day. */
+  function hasItsKeyAlone(database: Database, { idempotencyKey }: StoredOrder): void {
+    const same = ordersOf(database).filter((other) => other.idempotencyKey === idempotencyKey);
+    check('one order for each idempotency key', same.length <= 1, () => idempotencyKey);
   }
 
   function holdsAlone(database: Database, order: StoredOrder): void {

@@ -50,8 +50,16 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
   function pay(orderId: string): void {
     const draw = world.random();
     if (draw < 0.3) return;
-    // In good time, at the last moment, or late.
-    const inMs = draw < 0.8 ? world.between(0, 380) : world.between(400, 900);
+    // At the last moment, or late.
+    if (draw < 0.8) payInTime(orderId);
+    else payWithin(orderId, world.between(400, 900));
+  }
+
+  function payInTime(orderId: string): void {
+    payWithin(orderId, world.between(0, 380));
+  }
+
+  function payWithin(orderId: string, inMs: number): void {
     world.at(process, inMs, () => {
       const payment = { id: newId('a'), orderId, stripeId: 'stripe' };
       send('payment:created', payment, 100);
@@ -76,6 +84,7 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
       if (world.chance(0.6)) announce(world.pick(ticketIds));
       else sendPoison();
     },
+    payInTime,
     /** Nobody pays any more. */
     close(): void {
       open = false;

@@ -20,6 +20,10 @@ export const PLANTED: Record<string, PlantedBug> = {
     bug: { missingIndexes: ['ticket.id,turn'] },
     breaks: ['I1 one holder'],
   },
+  'no unique index on idempotency keys': {
+    bug: { missingIndexes: ['idempotencyKey'] },
+    breaks: ['one order for each idempotency key'],
+  },
   'no version guard': {
     bug: overOrders((orders) => ({ save: (change) => saveAnyway(orders, change) })),
     breaks: ['I6 the state is one that can be reached'],
@@ -165,6 +169,12 @@ export const PLANTED: Record<string, PlantedBug> = {
       ...overBus((bus) => ({
         watch: (subject, sinceMs, _, observe) => bus.watch(subject, sinceMs, () => {}, observe),
       })),
+    },
+    breaks: ['I7 paid in time is not expired'],
+  },
+  'an expiry that has waited enough after an outage of the database': {
+    bug: {
+      planted: { databaseChanged: (tell) => (ready) => (ready ? tell(true) : undefined) },
     },
     breaks: ['I7 paid in time is not expired'],
   },

@@ -35,6 +35,8 @@ export interface Planted {
   outbox?: (outbox: Outbox) => Outbox;
   tickets?: (tickets: TicketStore) => TicketStore;
   deadLetters?: (deadLetters: DeadLetters) => DeadLetters;
+  /** What the core hears of a database that comes and goes. */
+  databaseChanged?: (tell: Core['databaseChanged']) => Core['databaseChanged'];
 }
 
 /** One life of a replica: from its start to its crash or its end. */
@@ -120,7 +122,7 @@ export function startReplica(deps: {
     database,
     process,
     verify: databaseClock.synchronise,
-    onReadyChange: (ready) => core.databaseChanged(ready),
+    onReadyChange: (ready) => databaseChanged(ready),
   });
   const lease = { owner: deps.name, ms: LEASE_MS };
   const mongoose = { collection: (name: string) => slot.drivers[name] } as unknown as Connection;
@@ -148,6 +150,8 @@ export function startReplica(deps: {
     log: logTo(world, process),
     expiration: deps.expiration,
   });
+
+  const databaseChanged = planted.databaseChanged?.(core.databaseChanged) ?? core.databaseChanged;
 
   bus.start();
   core.relay.start();

@@ -1,3 +1,4 @@
+import type { Config } from '../../src/config';
 import { createBroker } from './broker';
 import type { BrokerFaults } from './broker';
 import { createDatabase } from './database';
@@ -12,8 +13,12 @@ import { createWorld, withClockOf } from './world';
 import type { World } from './world';
 
 /** All of it shorter than in the service, so that less has to happen until everything is over. */
-const EXPIRATION = { windowSeconds: 0.4, graceSeconds: 0.2, catchUpSeconds: 1, catchUpLimitSeconds: 15 };
-const ACK_WAIT_MS = 500;
+const EXPIRATION = { windowSeconds: 0.4, graceSeconds: 0.2, catchUpLimitSeconds: 15 };
+/** How soon a message that was not acknowledged comes again, and what expiry waits: more than that. */
+const PACES = [
+  { ackWaitMs: 500, catchUpSeconds: 1 },
+  { ackWaitMs: 3_000, catchUpSeconds: 4 },
+] as const;
 /** Each time a replica sends something or gets to hear that it arrived. */
 const CRASH_AT_A_POINT = 0.008;
 const TICKETS = ['5f0000000000000000000001', '5f0000000000000000000002'];
@@ -72,7 +77,7 @@ function named(where: string, rates: object): Record<string, number> {
 export interface Bug {
   readonly planted?: Planted;
   readonly missingIndexes?: readonly string[];
-  readonly expiration?: Partial<typeof EXPIRATION>;
+  readonly expiration?: Partial<Config['expiration']>;
   readonly trustsConnectionsInDoubt?: boolean;
   /** Changes every update before the database gets it. */
   readonly rewriteUpdate?: RewriteUpdate;
@@ -137,6 +142,9 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   const invariants = createInvariants(world);
   const director = world.createProcess('director');
   let faulty = true;
+  /** Whether the next order is to be paid while there is no database. */
+  let isToBeLost = false;
+  let databaseUpAt = 0;
   let violation: unknown;
   const changed = new Set<StoredOrder>();
   let ids = 0;
@@ -151,6 +159,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   }
 
   const hasFaults = () => faulty && !faultless;
+  const { ackWaitMs, catchUpSeconds } = world.pick(PACES);
   const times = () => world.pick(TIMES);
   const databaseFaults = scaled(DATABASE_FAULTS, times);
   const brokerFaults = scaled(BROKER_FAULTS, times);
@@ -168,7 +177,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   });
   const broker = createBroker(world, {
     faults: () => (hasFaults() ? brokerFaults : NO_BROKER_FAULTS),
-    ackWaitMs: ACK_WAIT_MS,
+    ackWaitMs,
     ...(bug.trustsConnectionsInDoubt ? { trustsConnectionsInDoubt: true } : {}),
     onStored: (stored) => guard(() => invariants.stored(database, stored)),
     onDelivered: (...delivery) => guard(() => invariants.delivered(...delivery)),
@@ -190,7 +199,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
       database,
       broker,
       name: `replica-${slotIndex}.${starts[slotIndex]}`,
-      expiration: { ...EXPIRATION, ...bug.expiration },
+      expiration: { ...EXPIRATION, catchUpSeconds, ...bug.expiration },
       metrics,
       planted: bug.planted ?? {},
       newId: () => (ids += 1).toString(16).padStart(24, '0'),
@@ -258,6 +267,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     [1, stopAll],
     [2, freezeReplica],
     [3, crashDatabase],
+    [2, loseDatabase],
     [1, () => database.freeze(world.between(100, 2_000))],
     [2, crashBroker],
     [2, () => broker.cut()],
@@ -319,9 +329,30 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   }
 
   function crashDatabase(): void {
-    database.crash();
-    world.at(director, world.between(50, 1_000), () => database.restart());
+    keepDatabaseDown(world.between(50, 1_000));
   }
+
+  function keepDatabaseDown(ms: number): void {
+    database.crash();
+    databaseUpAt = Math.max(databaseUpAt, world.elapsed() + ms);
+    world.at(director, ms, () => {
+      if (world.elapsed() >= databaseUpAt) database.restart();
+    });
+  }
+
+  /** For longer than expiry waits, while the next order is paid: that must count after it all the same. */
+  function loseDatabase(): void {
+    isToBeLost = true;
+  }
+
+  broker.listen(({ subject, data }) => {
+    if (!isToBeLost || !hasFaults() || subject !== 'order:created') return;
+    isToBeLost = false;
+    world.hit('crash: mongod, for longer than expiry waits');
+    marketplace.payInTime((JSON.parse(data) as { id: string }).id);
+    const limitMs = EXPIRATION.catchUpLimitSeconds * 1_000;
+    keepDatabaseDown(world.between(1.1 * limitMs, 1.3 * limitMs));
+  });
 
   function crashBroker(): void {
     broker.crash();
