@@ -36,12 +36,12 @@ export const NOTHING: Between = { orders: (orders) => orders, bus: (bus) => bus 
  */
 export async function compose(
   config: Config,
-  { logger, onLineLost }: Pick<ServiceLogger, 'logger' | 'onLineLost'>,
+  { logger, onLineDropped }: Pick<ServiceLogger, 'logger' | 'onLineDropped'>,
   between = NOTHING,
 ): Promise<Service> {
   const log = logger;
   const metrics = createMetrics();
-  onLineLost(metrics.logLineLost);
+  onLineDropped(metrics.logLineDropped);
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
 
   const store = await chooseStore();

@@ -3,7 +3,7 @@ import type { DeadLetters, Metrics, Outbox } from '../application/ports';
 
 export interface ServiceMetrics extends Metrics {
   httpRequest(method: string, route: string, status: number, seconds: number): void;
-  logLineLost(): void;
+  logLineDropped(): void;
   setBroker(up: boolean): void;
   setDatabase(up: boolean): void;
   setBacklog(backlog: Awaited<ReturnType<Outbox['backlog']>>, now: Date): void;
@@ -75,9 +75,9 @@ export function createMetrics(): ServiceMetrics {
     labelNames: ['operation'],
     registers,
   });
-  const logLinesLost = new Counter({
-    name: 'order_service_log_lines_lost_total',
-    help: 'Log lines that were not written, because nobody read those before them',
+  const logLinesDropped = new Counter({
+    name: 'order_service_log_lines_dropped_total',
+    help: 'Log lines that were not written, because those before them were not read fast enough',
     registers,
   });
   const deadLetters = new Gauge({
@@ -121,7 +121,7 @@ export function createMetrics(): ServiceMetrics {
     publishFailure: (reason) => publishFailures.inc({ reason }),
     deadLettered: (subject) => deadLettered.inc({ subject }),
     retried: (operation) => retries.inc({ operation }),
-    logLineLost: () => logLinesLost.inc(),
+    logLineDropped: () => logLinesDropped.inc(),
     setBroker: (up) => broker.set(up ? 1 : 0),
     setDatabase: (up) => database.set(up ? 1 : 0),
     setBacklog({ pending, oldest }, now) {

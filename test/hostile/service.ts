@@ -41,7 +41,7 @@ export async function startEmbedded(): Promise<RunningService> {
     { write: (line) => void (IS_ERROR.test(line) && errors.push(JSON.parse(line) as LogLine)) },
   );
   const config = loadConfig({ JWT_KEY: CURRENT_KEY, PORT: '0', RATE_LIMIT_PER_MINUTE: '0' });
-  const service = await compose(config, { logger, onLineLost() {} });
+  const service = await compose(config, { logger, onLineDropped() {} });
   const { port } = await service.start();
   const peer = service.embedded?.peer;
   if (!peer) throw new Error('nothing is embedded');

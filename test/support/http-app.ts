@@ -133,7 +133,7 @@ export async function composeApp(): Promise<ComposedApp> {
     LOG_LEVEL: 'silent',
     RATE_LIMIT_PER_MINUTE: '0',
   });
-  const service = await compose(config, { logger: pino({ level: 'silent' }), onLineLost() {} });
+  const service = await compose(config, { logger: pino({ level: 'silent' }), onLineDropped() {} });
   await service.start();
   const { app, embedded, stop } = service;
   if (!embedded) throw new Error('nothing is embedded');
