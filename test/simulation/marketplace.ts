@@ -50,16 +50,15 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
   function pay(orderId: string): void {
     const draw = world.random();
     if (draw < 0.3) return;
-    // At the last moment, or late.
-    if (draw < 0.8) payInTime(orderId);
-    else payWithin(orderId, world.between(400, 900));
+    // In good time, at the last moment, or late.
+    payAfter(orderId, draw < 0.8 ? world.between(0, 380) : world.between(400, 900));
   }
 
   function payInTime(orderId: string): void {
-    payWithin(orderId, world.between(0, 380));
+    payAfter(orderId, world.between(0, 200));
   }
 
-  function payWithin(orderId: string, inMs: number): void {
+  function payAfter(orderId: string, inMs: number): void {
     world.at(process, inMs, () => {
       const payment = { id: newId('a'), orderId, stripeId: 'stripe' };
       send('payment:created', payment, 100);

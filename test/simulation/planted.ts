@@ -174,7 +174,12 @@ export const PLANTED: Record<string, PlantedBug> = {
   },
   'an expiry that has waited enough after an outage of the database': {
     bug: {
-      planted: { databaseChanged: (tell) => (ready) => (ready ? tell(true) : undefined) },
+      planted: {
+        databaseChanged: (tell) => (ready) => {
+          tell(ready);
+          if (!ready) tell(true);
+        },
+      },
     },
     breaks: ['I7 paid in time is not expired'],
   },

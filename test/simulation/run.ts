@@ -142,8 +142,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   const invariants = createInvariants(world);
   const director = world.createProcess('director');
   let faulty = true;
-  /** Whether the next order is to be paid while there is no database. */
-  let isToBeLost = false;
+  let outageAtNextOrder = false;
   let databaseUpAt = 0;
   let violation: unknown;
   const changed = new Set<StoredOrder>();
@@ -267,7 +266,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     [1, stopAll],
     [2, freezeReplica],
     [3, crashDatabase],
-    [2, loseDatabase],
+    [2, planDatabaseOutage],
     [1, () => database.freeze(world.between(100, 2_000))],
     [2, crashBroker],
     [2, () => broker.cut()],
@@ -341,13 +340,13 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   }
 
   /** For longer than expiry waits, while the next order is paid: that must count after it all the same. */
-  function loseDatabase(): void {
-    isToBeLost = true;
+  function planDatabaseOutage(): void {
+    outageAtNextOrder = true;
   }
 
   broker.listen(({ subject, data }) => {
-    if (!isToBeLost || !hasFaults() || subject !== 'order:created') return;
-    isToBeLost = false;
+    if (!outageAtNextOrder || !hasFaults() || subject !== 'order:created') return;
+    outageAtNextOrder = false;
     world.hit('crash: mongod, for longer than expiry waits');
     marketplace.payInTime((JSON.parse(data) as { id: string }).id);
     const limitMs = EXPIRATION.catchUpLimitSeconds * 1_000;
@@ -398,7 +397,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
       faulty = false;
       marketplace.close();
       world.trace('no more faults');
-      const deadline = world.elapsed() + CONVERGED_WITHIN_MS;
+      const deadline = Math.max(world.elapsed(), databaseUpAt) + CONVERGED_WITHIN_MS;
       let nextLook = 0;
       await until(() => {
         if (world.elapsed() < nextLook) return false;

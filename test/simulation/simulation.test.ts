@@ -8,7 +8,7 @@ import type { SeedOutcome } from './seeds';
 const SEEDS = 2_000;
 const FEWEST_STEPS = 100;
 /** How many seeds a planted bug may hide from. */
-const PATIENCE = 400;
+const PATIENCE = 2_000;
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
@@ -67,6 +67,6 @@ describe('a simulation', () => {
       }
       throw new Error(`no seed up to ${PATIENCE} shows it`);
     },
-    120_000,
+    300_000,
   );
 });
