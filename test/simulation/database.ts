@@ -313,7 +313,7 @@ export function createDatabase(
     },
     freeze(ms: number): void {
       world.hit('freeze: mongod');
-      process.frozenUntil = world.elapsed() + ms;
+      world.freeze(process, ms);
     },
   };
 }

@@ -324,7 +324,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     // Sometimes for longer than its leases last.
     const ms = world.chance(0.2) ? LEASE_MS + 1_000 : world.between(50, 3_000);
     world.hit(ms > LEASE_MS ? 'freeze: replica, past its lease' : 'freeze: replica');
-    replica.process.frozenUntil = world.elapsed() + ms;
+    world.freeze(replica.process, ms);
   }
 
   function crashDatabase(): void {

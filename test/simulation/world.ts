@@ -126,6 +126,10 @@ export function createWorld(seed: number) {
     atEachPoint(listener: typeof onPoint): void {
       onPoint = listener;
     },
+    /** Never for less than before: what has waited already would be overtaken by what came later. */
+    freeze(process: Process, ms: number): void {
+      process.frozenUntil = Math.max(process.frozenUntil, elapsed + ms);
+    },
     /** Ends the process, wherever it is. */
     kill(process: Process): void {
       for (const [what, count] of process.doing) if (count > 0) hit(`crash point: ${what}`);
