@@ -1,11 +1,17 @@
-import { connect } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { sumOfSeries } from '../hostile/service';
+import { open, pipeline } from '../hostile/wire';
+import type { Call } from '../hostile/wire';
 import { startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
 
 /** More than enough to fill the pipe and what may wait behind it: each of them makes a line of some 300 bytes. */
 const MOST_REQUESTS = 80_000;
 const AT_ONCE = 100;
+const ANSWER_WITHIN_MS = 30_000;
+const CALL: Call = {
+  method: 'GET',
+  bytes: Buffer.from(`GET /livez HTTP/1.1\r\nHost: orders\r\nX-Request-Id: ${'x'.repeat(100)}\r\n\r\n`),
+};
 
 describe('a service whose log is not read', () => {
   let service: ServiceProcess;
@@ -32,16 +38,14 @@ describe('a service whose log is not read', () => {
 
   /** On one connection, without waiting between them. */
   async function answersToMany(): Promise<number> {
-    const { hostname, port } = new URL(service.url);
-    const socket = connect(Number(port), hostname);
-    const request = (connection: string) =>
-      `GET /livez HTTP/1.1\r\nHost: orders\r\nX-Request-Id: ${'x'.repeat(100)}\r\nConnection: ${connection}\r\n\r\n`;
-    socket.write(request('keep-alive').repeat(AT_ONCE - 1) + request('close'));
-    return (await text(socket)).match(/HTTP\/1\.1 200/g)?.length ?? 0;
+    const socket = await open(Number(new URL(service.url).port));
+    const answers = await pipeline(socket, Array<Call>(AT_ONCE).fill(CALL), ANSWER_WITHIN_MS);
+    socket.destroy();
+    return answers.filter(({ status }) => status === 200).length;
   }
 
   async function linesDropped(): Promise<number> {
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
-    return Number(/^order_service_log_lines_dropped_total (\d+)$/m.exec(metrics)?.[1]);
+    return sumOfSeries(metrics, 'order_service_log_lines_dropped_total');
   }
 });
