@@ -195,6 +195,69 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     await eventually(() => expect(pauses).toEqual(expect.arrayContaining([100, 200, 400, 800])), 20_000);
   });
 
+  describe('where the broker takes one subscription of a subject and no more', () => {
+    let strict: ServerProcess;
+
+    beforeEach(async () => {
+      strict = await startNatsStreamingServer('--max_subs', '1');
+    });
+
+    afterEach(() => strict.stop());
+
+    it.each(['watch', 'group'] as const)(
+      'keeps the connection, asks for the %s again with growing pauses, and says so once',
+      async (refused) => {
+        const holder = await started(connect({ url: strict.url, clientId: 'holder', queueGroup: 'other' }));
+        let held = 0;
+        holder.watch('s', 60_000, () => {}, { up: () => (held += 1), down() {} });
+        await eventually(() => expect(held).toBe(1));
+
+        const pauses: number[] = [];
+        const warnings: { reason: string }[] = [];
+        let retries = 0;
+        let connections = 0;
+        const ups: string[] = [];
+        const downs: string[] = [];
+        const observe = {
+          up: (subject: string) => ups.push(subject),
+          down: (subject: string) => downs.push(subject),
+        };
+        const bus = connect({
+          url: strict.url,
+          clock: {
+            random: () => 0.5,
+            after(ms, task) {
+              if (ms < 5_000 && ms !== 3_000) pauses.push(ms);
+              return clock.after(ms, task);
+            },
+          },
+          log: { ...silentLog, warn: (fields) => void warnings.push(fields as { reason: string }) },
+          onConnectionChange: (up) => void (connections += up ? 1 : 0),
+          onRetry: () => void (retries += 1),
+        });
+        bus.subscribe(['t'], () => Promise.resolve('done'), observe);
+        if (refused === 'watch') bus.watch('s', 60_000, () => {}, observe);
+        else bus.subscribe(['s'], () => Promise.resolve('done'), observe);
+        await started(bus);
+        await eventually(() => expect(pauses).toEqual([100, 200, 400, 800]), 20_000);
+        await bus.publish('u', '1', '1:0');
+        expect({ connections, retries, ups, downs }).toEqual({
+          connections: 1,
+          retries: 4,
+          ups: ['t'],
+          downs: [],
+        });
+        expect(warnings).toEqual([{ reason: expect.stringContaining('subscription to s: ') }]);
+
+        await holder.stopReceiving();
+        await eventually(() => expect(ups).toEqual(['t', 's']), 20_000);
+        expect(connections).toBe(1);
+        await bus.stopReceiving();
+        expect(downs.sort()).toEqual(['s', 't']);
+      },
+    );
+  });
+
   it('says where it has connected to, without the password', async () => {
     const said: string[] = [];
     const log = { ...silentLog, info: (fields: object) => void said.push(JSON.stringify(fields)) };

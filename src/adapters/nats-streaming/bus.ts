@@ -1,21 +1,21 @@
-import type { Bus, Cancel, Clock, Log, Message, Receive, Subscriptions } from '../../application/ports';
+import type { Bus, Cancel, Clock, Log, Subscriptions } from '../../application/ports';
 import { PublishFailed } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
-import type { Generation, GenerationSettings } from './generation';
+import type { Generation, GenerationSettings, Subscription } from './generation';
 
 const RECONNECT = { firstMs: 100, longestMs: 5_000 };
 
-interface Watch {
-  readonly subject: string;
-  readonly sinceMs: number;
-  readonly hear: (message: Message) => void;
+/** A subscription that is wanted, and in which state it is on the connection that there is now. */
+interface Wanted {
+  readonly subscription: Subscription;
   readonly observe: Subscriptions;
+  state: 'down' | 'asked for' | 'up';
 }
 
 /**
- * NATS Streaming behind the ports. One supervisor keeps one generation of connection and subscriptions alive; when it
- * ends, the next one is opened, with growing pauses, until `close`.
+ * NATS Streaming behind the ports. One supervisor keeps one generation of connection and subscriptions alive: when it
+ * ends, the next one is opened, and what is refused alone is asked for again, with growing pauses, until `close`.
  */
 export function createNatsStreamingBus(
   deps: GenerationSettings & {
@@ -37,52 +37,66 @@ export function createNatsStreamingBus(
   let connected = false;
   let closing = false;
   let failures = 0;
-  let lastReason = '';
-  let cancelReopening: Cancel = () => {};
-  let subscribed: { subjects: readonly string[]; receive: Receive; observe: Subscriptions } | undefined;
-  let watched: (Watch & { isUp: boolean })[] = [];
-  const up = new Set<string>();
+  /** What the log says already, since everything worked last. */
+  const saidReasons = new Set<string>();
+  let retrying = false;
+  let cancelRetry: Cancel = () => {};
+  let wanted: Wanted[] = [];
   const listeners: (() => void)[] = [];
 
   function open(): void {
     if (closing) return;
     const opened = openGeneration(
       deps,
-      {
-        connected: onConnected,
-        ended: (reason) => onEnded(opened, reason),
-        subscribed(subject) {
-          up.add(subject);
-          subscribed?.observe.up(subject);
-          if (up.size === subscribed?.subjects.length) worksAgain();
-        },
-        watching(subject) {
-          for (const watch of watched.filter((one) => one.subject === subject)) {
-            watch.isUp = true;
-            watch.observe.up(subject);
-          }
-        },
-        receive: (message) => subscribed?.receive(message) ?? Promise.resolve('retry' as const),
-      },
+      { connected: onConnected, ended: (reason) => onEnded(opened, reason) },
       { clock, log },
     );
     generation = opened;
   }
 
-  /** Only what can be used is over its failures: the broker may take a connection and refuse each subscription. */
-  function worksAgain(): void {
-    failures = 0;
-    lastReason = '';
-  }
-
   function onConnected(): void {
     connected = true;
-    if (!subscribed) worksAgain();
     log.info({ url: withoutPassword(deps.url), clientId: deps.clientId }, 'connected to the broker');
     deps.onConnectionChange?.(true);
-    if (subscribed) generation?.subscribe(subscribed.subjects);
-    for (const { subject, sinceMs, hear } of watched) generation?.watch(subject, sinceMs, hear);
+    worksAgain();
+    subscribeAll();
     for (const listener of listeners) listener();
+  }
+
+  /** Only what can be used is over its failures: the broker may take a connection and refuse a subscription. */
+  function worksAgain(): void {
+    if (!connected || wanted.some(({ state }) => state !== 'up')) return;
+    failures = 0;
+    saidReasons.clear();
+  }
+
+  function subscribeAll(): void {
+    if (!connected) return;
+    for (const one of wanted) if (one.state === 'down') subscribe(one);
+  }
+
+  function subscribe(one: Wanted): void {
+    const { subscription, observe } = one;
+    one.state = 'asked for';
+    generation?.subscribe(subscription, {
+      up() {
+        one.state = 'up';
+        observe.up(subscription.subject);
+        worksAgain();
+      },
+      refused(reason) {
+        one.state = 'down';
+        retry(reason, 'the broker refused a subscription; trying again', subscribeAll);
+      },
+    });
+  }
+
+  function allDown(subscriptions: readonly Wanted[]): void {
+    for (const one of subscriptions) {
+      const wasUp = one.state === 'up';
+      one.state = 'down';
+      if (wasUp) one.observe.down(one.subscription.subject);
+    }
   }
 
   function onEnded(ended: Generation, reason: string): void {
@@ -90,27 +104,38 @@ export function createNatsStreamingBus(
       connected = false;
       deps.onConnectionChange?.(false);
     }
-    for (const subject of up) subscribed?.observe.down(subject);
-    up.clear();
-    watchesAreDown();
+    allDown(wanted);
+    // Asking for what was refused alone came with the connection to its end.
+    cancelRetry();
+    retrying = false;
+    retry(reason, 'the connection to the broker ended; trying again', open, ended.closed);
+  }
+
+  function retry(reason: string, message: string, again: () => void, afterwards?: Promise<void>): void {
     if (closing) return;
+    // Once per cause: it may last for long.
+    if (!saidReasons.has(reason)) log.warn({ reason }, message);
+    saidReasons.add(reason);
+    if (retrying) return;
+    retrying = true;
     failures += 1;
     const delayMs = backoff(clock, failures, RECONNECT);
-    // Once per cause: a broker may be away for long.
-    if (reason !== lastReason) log.warn({ reason }, 'the connection to the broker ended; trying again');
-    lastReason = reason;
-    void ended.closed.then(() => {
-      if (closing) return;
-      deps.onRetry?.();
-      cancelReopening = clock.after(delayMs, open);
+    if (afterwards) void afterwards.then(() => retryIn(delayMs, again));
+    else retryIn(delayMs, again);
+  }
+
+  function retryIn(delayMs: number, again: () => void): void {
+    if (closing) return;
+    deps.onRetry?.();
+    cancelRetry = clock.after(delayMs, () => {
+      retrying = false;
+      again();
     });
   }
 
-  function watchesAreDown(): void {
-    for (const watch of watched) {
-      if (watch.isUp) watch.observe.down(watch.subject);
-      watch.isUp = false;
-    }
+  function want(subscription: Subscription, observe: Subscriptions): void {
+    wanted.push({ subscription, observe, state: 'down' });
+    subscribeAll();
   }
 
   return {
@@ -121,25 +146,19 @@ export function createNatsStreamingBus(
       generation?.publish(subject, data) ??
       Promise.reject(new PublishFailed('disconnected', 'not connected yet')),
     subscribe(subjects, receive, observe) {
-      subscribed = { subjects, receive, observe };
-      if (connected) generation?.subscribe(subjects);
+      for (const subject of subjects) want({ mode: 'group', subject, receive }, observe);
     },
-    watch(subject, sinceMs, hear, observe) {
-      watched.push({ subject, sinceMs, hear, observe, isUp: false });
-      if (connected) generation?.watch(subject, sinceMs, hear);
-    },
+    watch: (subject, sinceMs, hear, observe) => want({ mode: 'watch', subject, sinceMs, hear }, observe),
     async stopReceiving() {
-      const { observe } = subscribed ?? {};
-      subscribed = undefined;
+      const subscriptions = wanted;
+      // At once: a connection that is made anew meanwhile does not ask for them again.
+      wanted = [];
       await generation?.stopReceiving();
-      for (const subject of up) observe?.down(subject);
-      up.clear();
-      watchesAreDown();
-      watched = [];
+      allDown(subscriptions);
     },
     async close() {
       closing = true;
-      cancelReopening();
+      cancelRetry();
       generation?.end('closing');
       await generation?.closed;
     },

@@ -1,7 +1,8 @@
 import { connect } from 'node-nats-streaming';
-import type { Message as StanMessage, Subscription } from 'node-nats-streaming';
+import type { Message as StanMessage, Subscription as StanSubscription } from 'node-nats-streaming';
 import { PublishFailed } from '../../application/ports';
 import type { Clock, Log, Message, Receive } from '../../application/ports';
+import { allOf } from '../../application/schedule';
 
 /** The whole of connecting, TCP included, may take this long. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -24,17 +25,29 @@ export interface GenerationEvents {
   connected(): void;
   /** Called once, at the first sign of trouble or after `end`. Nothing of it counts from here on. */
   ended(reason: string): void;
-  subscribed(subject: string): void;
-  watching(subject: string): void;
-  readonly receive: Receive;
+}
+
+/** `group`: this member's share, acknowledged by hand. `watch`: everything from `sinceMs` ago on, nothing acknowledged. */
+export type Subscription =
+  | { readonly mode: 'group'; readonly subject: string; readonly receive: Receive }
+  | {
+      readonly mode: 'watch';
+      readonly subject: string;
+      readonly sinceMs: number;
+      readonly hear: (message: Message) => void;
+    };
+
+export interface SubscriptionEvents {
+  up(): void;
+  /** The server said no. The connection is as good as before. */
+  refused(reason: string): void;
 }
 
 /** One connection and its subscriptions, from connect to the first trouble. It is never repaired. */
 export interface Generation {
   publish(subject: string, data: string): Promise<void>;
-  subscribe(subjects: readonly string[]): void;
-  /** All messages from `sinceMs` ago on, without the group and without a durable position. */
-  watch(subject: string, sinceMs: number, hear: (message: Message) => void): void;
+  /** One of the events is called, unless the connection ends before. */
+  subscribe(subscription: Subscription, events: SubscriptionEvents): void;
   /** Hands no more messages on; those in hand are settled and acknowledged, then the subscriptions closed. */
   stopReceiving(): Promise<void>;
   end(reason: string): void;
@@ -59,7 +72,7 @@ export function openGeneration(
   let state: 'connecting' | 'connected' | 'ended' = 'connecting';
   let receiving = true;
   const outstanding = new Set<(failure: PublishFailed) => void>();
-  const subscriptions: Subscription[] = [];
+  const subscriptions: StanSubscription[] = [];
   const inHand = new Map<string, Promise<void>>();
 
   let markClosed = (): void => {};
@@ -132,62 +145,65 @@ export function openGeneration(
     queueMicrotask(() => reject(new PublishFailed(state === 'ended' ? 'disconnected' : 'refused', message)));
   }
 
-  function subscribe(subjects: readonly string[]): void {
-    for (const subject of subjects) {
-      const options = client
-        .subscriptionOptions()
-        .setDeliverAllAvailable()
-        .setManualAckMode(true)
-        .setDurableName(settings.queueGroup)
-        .setAckWait(settings.redeliveryWaitSeconds * 1000)
-        .setMaxInFlight(settings.maxInFlight);
-      const subscription = client.subscribe(subject, settings.queueGroup, options);
-      follow(subscription, subject, events.subscribed, (message) => take(subject, message));
-    }
-  }
-
-  function watch(subject: string, sinceMs: number, hear: (message: Message) => void): void {
-    const options = client
-      .subscriptionOptions()
-      .setStartAtTimeDelta(sinceMs)
-      .setMaxInFlight(settings.maxInFlight);
-    follow(client.subscribe(subject, options), subject, events.watching, (message) => {
-      if (state === 'connected' && receiving) hear(toMessage(subject, message));
-    });
-  }
-
-  function follow(
-    subscription: Subscription,
-    subject: string,
-    ready: (subject: string) => void,
-    take: (message: StanMessage) => void,
-  ): void {
-    subscription.on('ready', () => {
+  function subscribe(subscription: Subscription, { up, refused }: SubscriptionEvents): void {
+    const { subject } = subscription;
+    const opened = open(subscription);
+    let isUp = false;
+    opened.on('ready', () => {
+      isUp = true;
       // Only now: the client cannot close one that the server has not confirmed.
-      subscriptions.push(subscription);
-      if (state === 'connected' && receiving) ready(subject);
+      subscriptions.push(opened);
+      if (state === 'connected' && receiving) up();
     });
-    subscription.on('error', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
-    subscription.on('timeout', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
-    subscription.on('message', take);
+    opened.on('error', (error: unknown) => {
+      const reason = `subscription to ${subject}: ${textOf(error)}`;
+      if (isUp || state !== 'connected') {
+        end(reason);
+        return;
+      }
+      // The client would keep it, and the next attempt brings another one.
+      delete (client as unknown as { subMap: Record<string, unknown> }).subMap[
+        (opened as unknown as { inbox: string }).inbox
+      ];
+      refused(reason);
+    });
+    // Nobody knows whether the server has it now, and would deliver into nowhere.
+    opened.on('timeout', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
+    opened.on('message', (message: StanMessage) => {
+      if (state !== 'connected' || !receiving) return;
+      if (subscription.mode === 'group') take(subscription, message);
+      else subscription.hear(toMessage(subject, message));
+    });
   }
 
-  function take(subject: string, message: StanMessage): void {
-    if (state !== 'connected' || !receiving) return;
+  function open(subscription: Subscription): StanSubscription {
+    const options = client.subscriptionOptions().setMaxInFlight(settings.maxInFlight);
+    if (subscription.mode === 'watch') {
+      return client.subscribe(subscription.subject, options.setStartAtTimeDelta(subscription.sinceMs));
+    }
+    options
+      .setDeliverAllAvailable()
+      .setManualAckMode(true)
+      .setDurableName(settings.queueGroup)
+      .setAckWait(settings.redeliveryWaitSeconds * 1000);
+    return client.subscribe(subscription.subject, settings.queueGroup, options);
+  }
+
+  function take({ subject, receive }: Subscription & { mode: 'group' }, message: StanMessage): void {
     const key = `${subject}:${message.getSequence()}`;
     // Delivered again because it takes long: the first one's acknowledgement counts for both. Handled once more for each
     // redelivery wait, a slow database would only become slower.
     if (inHand.has(key)) return;
     inHand.set(
       key,
-      handle(subject, message).finally(() => inHand.delete(key)),
+      handle(subject, receive, message).finally(() => inHand.delete(key)),
     );
   }
 
-  async function handle(subject: string, message: StanMessage): Promise<void> {
+  async function handle(subject: string, receive: Receive, message: StanMessage): Promise<void> {
     const sequence = message.getSequence();
     try {
-      const verdict = await events.receive(toMessage(subject, message));
+      const verdict = await receive(toMessage(subject, message));
       if (verdict === 'done' && state === 'connected') message.ack();
     } catch (error) {
       log.error(
@@ -199,13 +215,13 @@ export function openGeneration(
 
   async function stopReceiving(): Promise<void> {
     receiving = false;
-    await Promise.all(inHand.values());
+    await allOf([...inHand.values()]);
     if (state !== 'connected') return;
-    await Promise.all(subscriptions.splice(0).map(closeSubscription));
+    await allOf(subscriptions.splice(0).map(closeSubscription));
   }
 
   /** Never unsubscribes: that would delete the durable position with its last member. */
-  function closeSubscription(subscription: Subscription): Promise<void> {
+  function closeSubscription(subscription: StanSubscription): Promise<void> {
     return new Promise((resolve) => {
       const cancel = clock.after(REQUEST_TIMEOUT_MS + 1_000, resolve);
       const done = (): void => {
@@ -217,7 +233,7 @@ export function openGeneration(
     });
   }
 
-  return { publish, subscribe, watch, stopReceiving, end, closed };
+  return { publish, subscribe, stopReceiving, end, closed };
 }
 
 function toMessage(subject: string, message: StanMessage): Message {
