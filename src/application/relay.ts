@@ -1,5 +1,5 @@
 import { createHands } from './hands';
-import { backoff, createLoop, jittered, reportTo } from './schedule';
+import { allOf, backoff, createLoop, jittered, reportTo } from './schedule';
 import { PublishFailed } from './ports';
 import type { Clock, Log, Metrics, Outbox, OutboxEvent, Publication, Publisher } from './ports';
 
@@ -80,7 +80,7 @@ export function createRelay(deps: {
   async function pollOnce(): Promise<void | 'again'> {
     if (!publisher.available()) return undefined;
     const claimable = await outbox.claimable(IN_FLIGHT);
-    await Promise.all(claimable.map(claimSoon));
+    await allOf(claimable.map(claimSoon));
     return claimable.length === IN_FLIGHT ? 'again' : undefined;
   }
 

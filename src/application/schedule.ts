@@ -7,6 +7,16 @@ export function pause(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
   });
 }
 
+/** Resolves when all of them have. Rejects as one of them did, and not before the others have ended too. */
+export async function allOf<T extends readonly unknown[] | []>(
+  pieces: T,
+): Promise<{ -readonly [Index in keyof T]: Awaited<T[Index]> }> {
+  // Some that are awaited begin only then, and once: queries of the database.
+  const begun = pieces.map((piece) => Promise.resolve(piece));
+  await Promise.allSettled(begun);
+  return Promise.all(begun) as never;
+}
+
 /** Between half and one and a half times `ms`, so that replicas do not march in step. */
 export function jittered(clock: Pick<Clock, 'random'>, ms: number): number {
   return ms * (0.5 + clock.random());

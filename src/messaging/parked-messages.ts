@@ -1,4 +1,4 @@
-import { backoff, createLoop, reportTo } from '../application/schedule';
+import { allOf, backoff, createLoop, reportTo } from '../application/schedule';
 import type { Loop } from '../application/schedule';
 import type { Clock, DeadLetter, DeadLetters, Log, Metrics } from '../application/ports';
 import { toMessage } from './dead-letters';
@@ -28,7 +28,7 @@ export function createParkedMessages(deps: {
   async function pollOnce(): Promise<void | 'again'> {
     const claimedUntil = new Date(clock.now().getTime() + CLAIM_MS);
     const due = await deadLetters.takeDue(claimedUntil, LETTERS_PER_POLL);
-    await Promise.all(due.map(tryAgain));
+    await allOf(due.map(tryAgain));
     return due.length === LETTERS_PER_POLL ? 'again' : undefined;
   }
 

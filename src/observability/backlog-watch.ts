@@ -1,4 +1,4 @@
-import { createLoop } from '../application/schedule';
+import { allOf, createLoop } from '../application/schedule';
 import type { Loop } from '../application/schedule';
 import type { Clock, DeadLetters, Log, Outbox } from '../application/ports';
 import type { ServiceMetrics } from './metrics';
@@ -17,7 +17,7 @@ export function createBacklogWatch(deps: {
     clock: deps.clock,
     everyMs: EVERY_MS,
     async task() {
-      const [backlog, letters] = await Promise.all([deps.outbox.backlog(), deps.deadLetters.count()]);
+      const [backlog, letters] = await allOf([deps.outbox.backlog(), deps.deadLetters.count()]);
       deps.metrics.setBacklog(backlog, deps.clock.now());
       deps.metrics.setDeadLetters(letters);
     },

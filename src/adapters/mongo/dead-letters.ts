@@ -1,4 +1,5 @@
 import type { DeadLetter, DeadLetters } from '../../application/ports';
+import { allOf } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import type { DeadLetterDocument, Models } from './documents';
 import { isDuplicateKey } from './errors';
@@ -22,7 +23,7 @@ export function createDeadLetters(
 
   async function takeDue(claimedUntil: Date, limit: number): Promise<DeadLetter[]> {
     const due = await deadLetters.find(isDue(), { _id: 1 }).sort({ retryAt: 1 }).limit(limit).lean();
-    const taken = await Promise.all(
+    const taken = await allOf(
       due.map(({ _id }) =>
         // Another replica may have been quicker.
         deadLetters
@@ -63,7 +64,7 @@ export function createDeadLetters(
       }),
     count: () =>
       ask(async () => {
-        const [parked, dead] = await Promise.all([
+        const [parked, dead] = await allOf([
           deadLetters.countDocuments({ retryAt: { $gt: new Date(0) } }),
           deadLetters.countDocuments({ retryAt: null }),
         ]);

@@ -1,6 +1,6 @@
 import { Unavailable } from '../../application/ports';
 import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
-import { backoff, pause } from '../../application/schedule';
+import { allOf, backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { NO_LEASE, toObjectId, toOrder, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
@@ -88,7 +88,7 @@ export function createPlacing(
   async function findDuplicate(ours: OrderDocument): Promise<PlacementResult | undefined> {
     const { _id, idempotencyKey, ticket } = ours;
     const [sameIdOrKey, latest] = await connection.ask(() =>
-      Promise.all([
+      allOf([
         orders
           .find({ $or: [{ _id }, { idempotencyKey }] }, { outbox: 0, publishing: 0 })
           .readConcern('majority')

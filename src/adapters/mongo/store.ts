@@ -8,11 +8,12 @@ import type {
   OutboxHistory,
   TicketStore,
 } from '../../application/ports';
-import { createLoop } from '../../application/schedule';
+import { allOf, createLoop } from '../../application/schedule';
 import { createMongoConnection } from './connection';
 import { createDatabaseClock } from './database-clock';
 import { createDeadLetters } from './dead-letters';
 import { createModels } from './documents';
+import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { verifyIndexes } from './indexes';
 import { createOrderStore } from './orders';
 import { createOutbox } from './outbox';
@@ -20,7 +21,8 @@ import { createOutboxHistory } from './outbox-history';
 import { createReadBarrier } from './read-barrier';
 import { createTicketStore } from './tickets';
 
-const SYNCHRONISE_CLOCK_EVERY_MS = 10_000;
+/** How often its clock is compared, and looked for documents of another service. */
+const LOOK_EVERY_MS = 10_000;
 
 export interface MongoStore {
   readonly tickets: TicketStore;
@@ -63,11 +65,17 @@ export function createMongoStore(deps: {
   const clock: Clock = { ...deps.clock, now: databaseClock.now };
   const lease = { owner: deps.replicaId, ms: deps.leaseMs };
   const confirmReads = createReadBarrier(mongoose, connection);
-  const clockLoop = createLoop({
+  const lookLoop = createLoop({
     clock,
-    everyMs: SYNCHRONISE_CLOCK_EVERY_MS,
-    task: () => connection.ask(databaseClock.synchronise),
-    onError: (error) => log.debug({ err: error }, 'asking the database for its time failed'),
+    everyMs: LOOK_EVERY_MS,
+    async task() {
+      await connection.ask(databaseClock.synchronise);
+      await connection.ask(() => refuseForeignOrders(models));
+    },
+    onError(error) {
+      if (error instanceof ForeignData) connection.distrust();
+      else log.debug({ err: error }, 'looking at the database failed');
+    },
   });
 
   async function verify(): Promise<void> {
@@ -90,11 +98,11 @@ export function createMongoStore(deps: {
     ready: connection.ready,
     start() {
       connection.start();
-      clockLoop.start();
+      lookLoop.start();
     },
     async close() {
-      // Together: what the clock has asked of a server that hangs ends with the connection.
-      await Promise.all([clockLoop.stop(), connection.close()]);
+      // Together: what was asked of a server that hangs ends with the connection.
+      await allOf([lookLoop.stop(), connection.close()]);
     },
   };
 }
