@@ -4,6 +4,7 @@ import { Unavailable } from '../../application/ports';
 import type { Cancel, Clock, Log } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { toUnavailable } from './errors';
+import { ForeignData } from './foreign-data';
 
 const RETRY = { firstMs: 200, longestMs: 5_000 };
 
@@ -37,6 +38,8 @@ export interface MongoConnection {
    * it was lost in the meantime: the answer may come from one that is not verified yet.
    */
   ask<T>(operation: () => Promise<T>): Promise<T>;
+  /** Not ready any more until it is verified again: something was found there that must not be. */
+  distrust(): void;
   start(): void;
   close(): Promise<void>;
 }
@@ -63,13 +66,15 @@ export function createMongoConnection(deps: {
   /** What was begun under another number counts no more. */
   let serverChanges = 0;
   let cancelRetry: Cancel = () => {};
+  /** Why the last verification failed: said once, however often it is tried. */
+  let lastFailure: string | undefined;
 
   function setReady(now: boolean): void {
     if (ready === now) return;
     ready = now;
     deps.onReadyChange(now);
     if (now) log.info({}, 'connected to the database, indexes verified');
-    else if (!closing) log.warn({}, 'the database is away');
+    else if (!closing) log.warn({}, 'the database is unavailable');
   }
 
   function retryIn(attempt: number, task: (attempt: number) => Promise<void>): void {
@@ -108,10 +113,14 @@ export function createMongoConnection(deps: {
   function follow(now: string | undefined): void {
     if (server === now) return;
     server = now;
+    distrust();
+  }
+
+  function distrust(): void {
     serverChanges += 1;
     cancelRetry();
     setReady(false);
-    if (now !== undefined && !closing) void verify(1);
+    if (server !== undefined && !closing) void verify(1);
   }
 
   async function verify(attempt: number): Promise<void> {
@@ -120,11 +129,25 @@ export function createMongoConnection(deps: {
       await deps.verify();
     } catch (error) {
       if (serverChanges !== changesBefore || closing) return;
-      log.error({ err: error }, 'the database cannot be used: verifying its indexes failed; trying again');
+      reportFailure(error);
       retryIn(attempt, verify);
       return;
     }
-    if (serverChanges === changesBefore && !closing) setReady(true);
+    if (serverChanges !== changesBefore || closing) return;
+    lastFailure = undefined;
+    setReady(true);
+  }
+
+  function reportFailure(error: unknown): void {
+    const message = String(error);
+    if (message === lastFailure) return;
+    lastFailure = message;
+    if (error instanceof ForeignData) {
+      const { collection, count, example } = error;
+      log.error({ collection, count, example }, `the database cannot be used: ${error.message}`);
+    } else {
+      log.error({ err: error }, 'the database cannot be used: verifying its indexes failed; trying again');
+    }
   }
 
   return {
@@ -142,6 +165,7 @@ export function createMongoConnection(deps: {
       if (serverChanges !== changesBefore) throw new Unavailable('the database was lost meanwhile');
       return answer;
     },
+    distrust,
     start: () => void connect(1),
     async close() {
       closing = true;

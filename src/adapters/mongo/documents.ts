@@ -3,6 +3,7 @@ import type { Connection, Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
 import type { DeadLetter, OutboxEvent, Publication, StoredOrder } from '../../application/ports';
 import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
+import { expectOwn } from './foreign-data';
 
 /** How far an order's events are published. No change of it moves `version`. */
 export interface PublishingDocument {
@@ -40,7 +41,9 @@ export interface TicketDocument {
   version: number;
   title: string;
   price: number;
-  userId: string;
+  userId: string | null;
+  /** Copies that were made before it was kept have none. */
+  orderId?: string | null;
 }
 
 export type DeadLetterDocument = Omit<DeadLetter, 'id'> & { _id: string };
@@ -69,7 +72,7 @@ export function createModels(connection: Connection): Models {
       idempotencyKey: String,
       payments: [
         new Schema<Payment>(
-          { id: String, stripeId: String, at: Date, refund: String },
+          { id: String, stripeId: String, at: Date, refund: String, sameAs: String },
           { _id: false, id: false },
         ),
       ],
@@ -90,7 +93,7 @@ export function createModels(connection: Connection): Models {
 
   // `version` is the ticket service's here, not Mongoose's.
   const tickets = new Schema<TicketDocument>(
-    { version: Number, title: String, price: Number, userId: String },
+    { version: Number, title: String, price: Number, userId: String, orderId: String },
     { ...OPTIONS, versionKey: false },
   );
   const deadLetters = new Schema<DeadLetterDocument>(
@@ -121,7 +124,9 @@ export function toObjectId(hex: string): Types.ObjectId {
 
 type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
 
+/** Throws `Unavailable` where the document is not one of ours. */
 export function toOrder(document: ReadOrder): Order {
+  expectOwn(document);
   return {
     id: document._id.toHexString(),
     version: document.version,

@@ -1,10 +1,17 @@
 import { mongo } from 'mongoose';
 import type { Models } from './documents';
+import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
 /** More than enough where nothing is to be built, which is nearly always. */
 const LOOK_TIMEOUT_MS = 5_000;
 /** An index on a collection that is full already takes its time. */
 const BUILD_TIMEOUT_MS = 10 * 60_000;
+
+/** What the server says of a collection that is not there. */
+const NAMESPACE_NOT_FOUND = 26;
+
+/** One order has a turn of a ticket. */
+export const TURN_OF_TICKET = { 'ticket.id': 1, turn: 1 } as const;
 
 /**
  * Whether a ticket's earlier turns have events to publish. Descending: a booking made during the scan moves its entry
@@ -14,7 +21,7 @@ export const PENDING_OF_TICKET = { 'ticket.id': 1, 'publishing.pending': -1 } as
 
 /**
  * Makes the indexes that are missing; resolves when all of them are there. Rejects where a unique one cannot be, for
- * there are duplicates.
+ * there are duplicates, and with `ForeignData` where the database is another service's: nothing is made there.
  */
 export async function verifyIndexes(models: Models): Promise<void> {
   try {
@@ -26,12 +33,16 @@ export async function verifyIndexes(models: Models): Promise<void> {
   }
 }
 
-async function makeIndexes({ orders, deadLetters }: Models, timeoutMS: number): Promise<void> {
+async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
+  const { orders, deadLetters } = models;
+  await refuseForeignOrders(models, timeoutMS);
+  // The indexes are made before the first of our tickets is stored: where they are, this question was answered.
+  if (!(await hasIndexes(models, timeoutMS))) await refuseForeignTickets(models, timeoutMS);
   await orders.collection.createIndexes(
     [
       // One order has a turn of a ticket; one order has a key. All else rests on these two, and neither field ever
       // changes.
-      { key: { 'ticket.id': 1, turn: 1 }, unique: true },
+      { key: TURN_OF_TICKET, unique: true },
       { key: { idempotencyKey: 1 }, unique: true },
       // The listing, newest first.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
@@ -44,4 +55,14 @@ async function makeIndexes({ orders, deadLetters }: Models, timeoutMS: number): 
     { timeoutMS },
   );
   await deadLetters.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
+}
+
+async function hasIndexes({ orders }: Models, timeoutMS: number): Promise<boolean> {
+  try {
+    const indexes = await orders.collection.listIndexes({ timeoutMS }).toArray();
+    return indexes.some(({ key }) => JSON.stringify(key) === JSON.stringify(TURN_OF_TICKET));
+  } catch (error) {
+    if (error instanceof mongo.MongoServerError && error.code === NAMESPACE_NOT_FOUND) return false;
+    throw error;
+  }
 }

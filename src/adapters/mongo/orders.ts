@@ -24,6 +24,14 @@ export function createOrderStore(
     return document ? toStoredOrder(document) : undefined;
   }
 
+  async function findByKey(idempotencyKey: string) {
+    const document = await orders
+      .findOne({ idempotencyKey }, { outbox: 0, publishing: 0 })
+      .readConcern('majority')
+      .lean<OrderDocument>();
+    return document ? toOrder(document) : undefined;
+  }
+
   /** A document that knows no more than it needs: whatever is not set here, the save does not touch. */
   async function save({ before, after, events }: Change): Promise<boolean> {
     const document = orders.hydrate({
@@ -75,6 +83,7 @@ export function createOrderStore(
   return {
     insert: createPlacing(models, connection, deps),
     find: (id) => ask(() => find(id)),
+    findByKey: (idempotencyKey) => ask(() => findByKey(idempotencyKey)),
     save: (change) => ask(() => save(change)),
     confirmReads: deps.confirmReads,
     list: (query) => ask(() => list(query)),

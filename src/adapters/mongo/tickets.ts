@@ -63,10 +63,19 @@ function newestOfEach(copies: readonly Ticket[]): Ticket[] {
   return [...newest.values()];
 }
 
-function toDocument({ id, version, title, price, userId }: Ticket): TicketDocument {
-  return { _id: toObjectId(id), version, title, price, userId };
+/** What is not there is written as such: it takes the place of what an earlier version had. */
+function toDocument({ id, version, title, price, userId, orderId }: Ticket): TicketDocument {
+  const _id = toObjectId(id);
+  return { _id, version, title, price, userId: userId ?? null, orderId: orderId ?? null };
 }
 
-function toTicket({ _id, version, title, price, userId }: TicketDocument): Ticket {
-  return { id: _id.toHexString(), version, title, price, userId };
+function toTicket({ _id, version, title, price, userId, orderId }: TicketDocument): Ticket {
+  return {
+    id: _id.toHexString(),
+    version,
+    title,
+    price,
+    ...(userId ? { userId } : {}),
+    ...(orderId ? { orderId } : {}),
+  };
 }
