@@ -48,7 +48,7 @@ export async function compose(
   const clock: Clock = { ...ticking, now: store.now };
   const { bus, peer } = await chooseBus();
 
-  const { relay, parkedMessages, expirySweep, useCases, subscribe, databaseChanged } = createCore({
+  const core = createCore({
     store: { ...store, orders: between.orders(store.orders) },
     bus: between.bus(bus),
     clock,
@@ -67,7 +67,7 @@ export async function compose(
 
   const app = createApp({
     basePath: config.http.basePath,
-    useCases,
+    useCases: core.useCases,
     session: { keys: jwtKeys(config), now: clock.now },
     rateLimitPerMinute: config.http.rateLimitPerMinute,
     probes: {
@@ -89,10 +89,10 @@ export async function compose(
       { name: 'store', start: store.start, stop: store.close },
       { name: 'broker connection', start: bus.start, stop: bus.close },
       { name: 'backlog watch', ...backlogWatch },
-      { name: 'relay', ...relay },
-      { name: 'parked messages', ...parkedMessages },
-      { name: 'expiry sweep', ...expirySweep },
-      { name: 'subscriptions', start: subscribe, stop: bus.stopReceiving },
+      { name: 'relay', ...core.relay },
+      { name: 'parked messages', ...core.parkedMessages },
+      { name: 'expiry sweep', ...core.expirySweep },
+      { name: 'subscriptions', start: core.subscribe, stop: core.stopReceiving },
       {
         name: 'http',
         start: async () => {
@@ -128,7 +128,7 @@ export async function compose(
       url: config.mongoUrl,
       onReadyChange(ready) {
         metrics.setDatabase(ready);
-        databaseChanged(ready);
+        core.databaseChanged(ready);
       },
       onRetry: metrics.retried,
     });

@@ -55,7 +55,7 @@ export function createCore(deps: {
     log,
   });
   const changeOrder = createChangeOrder({ orders, turns, nudge: relay.nudge, clock, metrics });
-  const expireOrder = createExpireOrder({ changeOrder, catchUp, metrics });
+  const expireOrder = createExpireOrder({ changeOrder, catchUp, clock, metrics, log });
   const completeOrder = createCompleteOrder({ changeOrder, metrics, log });
   const inbox = createInbox({
     tickets,
@@ -68,6 +68,27 @@ export function createCore(deps: {
     log,
   });
   const { graceSeconds, windowSeconds } = expiration;
+  let subscribing: 'not yet' | 'waits for the database' | 'begun' | 'over' = 'not yet';
+
+  /** What is heard before anything can be stored would be refused, and come again only after the redelivery wait. */
+  function subscribeOnceReady(): void {
+    if (subscribing !== 'waits for the database' || !store.ready()) return;
+    subscribing = 'begun';
+    bus.subscribe(inbox.subjects, inbox.receive, {
+      up(subject) {
+        if (subject === PAYMENTS) catchUp.subscribed('group');
+      },
+      down(subject) {
+        if (subject === PAYMENTS) catchUp.lost('group');
+      },
+    });
+    // Those that an order which has not expired yet can be waiting for.
+    const sinceSeconds = windowSeconds + graceSeconds + expiration.catchUpLimitSeconds;
+    bus.watch(PAYMENTS, sinceSeconds * 1000, inbox.hearPayment, {
+      up: () => catchUp.subscribed('watch'),
+      down: () => catchUp.lost('watch'),
+    });
+  }
 
   return {
     relay,
@@ -83,6 +104,7 @@ export function createCore(deps: {
         clock,
         newId: deps.newId,
         metrics,
+        log,
         expirationWindowSeconds: windowSeconds,
       }),
       cancelOrder: createCancelOrder({ changeOrder, metrics }),
@@ -92,24 +114,18 @@ export function createCore(deps: {
     /** To be told whenever the database was found or lost. */
     databaseChanged(ready: boolean): void {
       catchUp.databaseChanged(ready);
-      if (!ready) turns.forget();
+      if (ready) subscribeOnceReady();
+      else turns.forget();
     },
-    /** Begins to hear; payments are caught up on only while their subscription is up. */
+    /** Begins to hear as soon as the database is ready; payments are caught up on only while their subscriptions are up. */
     subscribe(): void {
-      bus.subscribe(inbox.subjects, inbox.receive, {
-        up(subject) {
-          if (subject === PAYMENTS) catchUp.subscribed('group');
-        },
-        down(subject) {
-          if (subject === PAYMENTS) catchUp.lost('group');
-        },
-      });
-      // Those that an order which has not expired yet can be waiting for.
-      const sinceSeconds = windowSeconds + graceSeconds + expiration.catchUpLimitSeconds;
-      bus.watch(PAYMENTS, sinceSeconds * 1000, inbox.hearPayment, {
-        up: () => catchUp.subscribed('watch'),
-        down: () => catchUp.lost('watch'),
-      });
+      subscribing = 'waits for the database';
+      subscribeOnceReady();
+    },
+    /** Hears no more; resolves when what is in hand is settled and acknowledged. */
+    stopReceiving(): Promise<void> {
+      subscribing = 'over';
+      return bus.stopReceiving();
     },
   };
 }

@@ -1,5 +1,5 @@
 import { decide, holdsTicket } from '../domain/order';
-import type { Order, OrderInput } from '../domain/order';
+import type { Order, OrderInput, OrderStatus } from '../domain/order';
 import { toOutbox } from './outbox-events';
 import { pause } from './schedule';
 import { Unavailable } from './ports';
@@ -40,7 +40,8 @@ export function createChangeOrder(deps: {
   const { orders, clock, metrics } = deps;
 
   return async function changeOrder(orderId, input, permit = () => true) {
-    let outcomeUnknown = false;
+    /** The status that a write of ours met whose answer never came. */
+    let unanswered: OrderStatus | undefined;
     const deadline = clock.monotonic() + SETTLE_WITHIN_MS;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       if (attempt > 1) {
@@ -52,14 +53,21 @@ export function createChangeOrder(deps: {
       const before = await orders.find(orderId);
       if (!before) return { type: 'unknown-order' };
 
+      const { status } = before.order;
       const decision = decide(before.order, input);
-      metrics.decided(input.type, before.order.status, decision.type);
       if (!permit(before.order, decision.type === 'changed')) return { type: 'not-permitted' };
-      if (decision.type === 'refused') return decision;
+      if (decision.type === 'refused') {
+        metrics.decided(input.type, status, 'refused');
+        return decision;
+      }
       if (decision.type === 'unchanged') {
         await orders.confirmReads();
-        if (!outcomeUnknown) return { type: 'unchanged', order: before.order };
+        if (unanswered === undefined) {
+          metrics.decided(input.type, status, 'unchanged');
+          return { type: 'unchanged', order: before.order };
+        }
         // Nothing is left to do because our own write, whose answer never came, has done it.
+        metrics.decided(input.type, unanswered, 'changed');
         announce(before, before.order);
         return { type: 'changed', order: before.order };
       }
@@ -67,10 +75,11 @@ export function createChangeOrder(deps: {
       const events = toOutbox(decision.events, before.recorded, clock.now());
       const outcome = await save({ before, after: decision.order, events });
       if (outcome === 'saved') {
+        metrics.decided(input.type, status, 'changed');
         if (events.length > 0) announce(before, decision.order);
         return { type: 'changed', order: decision.order };
       }
-      outcomeUnknown ||= outcome === 'unknown';
+      if (outcome === 'unknown') unanswered ??= status;
     }
     throw new Unavailable(`order ${orderId} changes too often`);
   };

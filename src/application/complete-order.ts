@@ -1,10 +1,10 @@
-import type { Payment } from '../domain/order';
+import type { ReceivedPayment } from '../domain/order';
 import type { ChangeOrder } from './change-order';
 import type { Log, Metrics } from './ports';
 
 export interface PaymentReceived {
   readonly orderId: string;
-  readonly payment: Omit<Payment, 'refund'>;
+  readonly payment: ReceivedPayment;
 }
 
 export type CompleteOrder = (input: PaymentReceived) => Promise<'done' | 'unknown-order'>;
@@ -22,7 +22,10 @@ export function createCompleteOrder(deps: {
     if (result.type === 'unknown-order') return 'unknown-order';
     if (result.type !== 'changed') return 'done';
 
-    const refund = result.order.payments.find(({ id }) => id === payment.id)?.refund;
+    const recorded = result.order.payments.findLast(({ id }) => id === payment.id);
+    // Another name of a charge that was counted before.
+    if (recorded?.sameAs !== undefined) return 'done';
+    const refund = recorded?.refund;
     if (refund === undefined) {
       metrics.orderOutcome('completed');
     } else {

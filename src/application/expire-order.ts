@@ -1,17 +1,35 @@
 import type { CatchUp } from './catch-up';
 import type { ChangeOrder } from './change-order';
-import { createLoop, reportTo } from './schedule';
+import { allOf, createLoop, reportTo } from './schedule';
 import type { Loop } from './schedule';
 import type { Clock, Log, Metrics, OrderStore } from './ports';
 
 export type ExpireOrder = (orderId: string) => Promise<'done' | 'payments-behind' | 'unknown-order'>;
 
-/** The order's time is up. Cancels it only if nobody paid, and only while payments are caught up. */
+/** Earlier than any difference between the clocks of database and peers explains. */
+const EARLY_MS = 10_000;
+
+/**
+ * The order's time is up. Cancels it only if nobody paid, and only while payments are caught up. Whether the time is up
+ * is the expiration service's decision: what comes long before `expiresAt` is carried out, and reported.
+ */
 export function createExpireOrder(deps: {
   changeOrder: ChangeOrder;
   catchUp: Pick<CatchUp, 'mayExpire'>;
-  metrics: Pick<Metrics, 'orderOutcome'>;
+  clock: Pick<Clock, 'now'>;
+  metrics: Pick<Metrics, 'orderOutcome' | 'expiredEarly'>;
+  log: Pick<Log, 'warn'>;
 }): ExpireOrder {
+  function reportEarly(orderId: string, expiresAt: Date): void {
+    const earlyMs = expiresAt.getTime() - deps.clock.now().getTime();
+    if (earlyMs <= EARLY_MS) return;
+    deps.metrics.expiredEarly();
+    deps.log.warn(
+      { orderId, expiresAt, secondsEarly: Math.round(earlyMs / 1000) },
+      'an order was expired long before its expiresAt: check the expiration service and its clock',
+    );
+  }
+
   return async function expireOrder(orderId) {
     const result = await deps.changeOrder(
       orderId,
@@ -20,7 +38,10 @@ export function createExpireOrder(deps: {
     );
     if (result.type === 'unknown-order') return 'unknown-order';
     if (result.type === 'not-permitted') return 'payments-behind';
-    if (result.type === 'changed') deps.metrics.orderOutcome('expired');
+    if (result.type === 'changed') {
+      deps.metrics.orderOutcome('expired');
+      reportEarly(orderId, result.order.expiresAt);
+    }
     return 'done';
   };
 }
@@ -45,7 +66,7 @@ export function createExpirySweep(deps: {
     async task() {
       const deadline = new Date(clock.now().getTime() - deps.graceSeconds * 1000);
       const overdue = await orders.overdue(deadline, ORDERS_PER_SWEEP);
-      const outcomes = await Promise.all(overdue.map((orderId) => deps.expireOrder(orderId)));
+      const outcomes = await allOf(overdue.map((orderId) => deps.expireOrder(orderId)));
       const allDone = outcomes.every((outcome) => outcome === 'done');
       return overdue.length === ORDERS_PER_SWEEP && allDone ? 'again' : undefined;
     },

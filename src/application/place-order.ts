@@ -1,8 +1,10 @@
+import { LRUCache } from 'lru-cache';
 import { holdsTicket, place } from '../domain/order';
 import type { Order } from '../domain/order';
+import type { Ticket } from '../domain/ticket';
 import { toOutbox } from './outbox-events';
 import { Unavailable } from './ports';
-import type { Clock, Metrics, NewId, OrderStore, Placement, Publication, TicketStore } from './ports';
+import type { Clock, Log, Metrics, NewId, OrderStore, Placement, Publication, TicketStore } from './ports';
 import type { Turns } from './turns';
 
 /** How long a repeated idempotency key gets the first answer again. */
@@ -10,6 +12,10 @@ const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 
 /** Turns that one request may lose to others. */
 const TURNS_LOST = 10;
+
+const ORDER_ID = /^[0-9a-f]{24}$/i;
+/** Ids of orders that are known to be ours, or of another service: the latest ones. */
+const HOLDS_REMEMBERED = 10_000;
 
 export interface PlaceOrderCommand {
   readonly userId: string;
@@ -23,23 +29,27 @@ export type PlaceOrderResult =
   | { readonly type: 'unknown-ticket' }
   /** `ownOrderId`: it is the caller's own order that holds the ticket. */
   | { readonly type: 'reserved'; readonly ownOrderId?: string }
+  /** The ticket service holds the ticket for an order that is not known here. */
+  | { readonly type: 'reserved-elsewhere' }
   /** The idempotency key was used for another ticket. */
   | { readonly type: 'key-reused' };
 
 /** What came of one insert: the answer, or what to insert instead. */
 type Attempt =
   | { readonly type: 'answered'; readonly result: PlaceOrderResult }
-  | { readonly type: 'turn lost' | 'key outlived'; readonly placement: Placement };
+  | { readonly type: 'turn lost'; readonly placement: Placement }
+  | { readonly type: 'key outlived'; readonly idempotencyKey: string };
 
 export type PlaceOrder = (command: PlaceOrderCommand) => Promise<PlaceOrderResult>;
 
 /**
  * Places an order in two round trips to the database: the ticket, and one insert that decides everything. The orders
  * of a ticket take turns. A turn is given once, by a unique index; the next one only when the order before is known
- * for certain to be cancelled. So no two orders ever hold one ticket.
+ * for certain to be cancelled. So no two orders ever hold one ticket. A ticket that is announced as held for an order
+ * costs a third round trip, once per order and replica: whether that order is ours.
  */
 export function createPlaceOrder(deps: {
-  orders: Pick<OrderStore, 'insert' | 'confirmReads'>;
+  orders: Pick<OrderStore, 'insert' | 'find' | 'findByKey' | 'confirmReads'>;
   tickets: Pick<TicketStore, 'find'>;
   turns: Turns;
   /** Hands over what the insert gave us the right to publish. Returns at once. */
@@ -49,15 +59,23 @@ export function createPlaceOrder(deps: {
   clock: Pick<Clock, 'now'>;
   newId: NewId;
   metrics: Pick<Metrics, 'orderOutcome' | 'retried'>;
+  log: Pick<Log, 'warn'>;
   expirationWindowSeconds: number;
 }): PlaceOrder {
-  const { orders, tickets, turns, clock, metrics } = deps;
+  const { orders, tickets, turns, clock, metrics, log } = deps;
+  /** Orders of ours that tickets are held for. An order never ceases to exist. */
+  const ourHolds = new LRUCache<string, true>({ max: HOLDS_REMEMBERED });
+  /** Orders of others, as far as the log tells of them already. */
+  const reportedHolds = new LRUCache<string, true>({ max: HOLDS_REMEMBERED });
 
   return async function placeOrder(command) {
     const ticket = await tickets.find(command.ticketId);
     if (!ticket) return { type: 'unknown-ticket' };
 
     const now = clock.now();
+    if (ticket.orderId !== undefined && !(await isOurs(ticket.orderId))) {
+      return (await answerGivenBefore(command, now)) ?? refuseElsewhere(ticket, ticket.orderId);
+    }
     const { order, events } = place({
       id: deps.newId(),
       userId: command.userId,
@@ -76,10 +94,14 @@ export function createPlaceOrder(deps: {
     while (turnsLost < TURNS_LOST) {
       const outcome = await insert(command, placement);
       if (outcome.type === 'answered') return outcome.result;
-      placement = outcome.placement;
       metrics.retried('place');
-      // Keys that were outlived come to an end: each is a day older than the next.
-      if (outcome.type === 'turn lost') turnsLost += 1;
+      if (outcome.type === 'turn lost') {
+        placement = outcome.placement;
+        turnsLost += 1;
+      } else {
+        // Keys that were outlived come to an end: each is a day older than the next.
+        placement = { ...placement, idempotencyKey: outcome.idempotencyKey };
+      }
     }
     throw new Unavailable(`ticket ${ticket.id} changes hands too often`);
   };
@@ -89,10 +111,11 @@ export function createPlaceOrder(deps: {
     switch (result.type) {
       case 'inserted':
         metrics.orderOutcome('placed');
+        ourHolds.set(placement.order.id, true);
         if (result.publication) deps.publish(result.publication);
         return answered({ type: 'placed', order: placement.order });
       case 'key-taken':
-        return keyTaken(command, placement, result.order);
+        return keyTaken(command, placement.order.createdAt, result.order);
       case 'turn-taken':
         return turnTaken(command, placement, result.latest);
     }
@@ -114,21 +137,53 @@ export function createPlaceOrder(deps: {
     return { type: 'turn lost', placement: { ...placement, turn: latest.turn + 1 } };
   }
 
-  async function keyTaken(
-    command: PlaceOrderCommand,
-    placement: Placement,
-    earlier: Order,
-  ): Promise<Attempt> {
-    const age = placement.order.createdAt.getTime() - earlier.createdAt.getTime();
+  async function keyTaken(command: PlaceOrderCommand, now: Date, earlier: Order): Promise<Attempt> {
+    const age = now.getTime() - earlier.createdAt.getTime();
     // After a day the key counts as new: it goes on under a name of its own, which names the order before.
     if (age > IDEMPOTENCY_KEY_LIFE_MS) {
-      const idempotencyKey = storedKey(command, earlier.id);
-      return { type: 'key outlived', placement: { ...placement, idempotencyKey } };
+      return { type: 'key outlived', idempotencyKey: storedKey(command, earlier.id) };
     }
     // The ticket is the whole request, so another ticket is another request.
     if (earlier.ticket.id !== command.ticketId) return answered({ type: 'key-reused' });
     await orders.confirmReads();
     return answered({ type: 'replayed', order: asPlaced(earlier) });
+  }
+
+  // --- tickets that are held for somebody else's order ----------------------------------------------------
+
+  async function isOurs(orderId: string): Promise<boolean> {
+    if (ourHolds.has(orderId)) return true;
+    if (!ORDER_ID.test(orderId) || !(await orders.find(orderId))) return false;
+    ourHolds.set(orderId, true);
+    return true;
+  }
+
+  /** What a repeated idempotency key was answered, and is answered again whatever has become of the ticket. */
+  async function answerGivenBefore(
+    command: PlaceOrderCommand,
+    now: Date,
+  ): Promise<PlaceOrderResult | undefined> {
+    if (command.idempotencyKey === undefined) return undefined;
+    let key = storedKey(command);
+    for (;;) {
+      const earlier = await orders.findByKey(key);
+      if (!earlier) return undefined;
+      const outcome = await keyTaken(command, now, earlier);
+      if (outcome.type === 'answered') return outcome.result;
+      if (outcome.type === 'key outlived') key = outcome.idempotencyKey;
+    }
+  }
+
+  function refuseElsewhere({ id }: Ticket, orderId: string): PlaceOrderResult {
+    metrics.orderOutcome('refused_elsewhere');
+    if (!reportedHolds.has(orderId)) {
+      reportedHolds.set(orderId, true);
+      log.warn(
+        { ticketId: id, heldForOrderId: orderId },
+        'a ticket is not sold: the ticket service holds it for an order that is not known here',
+      );
+    }
+    return { type: 'reserved-elsewhere' };
   }
 }
 

@@ -93,6 +93,8 @@ export interface OrderStore {
    */
   insert(placement: Placement): Promise<PlacementResult>;
   find(id: string): Promise<StoredOrder | undefined>;
+  /** The order that was placed with this key, as {@link Placement} names it. */
+  findByKey(idempotencyKey: string): Promise<Order | undefined>;
   /**
    * One guarded write: false when `before` is not the newest version any more. Durable when it resolves. Never
    * takes a live lease. Rejects with {@link Unavailable} when the outcome is unknown.
@@ -269,8 +271,16 @@ export type RetriedOperation =
   'place' | 'change' | 'insert' | 'booking' | 'parked_message' | 'broker_connection' | 'database_connection';
 
 export interface Metrics {
-  orderOutcome(outcome: 'placed' | 'refused_reserved' | 'cancelled_by_user' | 'expired' | 'completed'): void;
-  /** One look at the order's state table; `unchanged` of a payment means that it was known. */
+  orderOutcome(
+    outcome:
+      'placed' | 'refused_reserved' | 'refused_elsewhere' | 'cancelled_by_user' | 'expired' | 'completed',
+  ): void;
+  /** An order was cancelled by an ExpirationComplete that came long before its `expiresAt`. */
+  expiredEarly(): void;
+  /**
+   * What was decided by the order's state table, once it is durable; `unchanged` of a payment means that it was known.
+   * Nothing is counted where the caller was not permitted to ask.
+   */
   decided(input: OrderInput['type'], status: OrderStatus, decision: Decision['type']): void;
   refundRequired(reason: 'late' | 'second'): void;
   publishAttempt(subject: string): void;

@@ -33,7 +33,8 @@ export interface RefundRequired {
     readonly orderId: string;
     readonly userId: string;
     readonly paymentId: string;
-    readonly stripeId: string;
+    /** Absent where the payment service sent none. */
+    readonly stripeId?: string;
     readonly reason: RefundReason;
     /** Whether the broker stamped the payment before the order's `expiresAt`. */
     readonly paidInTime: boolean;

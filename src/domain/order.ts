@@ -8,11 +8,17 @@ export type CancelReason = 'user' | 'expired';
 
 export interface Payment {
   readonly id: string;
-  readonly stripeId: string;
+  /** The provider's id of the charge. Not every payment service sends one. */
+  readonly stripeId?: string;
   /** When the broker took the payment's message. */
   readonly at: Date;
   /** Set when the order could not keep this payment. */
   readonly refund?: RefundReason;
+  /**
+   * The id of the payment that recorded this charge first. The entry only adds another name of that charge: it is
+   * neither kept nor refunded a second time.
+   */
+  readonly sameAs?: string;
 }
 
 export interface Order {
@@ -32,7 +38,10 @@ export interface Order {
 export type OrderInput =
   | { readonly type: 'cancel' }
   | { readonly type: 'expire' }
-  | { readonly type: 'pay'; readonly payment: Omit<Payment, 'refund'> };
+  | { readonly type: 'pay'; readonly payment: ReceivedPayment };
+
+/** A payment as it was heard, before anything was decided about it. */
+export type ReceivedPayment = Omit<Payment, 'refund' | 'sameAs'>;
 
 export type Decision =
   | { readonly type: 'changed'; readonly order: Order; readonly events: readonly OrderEvent[] }
@@ -113,33 +122,43 @@ function cancel(order: Order, reason: CancelReason): Decision {
   };
 }
 
-function pay(order: Order, payment: Omit<Payment, 'refund'>): Decision {
-  if (order.payments.some(({ id }) => id === payment.id)) return UNCHANGED;
+/**
+ * A charge is known by its payment id or by its provider's id, whichever comes: one charge is kept once or refunded
+ * once, though its payment may be sent again under another id.
+ */
+function pay(order: Order, payment: ReceivedPayment): Decision {
+  const sameId = order.payments.find(({ id }) => id === payment.id);
+  const sameCharge =
+    payment.stripeId === undefined
+      ? sameId
+      : order.payments.find(({ stripeId }) => stripeId === payment.stripeId);
+  if (sameId && sameCharge) return UNCHANGED;
+
+  const known = sameId ?? sameCharge;
+  if (known) return record(order, { ...payment, sameAs: known.sameAs ?? known.id });
   const refund = refundFor(order);
-  const paid: Order = {
-    ...order,
-    version: order.version + 1,
-    status: refund === undefined ? 'complete' : order.status,
-    payments: [...order.payments, refund === undefined ? payment : { ...payment, refund }],
-  };
-  if (refund === undefined) return { type: 'changed', order: paid, events: [] };
+  if (refund === undefined) return record({ ...order, status: 'complete' }, payment);
+  return record(order, { ...payment, refund }, [
+    {
+      subject: 'order:refund-required',
+      data: {
+        orderId: order.id,
+        userId: order.userId,
+        paymentId: payment.id,
+        ...(payment.stripeId === undefined ? {} : { stripeId: payment.stripeId }),
+        reason: refund,
+        paidInTime: payment.at < order.expiresAt,
+        ticket: { id: order.ticket.id, price: order.ticket.price },
+      },
+    },
+  ]);
+}
+
+function record(order: Order, payment: Payment, events: readonly OrderEvent[] = []): Decision {
   return {
     type: 'changed',
-    order: paid,
-    events: [
-      {
-        subject: 'order:refund-required',
-        data: {
-          orderId: order.id,
-          userId: order.userId,
-          paymentId: payment.id,
-          stripeId: payment.stripeId,
-          reason: refund,
-          paidInTime: payment.at < order.expiresAt,
-          ticket: { id: order.ticket.id, price: order.ticket.price },
-        },
-      },
-    ],
+    order: { ...order, version: order.version + 1, payments: [...order.payments, payment] },
+    events,
   };
 }
 

@@ -5,8 +5,10 @@ export interface Ticket {
   readonly version: number;
   readonly title: string;
   readonly price: number;
-  /** The seller. */
-  readonly userId: string;
+  /** The seller. Not every ticket service sends one. */
+  readonly userId?: string;
+  /** The order that the ticket service holds the ticket for; perhaps one of another service. */
+  readonly orderId?: string;
 }
 
 /** Newest version wins: an update may arrive before its creation, twice, or long after its successor. */

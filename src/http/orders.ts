@@ -18,6 +18,7 @@ export interface OrderUseCases {
 const unknownTicket = problem(404, 'unknown-ticket', 'There is no such ticket', 'ticketId');
 const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
 const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
+const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
 const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
 const keyReused = problem(
   422,
@@ -47,6 +48,8 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
         return sendProblem(res, unknownTicket);
       case 'reserved':
         return sendProblem(res, reservedBy(result.ownOrderId));
+      case 'reserved-elsewhere':
+        return sendProblem(res, reservedElsewhere);
       case 'key-reused':
         return sendProblem(res, keyReused);
     }

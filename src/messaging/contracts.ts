@@ -1,16 +1,17 @@
 import { z } from 'zod';
 
 /**
- * What peers send. Fields that are not named here are ignored, so that peers may add some; what is named must be
- * right, for a wrong copy would be sold.
+ * What peers send. Fields that are not named here are ignored, so that peers may add some. What is named must be right,
+ * for a wrong copy would be sold; where nothing is lost by it, other spellings of the same are accepted.
  */
 
 const id = z
   .string()
   .regex(/^[0-9a-f]{24}$/i, 'must be 24 hexadecimal characters')
   .transform((hex) => hex.toLowerCase());
-/** In UTF-16 units. An order holds its payments' ids twice, and a listing the titles of 200 orders. */
+/** In UTF-16 units: an order holds its payments' ids twice. */
 const LONGEST_NAME = 255;
+/** In characters: a listing holds the titles of 200 orders. */
 const LONGEST_TITLE = 1_000;
 /** What names something must come back from the database as it was: half a surrogate pair does not. */
 const text = z
@@ -19,29 +20,41 @@ const text = z
   .max(LONGEST_NAME)
   .regex(/^\P{Surrogate}*$/u, 'must be well-formed Unicode');
 
-export const ticketMessage = z.object({
-  id,
-  version: z.int().min(0),
-  title: z.string().max(LONGEST_TITLE),
-  price: z.number().min(0),
-  userId: text,
-});
+const DECIMAL = /^\s*-?\d+(\.\d+)?\s*$/;
+
+/** Null and an empty text say the same as a field that is not there. */
+const optionalText = z.preprocess(
+  (value) => (value === null || value === '' ? undefined : value),
+  text.optional(),
+);
+/** Where a form's value went through unchanged, it is a text. */
+const price = z.preprocess(
+  (value) => (typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value),
+  z.number().min(0),
+);
+
+export const ticketMessage = z
+  .object({
+    id,
+    version: z.int().min(0),
+    title: z.string().transform(firstCharacters),
+    price,
+    userId: optionalText,
+    orderId: optionalText,
+  })
+  .transform(withoutUndefined);
 
 export const expirationMessage = z.object({ orderId: id });
 
-export const paymentMessage = z.object({ id: text, orderId: id, stripeId: text });
-
-/** Larger messages are not parsed: none of the contracts comes near it. In bytes. */
-const LARGEST_MESSAGE = 64 * 1024;
+export const paymentMessage = z
+  .object({ id: text, orderId: id, stripeId: optionalText })
+  .transform(withoutUndefined);
 
 export type Parsed<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
 /** Bytes to a message of this shape, or why not, naming the field. */
 export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {
-  if (data.length > LARGEST_MESSAGE) {
-    return { ok: false, reason: `is larger than ${LARGEST_MESSAGE} bytes: ${data.length}` };
-  }
   const text = decodeUtf8(data);
   if (text === undefined) return { ok: false, reason: 'is not UTF-8' };
   const json = parseJson(text);
@@ -49,6 +62,18 @@ export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {
   const result = schema.safeParse(json);
   if (result.success) return { ok: true, value: result.data };
   return { ok: false, reason: result.error.issues.map(describeIssue).join('; ') };
+}
+
+/** No character is cut in two: none is longer than two units. */
+function firstCharacters(title: string): string {
+  if (title.length <= LONGEST_TITLE) return title;
+  return Array.from(title.slice(0, 2 * LONGEST_TITLE))
+    .slice(0, LONGEST_TITLE)
+    .join('');
+}
+
+function withoutUndefined<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
 
 /** Undefined for what is not UTF-8. */

@@ -86,13 +86,12 @@ export function createInbox(deps: {
   }
 
   async function completeOrder(
-    { id, orderId, stripeId }: z.output<typeof paymentMessage>,
-    message: Message,
+    { orderId, ...payment }: z.output<typeof paymentMessage>,
+    { publishedAt }: Message,
   ): Promise<Verdict> {
     const leaveHand = catchUp.paymentInHand(orderId);
     try {
-      const payment = { id, stripeId, at: message.publishedAt };
-      const outcome = await deps.completeOrder({ orderId, payment });
+      const outcome = await deps.completeOrder({ orderId, payment: { ...payment, at: publishedAt } });
       return outcome === 'unknown-order' ? { type: 'park', reason: `no order ${orderId}` } : DONE;
     } finally {
       leaveHand();

@@ -45,6 +45,11 @@ export function createMetrics(): ServiceMetrics {
     labelNames: ['input', 'status', 'decision'],
     registers,
   });
+  const expiredEarly = new Counter({
+    name: 'order_service_early_expirations_total',
+    help: 'Orders that an ExpirationComplete cancelled long before their expiresAt',
+    registers,
+  });
   const refunds = new Counter({
     name: 'order_service_refunds_required_total',
     help: 'Payments that must be given back, by reason',
@@ -116,6 +121,7 @@ export function createMetrics(): ServiceMetrics {
     messageHandled: (subject, verdict, seconds) => messages.observe({ subject, verdict }, seconds),
     orderOutcome: (outcome) => orders.inc({ outcome }),
     decided: (input, status, decision) => decisions.inc({ input, status, decision }),
+    expiredEarly: () => expiredEarly.inc(),
     refundRequired: (reason) => refunds.inc({ reason }),
     publishAttempt: (subject) => publishAttempts.inc({ subject }),
     publishFailure: (reason) => publishFailures.inc({ reason }),

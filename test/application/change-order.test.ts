@@ -14,6 +14,7 @@ const ORDER = 'a'.repeat(24);
 const ticket = { id: 'b'.repeat(24), version: 0, title: 'T', price: 1, userId: 's' };
 
 async function setUp(overrides: Partial<OrderStore> = {}) {
+  const decided: string[] = [];
   const clock = createTestClock();
   const store = connectMemoryStore(createMemoryDatabase(), {
     replicaId: 'r',
@@ -38,11 +39,13 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
     nudge: (orderId) => nudged.push(orderId),
     // Pauses last no time here.
     clock: { ...clock, after: (_, task) => (setImmediate(task), () => {}) },
-    metrics: silentMetrics,
+    metrics: { ...silentMetrics, decided: (...decision) => decided.push(decision.join(' ')) },
   });
   const pay = (id: string) => ({ type: 'pay' as const, payment: { id, stripeId: id, at: clock.now() } });
-  return { clock, store, orders, changeOrder, nudged, turns, pay };
+  return { clock, store, orders, changeOrder, nudged, turns, pay, decided };
 }
+
+type SetUp = Awaited<ReturnType<typeof setUp>>;
 
 describe('changing an order', () => {
   it('lets one of many cancellations, expiries and payments decide, and announces it once', async () => {
@@ -127,6 +130,33 @@ describe('changing an order', () => {
     expect(steps).toEqual(['confirmed']);
   });
 
+  it('counts what was written, and nothing of who was not permitted to ask', async () => {
+    const { changeOrder, decided, pay } = await setUp();
+    await changeOrder(ORDER, { type: 'cancel' }, () => false);
+    expect(decided).toEqual([]);
+    await changeOrder(ORDER, pay('p1'));
+    await changeOrder(ORDER, pay('p1'));
+    await changeOrder(ORDER, { type: 'cancel' }, () => false);
+    await changeOrder(ORDER, { type: 'cancel' });
+    expect(decided).toEqual(['pay created changed', 'pay complete unchanged', 'cancel complete refused']);
+  });
+
+  it('counts a change once: not for a lost race, and for a write without an answer when it is known', async () => {
+    let calls = 0;
+    const { changeOrder, decided, store, orders }: SetUp = await setUp({
+      save: async (change) => {
+        calls += 1;
+        if (calls === 1) return false;
+        await store.orders.save(change);
+        throw new Unavailable('no answer');
+      },
+    });
+    await changeOrder(ORDER, { type: 'cancel' });
+    expect(calls).toBe(2);
+    expect((await orders.find(ORDER))?.order.status).toBe('cancelled');
+    expect(decided).toEqual(['cancel created changed']);
+  });
+
   it('knows no order that is not there', async () => {
     const { changeOrder } = await setUp();
     expect(await changeOrder('f'.repeat(24), { type: 'expire' })).toEqual({ type: 'unknown-order' });
@@ -135,11 +165,21 @@ describe('changing an order', () => {
 
 describe('an expiry', () => {
   const expiring = async (mayExpire: boolean) => {
-    const { changeOrder, store, pay } = await setUp();
+    const { changeOrder, store, pay, clock } = await setUp();
     const outcomes: string[] = [];
-    const metrics = { orderOutcome: (outcome: string) => outcomes.push(outcome) };
-    const expireOrder = createExpireOrder({ changeOrder, catchUp: { mayExpire: () => mayExpire }, metrics });
-    return { expireOrder, changeOrder, store, pay, outcomes };
+    const warnings: object[] = [];
+    let early = 0;
+    const expireOrder = createExpireOrder({
+      changeOrder,
+      catchUp: { mayExpire: () => mayExpire },
+      clock,
+      metrics: {
+        orderOutcome: (outcome: string) => outcomes.push(outcome),
+        expiredEarly: () => (early += 1),
+      },
+      log: { warn: (fields) => warnings.push(fields) },
+    });
+    return { expireOrder, changeOrder, store, pay, clock, outcomes, warnings, early: () => early };
   };
 
   it('waits while payments are not caught up, and leaves the order alone', async () => {
@@ -156,6 +196,27 @@ describe('an expiry', () => {
     expect(outcomes).toEqual(['expired']);
   });
 
+  it('is carried out and reported where it comes long before its time', async () => {
+    const { expireOrder, store, warnings, early } = await expiring(true);
+    expect([await expireOrder(ORDER), await expireOrder(ORDER)]).toEqual(['done', 'done']);
+    const { order } = (await store.orders.find(ORDER))!;
+    expect(order).toMatchObject({ status: 'cancelled', reason: 'expired' });
+    expect(early()).toBe(1);
+    expect(warnings).toEqual([{ orderId: ORDER, expiresAt: order.expiresAt, secondsEarly: 900 }]);
+  });
+
+  it.each([
+    [899_000, 'a second before'],
+    [900_000, 'at'],
+    [901_000, 'after'],
+  ])('is nothing to report when %i ms have passed: %s its time', async (ms) => {
+    const { expireOrder, clock, outcomes, warnings, early } = await expiring(true);
+    await clock.advance(ms);
+    await expireOrder(ORDER);
+    expect(outcomes).toEqual(['expired']);
+    expect([warnings, early()]).toEqual([[], 0]);
+  });
+
   it('need not wait where there is nothing to cancel', async () => {
     const { expireOrder, changeOrder, pay } = await expiring(false);
     await changeOrder(ORDER, pay('p1'));
@@ -165,7 +226,7 @@ describe('an expiry', () => {
 
 describe('a payment', () => {
   it('is counted once, and one that cannot be kept is an error for a person to see', async () => {
-    const { changeOrder, pay } = await setUp();
+    const { changeOrder, pay, clock, store } = await setUp();
     const seen: string[] = [];
     const completeOrder = createCompleteOrder({
       changeOrder,
@@ -179,5 +240,14 @@ describe('a payment', () => {
       await completeOrder({ orderId: ORDER, payment: pay(id).payment });
     }
     expect(seen).toEqual(['completed', 'refund second', 'a payment must be refunded']);
+    // The charge of p2 once more, under other names.
+    for (const payment of [
+      { id: 'p3', stripeId: 'p2', at: clock.now() },
+      { id: 'p2', stripeId: 'another', at: clock.now() },
+    ]) {
+      await completeOrder({ orderId: ORDER, payment });
+    }
+    expect((await store.orders.find(ORDER))?.order.payments).toHaveLength(4);
+    expect(seen).toHaveLength(3);
   });
 });

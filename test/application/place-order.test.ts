@@ -1,5 +1,7 @@
 import { createPlaceOrder } from '../../src/application/place-order';
 import type { Placement, PlacementResult, Publication } from '../../src/application/ports';
+import type { Order } from '../../src/domain/order';
+import type { Ticket } from '../../src/domain/ticket';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
 import { silentMetrics } from '../support/silent';
@@ -7,16 +9,33 @@ import { silentMetrics } from '../support/silent';
 const ticket = { id: 'a'.repeat(24), version: 1, title: 'Concert', price: 10, userId: 'seller' };
 const HOUR = 3_600_000;
 
-function setUp(answers: PlacementResult[], { lease = true } = {}) {
+function setUp(
+  answers: PlacementResult[],
+  {
+    lease = true,
+    ticket: copy = ticket as Ticket,
+    ours = [] as string[],
+    byKey = () => undefined,
+  }: { lease?: boolean; ticket?: Ticket; ours?: string[]; byKey?: (key: string) => Order | undefined } = {},
+) {
   const clock = createTestClock();
   const placements: Placement[] = [];
   const published: Publication[] = [];
   const turns = createTurns();
   const retried: string[] = [];
+  /** Orders that were asked for by their id. */
+  const reads: string[] = [];
+  const outcomes: string[] = [];
+  const warnings: object[] = [];
   let confirmed = 0;
   const placeOrder = createPlaceOrder({
-    tickets: { find: async (id) => (id === ticket.id ? ticket : undefined) },
+    tickets: { find: async (id) => (id === copy.id ? copy : undefined) },
     orders: {
+      find: async (id) => {
+        reads.push(id);
+        return ours.includes(id) ? { order: earlier({ id }), turn: 0, recorded: 1 } : undefined;
+      },
+      findByKey: async (key) => byKey(key),
       insert: async (placement) => {
         placements.push(placement);
         return answers.shift() ?? { type: 'inserted' };
@@ -28,7 +47,12 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
     takeLease: () => lease,
     clock,
     newId: () => 'b'.repeat(24),
-    metrics: { ...silentMetrics, retried: (operation) => retried.push(operation) },
+    metrics: {
+      ...silentMetrics,
+      retried: (operation) => retried.push(operation),
+      orderOutcome: (outcome) => outcomes.push(outcome),
+    },
+    log: { warn: (fields) => warnings.push(fields) },
     expirationWindowSeconds: 900,
   });
   const earlier = (overrides: object) => ({
@@ -43,7 +67,19 @@ function setUp(answers: PlacementResult[], { lease = true } = {}) {
     payments: [],
     ...overrides,
   });
-  return { clock, placeOrder, placements, published, turns, retried, earlier, confirmed: () => confirmed };
+  return {
+    clock,
+    placeOrder,
+    placements,
+    published,
+    turns,
+    retried,
+    reads,
+    outcomes,
+    warnings,
+    earlier,
+    confirmed: () => confirmed,
+  };
 }
 
 const command = { userId: 'buyer', ticketId: ticket.id };
@@ -183,5 +219,78 @@ describe('a repeated idempotency key', () => {
     const { clock, placeOrder } = setUp([{ type: 'key-taken', order: setUp([]).earlier({}) }]);
     clock.setNow(new Date(clock.now().getTime() + 24 * HOUR));
     expect(await placeOrder(repeated)).toMatchObject({ type: 'replayed' });
+  });
+});
+
+describe('a ticket that the ticket service holds for an order', () => {
+  const ELSEWHERE = 'e'.repeat(24);
+  const held = { ...ticket, orderId: ELSEWHERE };
+
+  it('is refused where that order is not known, reported once, and counted each time', async () => {
+    const { placeOrder, placements, outcomes, warnings } = setUp([], { ticket: held });
+    expect([await placeOrder(command), await placeOrder(command)]).toEqual([
+      { type: 'reserved-elsewhere' },
+      { type: 'reserved-elsewhere' },
+    ]);
+    expect(placements).toEqual([]);
+    expect(outcomes).toEqual(['refused_elsewhere', 'refused_elsewhere']);
+    expect(warnings).toEqual([{ ticketId: ticket.id, heldForOrderId: ELSEWHERE }]);
+  });
+
+  it.each(['a1b2-not-one-of-our-ids', 'f'.repeat(25)])(
+    'is refused for an order whose id cannot be ours: %s',
+    async (orderId) => {
+      const { placeOrder, reads } = setUp([], { ticket: { ...ticket, orderId } });
+      expect(await placeOrder(command)).toEqual({ type: 'reserved-elsewhere' });
+      expect(reads).toEqual([]);
+    },
+  );
+
+  it('is as free as ever where that order is ours, which is asked once', async () => {
+    const { placeOrder, reads } = setUp([], { ticket: held, ours: [ELSEWHERE] });
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+    expect(reads).toEqual([ELSEWHERE]);
+  });
+
+  it('needs no question where that order was placed here', async () => {
+    const placedHere = 'b'.repeat(24);
+    const before = setUp([]);
+    expect(await before.placeOrder(command)).toMatchObject({ order: { id: placedHere } });
+    expect(before.reads).toEqual([]);
+    const { placeOrder, reads } = setUp([], { ticket: { ...ticket, orderId: placedHere } });
+    await placeOrder(command);
+    expect(reads).toEqual([placedHere]);
+  });
+
+  const key = { ...command, idempotencyKey: 'k' };
+
+  it('does not take back the answer that a repeated idempotency key was given', async () => {
+    const order = setUp([]).earlier({}) as Order;
+    const { placeOrder, placements, confirmed } = setUp([], { ticket: held, byKey: () => order });
+    expect(await placeOrder(key)).toMatchObject({
+      type: 'replayed',
+      order: { id: order.id, version: 0, status: 'created' },
+    });
+    expect([placements, confirmed()]).toEqual([[], 1]);
+  });
+
+  it('is refused for a key of an earlier day, and for one that was used for another ticket as ever', async () => {
+    const { earlier, clock } = setUp([]);
+    const yesterday = earlier({ createdAt: new Date(clock.now().getTime() - 25 * HOUR) }) as Order;
+    const asked: string[] = [];
+    const old = setUp([], {
+      ticket: held,
+      byKey: (name) => (asked.push(name) === 1 ? yesterday : undefined),
+    });
+    expect(await old.placeOrder(key)).toEqual({ type: 'reserved-elsewhere' });
+    expect(asked).toEqual([
+      JSON.stringify(['buyer', 'k', null]),
+      JSON.stringify(['buyer', 'k', yesterday.id]),
+    ]);
+
+    const other = earlier({ ticket: { ...ticket, id: 'd'.repeat(24) } }) as Order;
+    const reused = setUp([], { ticket: held, byKey: () => other });
+    expect(await reused.placeOrder(key)).toEqual({ type: 'key-reused' });
   });
 });

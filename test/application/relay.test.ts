@@ -64,6 +64,7 @@ function setUp() {
       clock,
       newId: () => (++ids).toString(16).padStart(24, '0'),
       metrics: silentMetrics,
+      log: silentLog,
       expirationWindowSeconds: 900,
     });
     const cancel = createCancelOrder({ changeOrder, metrics: silentMetrics });

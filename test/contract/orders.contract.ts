@@ -151,6 +151,16 @@ export function ordersContract(setUp: SetUp): void {
       expect(await b.orders.find(newId())).toBeUndefined();
     });
 
+    it('is found by the key it was placed with, also when it has changed, and by no other', async () => {
+      const { a, b } = await setUp();
+      const { order } = newPlacement();
+      await a.orders.insert({ ...newPlacement({ id: order.id, idempotencyKey: '["u","k",null]' }) });
+      await change(a.orders, order.id, { type: 'cancel' });
+
+      expect(await b.orders.findByKey('["u","k",null]')).toMatchObject({ id: order.id, status: 'cancelled' });
+      expect(await b.orders.findByKey('["u","K",null]')).toBeUndefined();
+    });
+
     it('keeps every change, payments and refunds included', async () => {
       const { a, b } = await setUp();
       const { order } = newPlacement();
@@ -172,6 +182,23 @@ export function ordersContract(setUp: SetUp): void {
         turn: 0,
         recorded: 2,
       });
+    });
+
+    it('keeps each name of a charge, and payments without a provider id', async () => {
+      const { a, b } = await setUp();
+      const { order } = newPlacement();
+      await a.orders.insert(newPlacement({ id: order.id }));
+      const at = new Date('2026-01-01T00:00:01.000Z');
+      for (const names of [{ id: 'p1' }, { id: 'p1', stripeId: 'c' }, { id: 'p2', stripeId: 'c' }]) {
+        await change(a.orders, order.id, { type: 'pay', payment: { ...names, at } });
+      }
+
+      expect((await read(b.orders, order.id)).order).toMatchObject({ status: 'complete', version: 3 });
+      expect((await read(b.orders, order.id)).order.payments).toEqual([
+        { id: 'p1', at },
+        { id: 'p1', stripeId: 'c', at, sameAs: 'p1' },
+        { id: 'p2', stripeId: 'c', at, sameAs: 'p1' },
+      ]);
     });
 
     it('lets one of many changes of the same version win; the others change nothing', async () => {

@@ -56,6 +56,20 @@ export function ticketsContract(setUp: SetUp): void {
       expect(await a.tickets.find(id)).toEqual(newTicket(id, 1));
     });
 
+    it('is held and has a seller only as long as its newest version says so', async () => {
+      const { a } = await setUp();
+      const id = newId();
+      const { userId: _, ...anonymous } = newTicket(id, 2);
+      const held = { ...newTicket(id, 1), orderId: newId() };
+      await a.tickets.apply(newTicket(id, 0));
+      await a.tickets.apply(held);
+      expect(await a.tickets.find(id)).toEqual(held);
+      await a.tickets.apply(anonymous);
+      expect(await a.tickets.find(id)).toEqual(anonymous);
+      await a.tickets.apply({ ...held, version: 3 });
+      expect(await a.tickets.find(id)).toEqual({ ...held, version: 3 });
+    });
+
     it('is given to each of many who ask at once, and to nobody where there is none', async () => {
       const { a } = await setUp();
       const ids = Array.from({ length: 40 }, newId);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { decide, holdsTicket, place } from '../../src/domain/order';
-import type { Decision, Order, OrderInput } from '../../src/domain/order';
+import type { Decision, Order, OrderInput, ReceivedPayment } from '../../src/domain/order';
 
 const NOW = new Date('2026-01-02T03:04:05.678Z');
 const ticket = { id: 'a'.repeat(24), version: 3, title: 'Concert', price: 20.5, userId: 'seller' };
@@ -128,6 +128,24 @@ describe('a complete order', () => {
     ]);
   });
 
+  it('says of a payment without a provider id what it has', () => {
+    const { order, events } = changed(decide(complete, { type: 'pay', payment: { id: 'p2', at: inTime } }));
+    expect(order.payments.at(-1)).toEqual({ id: 'p2', at: inTime, refund: 'second' });
+    expect(events).toEqual([
+      {
+        subject: 'order:refund-required',
+        data: {
+          orderId: order.id,
+          userId: 'buyer',
+          paymentId: 'p2',
+          reason: 'second',
+          paidInTime: true,
+          ticket: { id: ticket.id, price: 20.5 },
+        },
+      },
+    ]);
+  });
+
   it('takes the first payment as its own if it was imported without any', () => {
     const { order, events } = changed(decide(importedComplete, pay('p1')));
     expect(order).toMatchObject({ status: 'complete', version: 2, payments: [{ id: 'p1' }] });
@@ -156,6 +174,52 @@ describe('a cancelled order', () => {
   it('asks for the refund of a known payment only once', () => {
     const refunded = after({ type: 'cancel' }, pay('p1'));
     expect(decide(refunded, pay('p1'))).toEqual({ type: 'unchanged' });
+  });
+});
+
+describe('one charge under several names', () => {
+  const charge = (id: string, stripeId?: string): OrderInput => ({
+    type: 'pay',
+    payment: { id, at: inTime, ...(stripeId === undefined ? {} : { stripeId }) },
+  });
+
+  it.each([
+    ['kept', created],
+    ['kept by an imported order', importedComplete],
+    ['refunded as a late one', cancelled],
+    ['refunded as a second one', complete],
+  ])('is counted once when it was %s, under each of its names', (_, order) => {
+    const first = changed(decide(order, charge('x1', 'c')));
+    const again = changed(decide(first.order, charge('x2', 'c')));
+    expect(again.events).toEqual([]);
+    expect(again.order.status).toBe(first.order.status);
+    expect(again.order.payments).toEqual([
+      ...first.order.payments,
+      { id: 'x2', stripeId: 'c', at: inTime, sameAs: 'x1' },
+    ]);
+    for (const known of [charge('x1', 'c'), charge('x2', 'c'), charge('x1'), charge('x2')]) {
+      expect(decide(again.order, known)).toEqual({ type: 'unchanged' });
+    }
+  });
+
+  it('is known by a provider id that came later, and by an id that came with that', () => {
+    let order = created;
+    const events = [charge('p1'), charge('p1', 'c'), charge('p2', 'c'), charge('p2', 'd'), charge('p3', 'd')]
+      .map((input) => changed(decide(order, input)))
+      .flatMap((decision) => ((order = decision.order), decision.events));
+    expect(events).toEqual([]);
+    expect(order.payments.map(({ id, sameAs }) => [id, sameAs])).toEqual([
+      ['p1', undefined],
+      ['p1', 'p1'],
+      ['p2', 'p1'],
+      ['p2', 'p1'],
+      ['p3', 'p1'],
+    ]);
+  });
+
+  it('is no reason to take another charge without a provider id for the same', () => {
+    const { order } = changed(decide(created, charge('p1')));
+    expect(changed(decide(order, charge('p2'))).events).toMatchObject([{ data: { paymentId: 'p2' } }]);
   });
 });
 
@@ -216,5 +280,50 @@ describe('any sequence of inputs, with duplicates', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  const names = fc.record(
+    { id: fc.constantFrom('p1', 'p2', 'p3', 'p4'), stripeId: fc.constantFrom('c1', 'c2', 'c3') },
+    { requiredKeys: ['id'] },
+  );
+
+  it('keeps or refunds each charge once, whatever names it comes under', () => {
+    let shared = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(created, cancelled, importedComplete),
+        fc.array(names, { maxLength: 12 }),
+        (start, payments) => {
+          let order = start;
+          const kept: ReceivedPayment[] = [];
+          const refunded: string[] = [];
+          for (const payment of payments) {
+            const knownBy = order.payments.filter(
+              ({ id, stripeId }) =>
+                id === payment.id || (stripeId !== undefined && stripeId === payment.stripeId),
+            );
+            const decision = decide(order, { type: 'pay', payment: { ...payment, at: inTime } });
+            const events = decision.type === 'changed' ? decision.events : [];
+            if (knownBy.length > 0) {
+              shared += 1;
+              expect(events).toEqual([]);
+            }
+            if (decision.type !== 'changed') continue;
+            order = decision.order;
+            const recorded = order.payments.at(-1)!;
+            if (recorded.sameAs === undefined && recorded.refund === undefined) kept.push(recorded);
+            for (const event of events) {
+              if (event.subject === 'order:refund-required') refunded.push(event.data.paymentId);
+            }
+          }
+          expect(kept.length).toBe(payments.length > 0 && start.status !== 'cancelled' ? 1 : 0);
+          const charges = order.payments.filter(({ sameAs }) => sameAs === undefined).map(({ id }) => id);
+          expect(refunded).toEqual(charges.slice(kept.length));
+          expect(new Set(charges).size).toBe(charges.length);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect(shared).toBeGreaterThan(1_000);
   });
 });

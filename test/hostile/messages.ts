@@ -27,7 +27,8 @@ interface Contract {
   readonly wrong: Readonly<Record<string, Arbitrary<unknown>>>;
 }
 
-const noText = fc.constantFrom<unknown>(null, true, 0, 7, 1e308, {}, [], ['text'], { $gt: '' }, undefined);
+const otherTypes = [true, 0, 7, 1e308, {}, [], ['text'], { $gt: '' }] as const;
+const noText = fc.constantFrom<unknown>(null, undefined, ...otherTypes);
 const noId = fc.oneof(
   noText,
   fc.constantFrom<unknown>(
@@ -42,11 +43,13 @@ const noId = fc.oneof(
   objectId.map((id) => ({ id })),
   objectId.map((id) => `${id.slice(1)}g`),
 );
-const noNumber = fc.constantFrom<unknown>(null, true, '', '7', 'NaN', {}, [], [7], { $inc: 1 }, undefined);
-const noVersion = fc.oneof(noNumber, fc.constantFrom<unknown>(-1, 0.5, 1e308, 2 ** 53));
-const noPrice = fc.oneof(noNumber, fc.constantFrom<unknown>(-1, -0.01, -1e308));
-const noUser = fc.oneof(noText, fc.constantFrom('', '\ud800', 'x\udfff', 'x'.repeat(256)));
-const noTitle = fc.oneof(noText, fc.constant('x'.repeat(1_001)));
+const noNumber = fc.constantFrom<unknown>(null, true, '', 'NaN', {}, [], [7], { $inc: 1 }, undefined);
+const noVersion = fc.oneof(noNumber, fc.constantFrom<unknown>('7', -1, 0.5, 1e308, 2 ** 53));
+const noPrice = fc.oneof(noNumber, fc.constantFrom<unknown>(-1, -0.01, -1e308, '-7', '7e1', '0x7', '7,5'));
+const badText = fc.constantFrom('\ud800', 'x\udfff', 'x'.repeat(256));
+const noName = fc.oneof(noText, badText, fc.constant(''));
+/** For what need not be there. */
+const noOption = fc.oneof(fc.constantFrom<unknown>(...otherTypes), badText);
 
 export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
   const ticketId = fc.oneof(fc.constantFrom(...known.ticketIds), objectId);
@@ -59,8 +62,16 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
     title: text,
     price: fc.double({ min: 0, max: 1e6, noNaN: true }),
     userId: text,
+    orderId: fc.option(anyOrder),
   });
-  const wrongTicket = { id: noId, version: noVersion, title: noTitle, price: noPrice, userId: noUser };
+  const wrongTicket = {
+    id: noId,
+    version: noVersion,
+    title: noText,
+    price: noPrice,
+    userId: noOption,
+    orderId: noOption,
+  };
   const tickets = ['ticket:created', 'ticket:updated'].map((subject): Contract => ({
     subject,
     good: ticket,
@@ -74,7 +85,7 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
   const payments: Contract = {
     subject: 'payment:created',
     good: fc.record({ id: text, orderId: anyOrder, stripeId: text }),
-    wrong: { id: noUser, orderId: noId, stripeId: noUser },
+    wrong: { id: noName, orderId: noId, stripeId: noOption },
   };
   const contracts = [...tickets, expirations, payments];
 

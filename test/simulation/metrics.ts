@@ -5,6 +5,7 @@ import type { World } from './world';
 export function countingMetrics(world: World): Metrics {
   return {
     orderOutcome: (outcome) => world.hit(`order: ${outcome}`),
+    expiredEarly: () => world.hit('expired early'),
     decided: (input, status, decision) => world.hit(`cell: ${input} × ${status} → ${decision}`),
     refundRequired: (reason) => world.hit(`refund: ${reason}`),
     publishAttempt: (subject) => world.hit(`publish: ${subject}`),

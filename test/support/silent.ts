@@ -4,6 +4,7 @@ export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export const silentMetrics: Metrics = {
   orderOutcome() {},
+  expiredEarly() {},
   refundRequired() {},
   publishAttempt() {},
   publishFailure() {},

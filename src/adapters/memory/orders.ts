@@ -73,6 +73,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, lease: Leas
       return roundTrip(() => insert(copy, sentAt));
     },
     find: (id) => roundTrip(() => toStored(orders.get(id))),
+    findByKey: (idempotencyKey) => roundTrip(() => byIdempotencyKey.get(idempotencyKey)?.order),
     save(change) {
       const copy = structuredClone(change);
       return roundTrip(() => save(copy));
