@@ -13,7 +13,7 @@ function setUp(
   answers: PlacementResult[],
   {
     lease = true,
-    ticket: copy = ticket as Ticket,
+    ticket: copy = ticket,
     ours = [] as string[],
     byKey = () => undefined,
   }: { lease?: boolean; ticket?: Ticket; ours?: string[]; byKey?: (key: string) => Order | undefined } = {},

@@ -131,7 +131,14 @@ export interface FinalOrder {
   readonly expiresAt: Date;
   readonly ticketId: string;
   readonly turn: number;
-  readonly payments: readonly { readonly id: string; readonly at: Date; readonly refund?: string }[];
+  readonly payments: readonly {
+    readonly id: string;
+    readonly stripeId?: string;
+    readonly at: Date;
+    readonly refund?: string;
+    /** It only adds a name to the charge of that payment. */
+    readonly sameAs?: string;
+  }[];
   readonly outbox: readonly {
     readonly seq: number;
     readonly subject: string;

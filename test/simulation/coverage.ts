@@ -16,6 +16,7 @@ export const TO_BE_MET = [
   'place: placed',
   'place: replayed',
   'place: reserved',
+  'place: reserved-elsewhere',
   'place: key-reused',
   'place: unknown-ticket',
   'place: unavailable',
@@ -74,6 +75,8 @@ export const TO_BE_MET = [
   'message delivered again',
   'ExpirationComplete is lost',
   'poison',
+  'sold elsewhere',
+  'one charge under two ids',
   // What messages get.
   'message: ticket:created done',
   'message: ticket:updated done',

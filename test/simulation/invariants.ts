@@ -13,7 +13,7 @@ export interface StoredOrder {
   ticket: { id: unknown };
   turn: number;
   idempotencyKey: string;
-  payments: { id: string; at: Date; refund?: string }[];
+  payments: { id: string; stripeId?: string; at: Date; refund?: string; sameAs?: string }[];
   outbox: { seq: number; subject: string; data: string }[];
   publishing: { next: number; pending: number };
 }
@@ -96,6 +96,15 @@ export function createInvariants(world: World) {
     );
     if (what === 'placed') promised.placed.set(id, userId);
     else promised.cancelled.add(id);
+  }
+
+  /** While nothing newer was known, the ticket was announced as held for an order of another service. */
+  function soldElsewhere(database: Database, before: Ticket | undefined, ticketId: string): void {
+    const after = ticketOf(database, ticketId);
+    const heldFor = after?.orderId;
+    if (!heldFor || before?.version !== after?.version) return;
+    const isOurs = ordersOf(database).some(({ _id }) => String(_id) === heldFor);
+    check('what is held elsewhere is not sold', isOurs, () => `${ticketId} is held for ${heldFor}`);
   }
 
   /** What a message asks for is durable before it is acknowledged. */
@@ -246,16 +255,21 @@ export function createInvariants(world: World) {
       expected.join() === recorded.join(),
       () => `${id}: ${recorded.join()}`,
     );
-    const kept = order.payments.filter(({ refund }) => refund === undefined);
+    const charges = order.payments.filter(({ sameAs }) => sameAs === undefined);
+    const kept = charges.filter(({ refund }) => refund === undefined);
     const mayKeep = order.status === 'complete' ? 1 : 0;
     check('I7 one payment is kept by a complete order', kept.length === mayKeep, () => id);
     const refunds = order.outbox.filter(({ subject }) => subject === 'order:refund-required').length;
-    check('I7 others are refunded once', refunds === order.payments.length - kept.length, () => id);
+    check('I7 others are refunded once', refunds === charges.length - kept.length, () => id);
+    const providerIds = charges.flatMap(({ stripeId }) => stripeId ?? []);
+    const isOnce = new Set(providerIds).size === providerIds.length;
+    check('I7 one charge is kept or refunded once', isOnce, () => `${id}: ${JSON.stringify(order.payments)}`);
     const paidInTime = sent.some(({ at }) => at < order.expiresAt);
     check('I7 paid in time is not expired', !(paidInTime && order.reason === 'expired'), () => id);
   }
 
   return {
+    soldElsewhere,
     afterStep,
     becameDurable,
     answered,
@@ -312,9 +326,21 @@ function contentOf(data: string): Content | undefined {
   }
 }
 
-/** The version counts the changes: cancelled or completed once, and one for each payment that is to be given back. */
+interface Ticket {
+  version: number;
+  orderId?: string | null;
+}
+
+export function ticketOf(database: Database, ticketId: string): Ticket | undefined {
+  return database.documents('tickets').find(({ _id }) => String(_id) === ticketId) as Ticket | undefined;
+}
+
+/**
+ * The version counts the changes: cancelled or completed once, and one for each payment that is to be given back or adds
+ * another name to a charge.
+ */
 function isReachable({ version, status, payments, outbox }: StoredOrder): boolean {
-  const refunds = payments.filter(({ refund }) => refund !== undefined).length;
+  const refunds = payments.filter(({ refund, sameAs }) => (refund ?? sameAs) !== undefined).length;
   const ended = status === 'created' ? 0 : 1;
   const cancellations = outbox.filter(({ subject }) => subject === 'order:cancelled').length;
   return version === ended + refunds && cancellations === (status === 'cancelled' ? 1 : 0);

@@ -8,6 +8,8 @@ import type { World } from './world';
 export function startMarketplace(world: World, broker: Broker, ticketIds: readonly string[]) {
   const process = world.createProcess('marketplace');
   const newestTickets = new Map<string, number>();
+  /** The order that each ticket is held for, as the ticket service knows it. */
+  const holds = new Map<string, string>();
   const poison = new Set<string>();
   let open = true;
   let ids = 0;
@@ -17,7 +19,15 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
   function announce(ticketId: string): void {
     const version = (newestTickets.get(ticketId) ?? -1) + 1;
     newestTickets.set(ticketId, version);
-    const ticket = { id: ticketId, version, title: 'Concert', price: 10 + version, userId: 'seller' };
+    const orderId = holds.get(ticketId);
+    const ticket = {
+      id: ticketId,
+      version,
+      title: 'Concert',
+      price: 10 + version,
+      userId: 'seller',
+      orderId,
+    };
     const subject = version === 0 ? 'ticket:created' : 'ticket:updated';
     send(subject, ticket, version === 0 ? 50 : 750);
   }
@@ -32,9 +42,33 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
     }
   }
 
+  /** As the ticket service does: it looks at the ticket alone, never at the order that it is held for. */
+  function hold(ticketId: string, orderId: string | undefined): void {
+    if (orderId === undefined) holds.delete(ticketId);
+    else holds.set(ticketId, orderId);
+    announce(ticketId);
+  }
+
+  /** Another order service sells the ticket, and takes it back later. */
+  function sellElsewhere(ticketId: string): void {
+    if (holds.has(ticketId)) return;
+    hold(ticketId, newId('e'));
+    world.hit('sold elsewhere');
+    world.at(process, world.between(100, 400), () => hold(ticketId, undefined));
+  }
+
   broker.listen(({ subject, data }: Stored) => {
+    if (subject === 'order:cancelled') {
+      const { ticket } = JSON.parse(data) as { ticket: { id: string } };
+      world.at(process, world.between(0, 20), () => hold(ticket.id, undefined));
+    }
     if (subject !== 'order:created') return;
-    const { id, expiresAt } = JSON.parse(data) as { id: string; expiresAt: string };
+    const { id, expiresAt, ticket } = JSON.parse(data) as {
+      id: string;
+      expiresAt: string;
+      ticket: { id: string };
+    };
+    world.at(process, world.between(0, 20), () => hold(ticket.id, id));
     expire(id, new Date(expiresAt).getTime() - world.now().getTime());
     if (open) pay(id);
   });
@@ -60,9 +94,16 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
 
   function payAfter(orderId: string, inMs: number): void {
     world.at(process, inMs, () => {
-      const payment = { id: newId('a'), orderId, stripeId: 'stripe' };
+      const payment = { id: newId('a'), orderId, ...(world.chance(0.9) ? { stripeId: newId('c') } : {}) };
       send('payment:created', payment, 100);
-      if (world.chance(0.25)) send('payment:created', { ...payment, id: newId('a') }, 800);
+      // Charged a second time, or the same charge announced under another id.
+      if (world.chance(0.25)) {
+        send('payment:created', { ...payment, id: newId('a'), stripeId: newId('c') }, 800);
+      }
+      if (payment.stripeId !== undefined && world.chance(0.25)) {
+        world.hit('one charge under two ids');
+        send('payment:created', { ...payment, id: newId('a') }, 800);
+      }
     });
   }
 
@@ -80,7 +121,8 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
     poison: poison as ReadonlySet<string>,
     /** Something that happens from time to time. */
     act(): void {
-      if (world.chance(0.6)) announce(world.pick(ticketIds));
+      if (world.chance(0.5)) announce(world.pick(ticketIds));
+      else if (world.chance(0.5)) sellElsewhere(world.pick(ticketIds));
       else sendPoison();
     },
     payInTime,

@@ -81,6 +81,17 @@ export const PLANTED: Record<string, PlantedBug> = {
     breaks: ['I8 converged'],
   },
 
+  'the provider’s id of a charge is not looked at': {
+    bug: overOrders((orders) => ({ find: async (id) => withoutProviderIds(await orders.find(id)) })),
+    breaks: ['I7 one charge is kept or refunded once', 'I7 each payment is counted once'],
+  },
+  'any order that a ticket is held for counts as ours': {
+    bug: overOrders((orders) => ({
+      find: async (id) => (await orders.find(id)) ?? ({ order: { id } } as StoredOrder),
+    })),
+    breaks: ['what is held elsewhere is not sold'],
+  },
+
   // --- publishing ---------------------------------------------------------------------------------------
   'an event is published before its order is stored': {
     bug: overOrders((orders, bus) => ({
@@ -234,6 +245,13 @@ function asOpen(stored: StoredOrder | undefined): StoredOrder | undefined {
 function withUnknownPayments(stored: StoredOrder | undefined): StoredOrder | undefined {
   if (stored === undefined) return stored;
   const payments = stored.order.payments.map((payment) => ({ ...payment, id: `not ${payment.id}` }));
+  return { ...stored, order: { ...stored.order, payments } };
+}
+
+/** As if the payment services of all orders had told none. */
+function withoutProviderIds(stored: StoredOrder | undefined): StoredOrder | undefined {
+  if (stored === undefined) return stored;
+  const payments = stored.order.payments.map(({ stripeId: _, ...payment }) => payment);
   return { ...stored, order: { ...stored.order, payments } };
 }
 

@@ -164,7 +164,7 @@ export function startReplica(deps: {
     core,
     ready: () => process.alive && connection.ready(),
     async stop() {
-      await bus.stopReceiving();
+      await core.stopReceiving();
       await core.expirySweep.stop();
       await core.parkedMessages.stop();
       await core.relay.stop();

@@ -3,7 +3,7 @@ import { createBroker } from './broker';
 import type { BrokerFaults } from './broker';
 import { createDatabase } from './database';
 import type { DatabaseFaults, RewriteUpdate } from './database';
-import { createInvariants, Violation } from './invariants';
+import { createInvariants, ticketOf, Violation } from './invariants';
 import type { StoredOrder } from './invariants';
 import { startMarketplace } from './marketplace';
 import { countingMetrics } from './metrics';
@@ -219,8 +219,12 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     const userId = world.pick(USERS);
     const ticketId = world.chance(0.03) ? 'f'.repeat(24) : world.pick(TICKETS);
     const key = world.chance(0.3) ? { idempotencyKey: `key-${Math.floor(world.random() * 4)}` } : {};
+    const ticketBefore = ticketOf(database, ticketId);
     void replica.core.useCases.placeOrder({ userId, ticketId, ...key }).then(
       (result) => {
+        if (result.type === 'placed') {
+          guard(() => invariants.soldElsewhere(database, ticketBefore, ticketId));
+        }
         world.hit(`place: ${result.type}`);
         world.trace(`${replica.process.name} place ${userId} ${ticketId}: ${JSON.stringify(result)}`);
         if (result.type !== 'placed' && result.type !== 'replayed') return;

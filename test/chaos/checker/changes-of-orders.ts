@@ -192,6 +192,16 @@ export const CHANGES_OF_ORDERS: readonly Change[] = [
     'I7 no refund is announced for a payment that is kept',
   ],
   [
+    'a charge is given back that was kept under another id',
+    ({ orders: { boughtNext }, send }) => {
+      const { sameAs: _, ...again } = boughtNext.payments.pop()!;
+      boughtNext.payments.push({ ...again, refund: 'second' });
+      refund(boughtNext, again.id, 'second', 3_600);
+      send('order:refund-required', boughtNext.outbox.at(-1)!.data, 3_700);
+    },
+    'I7 a charge is recorded once, under all its names',
+  ],
+  [
     'an order expires that was paid in time',
     ({ orders: { expired }, send, sendPayment }) => {
       pay(expired, 9, 5_004);

@@ -24,6 +24,7 @@ export const TICKETS = {
   givenUp: 'a4'.repeat(12),
 };
 export const PAYMENT = (n: number): string => `payment-${n}`;
+const CHARGE = (n: number) => `charge-${n}`;
 
 export const at = (t: number): Date => new Date(WALL_MS + t);
 
@@ -58,7 +59,7 @@ export function cancel(it: ExampleOrder, reason: 'user' | 'expired', t: number):
 }
 
 export function refund(to: ExampleOrder, id: string, reason: 'late' | 'second', t: number): void {
-  const content = { orderId: to.id, userId: to.userId, paymentId: id, stripeId: 'stripe', reason };
+  const content = { orderId: to.id, userId: to.userId, paymentId: id, reason };
   const paidInTime = at(t) < to.expiresAt;
   announce(
     to,
@@ -71,15 +72,23 @@ export function refund(to: ExampleOrder, id: string, reason: 'late' | 'second', 
 /** What it does with a payment that the broker takes at `t`. */
 export function pay(it: ExampleOrder, n: number, t: number): ExampleOrder {
   const id = PAYMENT(n);
+  const charge = { id, stripeId: CHARGE(n), at: at(t) };
   it.version += 1;
   if (it.status === 'created') {
     it.status = 'complete';
-    it.payments.push({ id, at: at(t) });
+    it.payments.push(charge);
     return it;
   }
   const reason = it.status === 'cancelled' ? 'late' : 'second';
-  it.payments.push({ id, at: at(t), refund: reason });
+  it.payments.push({ ...charge, refund: reason });
   refund(it, id, reason, t);
+  return it;
+}
+
+/** Payment `n` is another name of a charge that is recorded already. */
+function payAgain(it: ExampleOrder, n: number, known: number, t: number): ExampleOrder {
+  it.version += 1;
+  it.payments.push({ id: PAYMENT(n), stripeId: CHARGE(known), at: at(t), sameAs: PAYMENT(known) });
   return it;
 }
 
@@ -91,8 +100,8 @@ export function createExample() {
   const orders = {
     /** Given up by its buyer, and paid all the same. */
     givenUp: pay(cancel(order(1, 'ann', resold, 0, 1_002), 'user', 2_005), 1, 3_000),
-    /** Bought after that, and paid twice. */
-    boughtNext: pay(pay(order(2, 'bob', resold, 1, 2_505), 2, 3_000), 3, 3_500),
+    /** Bought after that, paid twice, and the first charge announced under a second id. */
+    boughtNext: payAgain(pay(pay(order(2, 'bob', resold, 1, 2_505), 2, 3_000), 3, 3_500), 5, 2, 3_600),
     /** Nobody heard that it was placed, and nobody paid it. */
     expired: cancel(order(3, 'cid', expired, 0, 1_005), 'expired', 5_100),
     bought: pay(order(4, 'ann', expired, 1, 6_004), 4, 6_500),
@@ -134,8 +143,8 @@ export function createExample() {
     remains.deadLetters.push({ id: `${subject}:${sequence}:${Math.floor(ns / 1e6)}`, data: text, parked });
   }
 
-  const sendPayment = (n: number, orderId: string, t: number) =>
-    send('payment:created', { id: PAYMENT(n), orderId, stripeId: 'stripe' }, t);
+  const sendPayment = (n: number, orderId: string, t: number, charge = n) =>
+    send('payment:created', { id: PAYMENT(n), orderId, stripeId: CHARGE(charge) }, t);
 
   Object.values(TICKETS).forEach((id, i) => {
     const ticket = { id, title: 'A concert', price: 20, userId: 'seller' };
@@ -173,6 +182,7 @@ export function createExample() {
   sendPayment(2, boughtNext.id, 3_100);
   sendPayment(3, boughtNext.id, 3_500);
   sendPayment(4, bought.id, 6_500);
+  sendPayment(5, boughtNext.id, 3_600, 2);
   for (const { outbox } of Object.values(orders)) {
     for (const event of outbox) send(event.subject, event.data, event.at.getTime() - WALL_MS + 6);
   }

@@ -19,6 +19,7 @@ export function checkPayments(evidence: Evidence, { rule, note }: Ledger): void 
   const wasSent = rule('I7', 'each payment that is recorded was sent, at that time');
   const keepsOne = rule('I7', 'a complete order keeps one payment, any other none');
   const isRefunded = rule('I7', 'a payment that is not kept is refunded once, with its reason');
+  const isOneCharge = rule('I7', 'a charge is recorded once, under all its names');
   const isOwed = rule('I7', 'no refund is announced for a payment that is kept');
   const staysPaid = rule('I7', 'no order that was paid in time has expired');
   const sent = paymentsSent(channel('payment:created'));
@@ -48,7 +49,16 @@ export function checkPayments(evidence: Evidence, { rule, note }: Ledger): void 
         () => `order ${id}: payment ${payment.id} at ${at}, sent at ${times.join() || 'no time'}`,
       );
     }
-    const kept = payments.filter(({ refund }) => refund === undefined).length;
+    const charges = payments.filter(({ sameAs }) => sameAs === undefined);
+    const isOnce = charges.every(({ stripeId }, i) =>
+      charges.slice(i + 1).every((other) => stripeId === undefined || other.stripeId !== stripeId),
+    );
+    const isNamed = payments.every(
+      ({ sameAs, stripeId }) =>
+        sameAs === undefined || charges.some((each) => each.id === sameAs && each.stripeId === stripeId),
+    );
+    isOneCharge(isOnce && isNamed, () => `order ${id}: ${JSON.stringify(payments)}`);
+    const kept = charges.filter(({ refund }) => refund === undefined).length;
     keepsOne(kept === (order.status === 'complete' ? 1 : 0), () => `order ${id}, ${order.status}: ${kept}`);
 
     const refunds = refundsOf(order);

@@ -35,9 +35,10 @@ export function checkStates({ remains, calls, orders }: Evidence, { rule }: Ledg
   }
 }
 
-/** Cancelled or completed once, and one for each payment that is to be given back. */
+/** Cancelled or completed once, and one for each payment that is to be given back or adds a name to a charge. */
 function changesOf({ status, payments }: FinalOrder): number {
-  return (isOpen(status) ? 0 : 1) + payments.filter(({ refund }) => refund !== undefined).length;
+  const others = payments.filter(({ refund, sameAs }) => (refund ?? sameAs) !== undefined);
+  return (isOpen(status) ? 0 : 1) + others.length;
 }
 
 function whatIsWrongWithTheOutbox(order: FinalOrder): string | undefined {

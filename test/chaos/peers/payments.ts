@@ -5,6 +5,8 @@ import { startPeer } from './peer';
 
 const POISONS = 0.02;
 const SECOND_PAYMENT = 0.1;
+/** The same charge again, under another id. */
+const SECOND_ID = 0.1;
 const FOREIGN = 0.003;
 let hasPaidForeign = false;
 
@@ -29,8 +31,10 @@ peer.onOrderCreated(({ id, expiresAt }) => {
   const inMs = expiresInMs - windowMs + chance.between(parts[0], parts[1]) * windowMs;
   setTimeout(
     () => {
-      pay(id);
-      if (chance.happens(SECOND_PAYMENT)) setTimeout(() => pay(id), chance.between(0, 2_000));
+      const charge = newId();
+      pay(id, charge);
+      if (chance.happens(SECOND_PAYMENT)) setTimeout(() => pay(id, newId()), chance.between(0, 2_000));
+      if (chance.happens(SECOND_ID)) setTimeout(() => pay(id, charge), chance.between(0, 2_000));
     },
     Math.max(0, inMs),
   );
@@ -38,9 +42,13 @@ peer.onOrderCreated(({ id, expiresAt }) => {
 
 function payForeign(): void {
   hasPaidForeign = true;
-  pay(FOREIGN_ORDER_PREFIX + randomBytes(8).toString('hex'));
+  pay(FOREIGN_ORDER_PREFIX + randomBytes(8).toString('hex'), newId());
 }
 
-function pay(orderId: string): void {
-  peer.send('payment:created', { id: randomBytes(12).toString('hex'), orderId, stripeId: 'stripe' });
+function pay(orderId: string, stripeId: string): void {
+  peer.send('payment:created', { id: newId(), orderId, stripeId });
+}
+
+function newId(): string {
+  return randomBytes(12).toString('hex');
 }
