@@ -121,8 +121,9 @@ export function startMarketplace(world: World, broker: Broker, ticketIds: readon
     poison: poison as ReadonlySet<string>,
     /** Something that happens from time to time. */
     act(): void {
-      if (world.chance(0.5)) announce(world.pick(ticketIds));
-      else if (world.chance(0.5)) sellElsewhere(world.pick(ticketIds));
+      const draw = world.random();
+      if (draw < 0.5) announce(world.pick(ticketIds));
+      else if (draw < 0.75) sellElsewhere(world.pick(ticketIds));
       else sendPoison();
     },
     payInTime,
