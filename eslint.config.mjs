@@ -9,6 +9,7 @@ const mayImport = {
   http: ['application', 'domain', 'observability', 'config$'],
   messaging: ['application', 'domain', 'observability', 'config$'],
   observability: ['application', 'domain', 'config$'],
+  config: ['adapters/mongo/driver$'],
   adapters: ['application/ports$', 'application/schedule$', 'domain'],
 };
 

@@ -1,6 +1,6 @@
 /** Prints a signed token to try the API with; nothing else goes to stdout. */
 import { parseArgs } from 'node:util';
-import { InvalidSettings, loadConfig } from '../src/config';
+import { InvalidSettings, loadSigningKey } from '../src/config';
 import { signToken } from '../src/welcome';
 
 const USAGE = 'usage: npm run --silent token -- --user ID [--email ADDRESS] [--expires-in SECONDS]';
@@ -20,11 +20,6 @@ function parse(args: string[]): { userId: string; email: string; expiresInSecond
   return { userId: values.user, email: values.email ?? `${values.user}@example.com`, expiresInSeconds };
 }
 
-/** The key that the service checks with, given the same environment; its other settings do not matter here. */
-function signingKey({ JWT_KEY, JWT_KEY_FILE }: NodeJS.ProcessEnv): string {
-  return loadConfig({ JWT_KEY, JWT_KEY_FILE }, { isTerminal: false }).jwt.key;
-}
-
 function complain(lines: readonly string[], exitCode: number): void {
   process.stderr.write(`${lines.join('\n')}\n`);
   process.exitCode = exitCode;
@@ -39,7 +34,7 @@ function main(): void {
     return;
   }
   try {
-    process.stdout.write(`${signToken(signingKey(process.env), request)}\n`);
+    process.stdout.write(`${signToken(loadSigningKey(process.env), request)}\n`);
   } catch (error) {
     if (!(error instanceof InvalidSettings)) throw error;
     complain(error.problems, 1);

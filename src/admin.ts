@@ -2,13 +2,13 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { composeAdmin } from './compose-admin';
 import type { Admin } from './compose-admin';
-import { InvalidSettings, loadConfig } from './config';
+import { InvalidSettings, loadAdminConfig } from './config';
 
 const USAGE = `Usage: admin dead-letters list [--limit N]
        admin dead-letters replay ID | --all
        admin outbox republish --ticket ID | --all
 
-Reads the same settings as the service; needs MONGO_URL, and for the outbox NATS_URL.
+Reads the settings of the service that it needs: MONGO_URL, for the outbox NATS_URL too, and what belongs to them.
 `;
 
 const OBJECT_ID = /^[0-9a-f]{24}$/i;
@@ -20,19 +20,24 @@ async function run(args: string[]): Promise<number> {
     process.stderr.write(USAGE);
     return 2;
   }
-  const config = loadConfig(process.env);
-  if (config.mongoUrl === undefined) throw new Error('MONGO_URL is not set: there is nothing to look after');
+  const config = loadAdminConfig(process.env, { broker: command.needsBroker });
   const log = pino({ level: 'warn' }, pino.destination(2));
-  const admin = await composeAdmin({ ...config, mongoUrl: config.mongoUrl }, log);
+  for (const warning of config.warnings) log.warn(warning);
+  const admin = await composeAdmin(config, log);
   try {
-    await command(admin);
+    await command.run(admin);
     return 0;
   } finally {
     await admin.close();
   }
 }
 
-function parse(args: string[]): ((admin: Admin) => Promise<void>) | undefined {
+interface Command {
+  readonly needsBroker: boolean;
+  readonly run: (admin: Admin) => Promise<void>;
+}
+
+function parse(args: string[]): Command | undefined {
   const options = {
     limit: { type: 'string' },
     all: { type: 'boolean' },
@@ -47,19 +52,22 @@ function parse(args: string[]): ((admin: Admin) => Promise<void>) | undefined {
   const { positionals, values } = parsed;
   const [area, action, id, ...rest] = positionals;
   if (rest.length > 0) return undefined;
+  const onDatabase = (run: Command['run']): Command => ({ needsBroker: false, run });
   const oneOrAll = (given: string | undefined) => (given === undefined) === (values.all === true);
   switch (`${area} ${action}`) {
     case 'dead-letters list': {
       const limit = Number(values.limit ?? 100);
-      return Number.isInteger(limit) && limit > 0 ? (admin) => listDeadLetters(admin, limit) : undefined;
+      if (!Number.isInteger(limit) || limit <= 0) return undefined;
+      return onDatabase((admin) => listDeadLetters(admin, limit));
     }
     case 'dead-letters replay':
-      return oneOrAll(id) ? (admin) => replayDeadLetters(admin, id) : undefined;
+      return oneOrAll(id) ? onDatabase((admin) => replayDeadLetters(admin, id)) : undefined;
     case 'outbox republish': {
       const { ticket } = values;
       const isValid =
         oneOrAll(ticket) && (ticket === undefined || OBJECT_ID.test(ticket)) && id === undefined;
-      return isValid ? (admin) => republish(admin, ticket?.toLowerCase()) : undefined;
+      if (!isValid) return undefined;
+      return { needsBroker: true, run: (admin) => republish(admin, ticket?.toLowerCase()) };
     }
     default:
       return undefined;

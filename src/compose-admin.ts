@@ -5,7 +5,7 @@ import type { Bus, DeadLetters, Log, OutboxHistory, Publisher } from './applicat
 import { LEASE_MS } from './application/relay';
 import { pause } from './application/schedule';
 import { natsSettings, ticking } from './compose';
-import type { Config } from './config';
+import type { AdminConfig } from './config';
 
 const PATIENCE_MS = 15_000;
 
@@ -18,10 +18,10 @@ export interface Admin {
 }
 
 /** What the operator's command line works on. Rejects when the database does not answer. */
-export async function composeAdmin(config: Config & { mongoUrl: string }, log: Log): Promise<Admin> {
-  const clientId = `${config.nats.clientId}-admin-${randomBytes(4).toString('hex')}`;
+export async function composeAdmin({ mongoUrl, nats }: AdminConfig, log: Log): Promise<Admin> {
+  const clientId = `${nats?.clientId ?? 'order-service'}-admin-${randomBytes(4).toString('hex')}`;
   const store = createMongoStore({
-    url: config.mongoUrl,
+    url: mongoUrl,
     replicaId: clientId,
     leaseMs: LEASE_MS,
     clock: ticking,
@@ -38,9 +38,11 @@ export async function composeAdmin(config: Config & { mongoUrl: string }, log: L
     deadLetters: store.deadLetters,
     outboxHistory: store.outboxHistory,
     async connectPublisher() {
-      const { url } = config.nats;
-      if (url === undefined) throw new Error('NATS_URL is not set: there is nowhere to publish to');
-      bus = createNatsStreamingBus({ ...natsSettings(config.nats), url, clientId, clock: ticking, log });
+      const [server] = nats?.servers ?? [];
+      if (!nats || !server) throw new Error('NATS_URL is not set: there is nowhere to publish to');
+      // It subscribes to nothing.
+      const settings = natsSettings({ ...nats, clientId, queueGroup: clientId, redeliveryWaitSeconds: 1 });
+      bus = createNatsStreamingBus({ ...settings, url: server.url, clock: ticking, log });
       bus.start();
       await until('the broker answers', bus.available);
       return bus;

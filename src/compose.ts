@@ -168,9 +168,10 @@ export async function compose(
  */
 const MAX_IN_FLIGHT = 64;
 
-export function natsSettings({ clusterId, clientId, queueGroup, redeliveryWaitSeconds }: Config['nats']) {
+export function natsSettings(nats: Omit<Config['nats'], 'url'>) {
+  const { servers, clusterId, clientId, queueGroup, redeliveryWaitSeconds } = nats;
   const limits = { ackTimeoutMs: ACK_TIMEOUT_MS, maxInFlight: MAX_IN_FLIGHT };
-  return { clusterId, clientId, queueGroup, redeliveryWaitSeconds, ...limits };
+  return { servers, clusterId, clientId, queueGroup, redeliveryWaitSeconds, ...limits };
 }
 
 /** The process's own time; what is stored goes by the database's. */

@@ -1,13 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { CLIENT_ID, CLUSTER_ID, readBroker } from './config/broker';
+import type { BrokerServer } from './config/broker';
+import { readDatabase } from './config/database';
+import { readEnvironment, wholeNumber } from './config/environment';
+import type { Environment, Given } from './config/environment';
+import { readTimes } from './config/expiration';
+import type { Expiration } from './config/expiration';
+import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './config/keys';
+import type { JwtKeys } from './config/keys';
 
-/**
- * Signs tokens where everything is kept in memory and nothing real is at stake. It is public: refused as soon as
- * there is a database.
- */
-export const DEVELOPMENT_JWT_KEY = 'development only: everyone knows this key';
-
-const SHORTEST_GOOD_KEY_BYTES = 32;
+export { DEVELOPMENT_JWT_KEY };
 
 export interface Config {
   readonly production: boolean;
@@ -20,12 +22,14 @@ export interface Config {
     /** Requests per user and replica; 0 switches the limit off. */
     readonly rateLimitPerMinute: number;
   };
-  readonly jwt: { readonly key: string; readonly previousKey: string | undefined };
+  readonly jwt: JwtKeys;
   /** Undefined: the embedded store. */
   readonly mongoUrl: string | undefined;
   readonly nats: {
-    /** Undefined: the embedded broker. */
+    /** Its servers, with commas between and without credentials. Undefined: the embedded broker. */
     readonly url: string | undefined;
+    /** The same, each with what it takes to get in. */
+    readonly servers: readonly BrokerServer[];
     readonly clusterId: string;
     readonly clientId: string;
     /** Queue group and durable name. */
@@ -33,14 +37,7 @@ export interface Config {
     /** How long the broker waits for an acknowledgement before it delivers again. */
     readonly redeliveryWaitSeconds: number;
   };
-  readonly expiration: {
-    /** How long an order may stay unpaid. */
-    readonly windowSeconds: number;
-    /** How long after that the sweep leaves it to ExpirationComplete. */
-    readonly graceSeconds: number;
-    readonly catchUpSeconds: number;
-    readonly catchUpLimitSeconds: number;
-  };
+  readonly expiration: Expiration;
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' };
   /** The deadline for an orderly stop. */
   readonly shutdownSeconds: number;
@@ -57,213 +54,166 @@ export class InvalidSettings extends Error {
   }
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+const PROBES = ['/livez', '/readyz', '/metrics'];
+const SHORTEST_GOOD_SHUTDOWN_SECONDS = 10;
 
-const wholeNumber = (least: number, most: number) =>
-  z
+const settings = {
+  NODE_ENV: z
     .string()
-    .regex(/^\d+$/, 'must be a whole number')
-    .transform(Number)
-    .refine((n) => n >= least && n <= most, `must be between ${least} and ${most}`);
-
-const seconds = (least: number) => wholeNumber(least, 365 * 24 * 3600);
-
-const urlWith = (...protocols: string[]) =>
-  z
+    .refine((text) => text === 'production' || !/^\s*prod/i.test(text), 'must be written as production')
+    .default('development'),
+  HOST: z
     .string()
-    .refine(
-      (text) => protocols.some((protocol) => text.startsWith(`${protocol}://`)) && URL.canParse(text),
-      `must be a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`,
-    );
-
-const settings = z.object({
-  NODE_ENV: z.string().default('development'),
-  HOST: z.string().optional(),
+    .refine(isHost, 'must be an address or a name, without brackets, scheme and port')
+    .optional(),
   PORT: wholeNumber(0, 65535).default(3000),
   API_BASE_PATH: z
     .string()
     .regex(/^(\/[\w.~-]+)+$/, 'must be a path like /api/v1/orders, without a slash at the end')
+    .refine((path) => !PROBES.includes(path.toLowerCase()), `must not be one of ${PROBES.join(', ')}`)
     .default('/api/v1/orders'),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
-  JWT_KEY: z.string().optional(),
-  JWT_KEY_PREVIOUS: z.string().optional(),
-  // Several hosts, as a replica set has them, are not a URL that Node could parse.
-  MONGO_URL: z
-    .string()
-    .regex(
-      /^mongodb(\+srv)?:\/\/([^\s@]*@)?[^\s@/?]+([/?]\S*)?$/,
-      'must be a URL with a host that begins with mongodb:// or mongodb+srv://',
-    )
-    .optional(),
-  MONGO_USERNAME: z.string().optional(),
-  MONGO_PASSWORD: z.string().optional(),
-  NATS_URL: urlWith('nats', 'http').optional(),
-  NATS_CLUSTER_ID: z.string().default('ticketing'),
-  NATS_CLIENT_ID: z
-    .string()
-    .regex(/^[\w-]+$/, 'may contain letters, digits, - and _ only')
-    .default('order-service'),
+  NATS_CLUSTER_ID: CLUSTER_ID,
+  NATS_CLIENT_ID: CLIENT_ID,
   // It is the durable name too, and the broker refuses a colon in that.
   QUEUE_GROUP_NAME: z
     .string()
     .regex(/^[\w.-]+$/, 'may contain letters, digits, ., - and _ only')
     .default('order-service'),
-  REDELIVERY_WAIT_SECONDS: wholeNumber(1, 3600).default(5),
-  EXPIRATION_WINDOW_SECONDS: seconds(1).default(900),
-  // A payment that was taken in the last moment needs some time to get here.
-  EXPIRATION_GRACE_SECONDS: seconds(1).default(60),
-  CATCH_UP_SECONDS: seconds(1).default(15),
-  CATCH_UP_LIMIT_SECONDS: seconds(1).default(600),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
   SHUTDOWN_SECONDS: wholeNumber(1, 3600).default(20),
-});
-
-const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL', 'MONGO_PASSWORD'] as const;
-
-/** A user before the hosts of a URL. */
-const CREDENTIALS = /^[^:]+:\/\/[^/?]*@/;
+};
 
 /** The settings from the environment. Throws {@link InvalidSettings} with every problem there is. */
 export function loadConfig(env: Environment, { isTerminal = false } = {}): Config {
-  const problems: string[] = [];
-  const given = withSecretFiles(withoutEmpty(env), problems);
-  const parsed = settings.safeParse(given);
-  if (!parsed.success) {
-    problems.push(...parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`));
+  return load(env, (given) => {
+    const production = given.get('NODE_ENV') === 'production';
+    if (production) mustHave(given, ['MONGO_URL', 'NATS_URL'], 'is required in production');
+    const jwt = readKeys(given, whatIsReal(given));
+    const plain = given.read(settings);
+    const mongoUrl = readDatabase(given);
+    const servers = readBroker(given) ?? [];
+    const times = readTimes(given);
+    if (!plain || !times) return undefined;
+    warnOfEmbedded(given);
+    if (production && plain.SHUTDOWN_SECONDS < SHORTEST_GOOD_SHUTDOWN_SECONDS) {
+      given.warn(
+        `SHUTDOWN_SECONDS is below ${SHORTEST_GOOD_SHUTDOWN_SECONDS}: what is in flight at a stop may be cut off, ` +
+          'for the database and the broker may take 5 seconds each',
+      );
+    }
+    return {
+      production,
+      http: {
+        // Where everyone knows the key, nobody from outside may come in.
+        host: plain.HOST ?? (mongoUrl === undefined ? '127.0.0.1' : undefined),
+        port: plain.PORT,
+        basePath: plain.API_BASE_PATH,
+        rateLimitPerMinute: plain.RATE_LIMIT_PER_MINUTE,
+      },
+      jwt,
+      mongoUrl,
+      nats: {
+        url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
+        servers,
+        clusterId: plain.NATS_CLUSTER_ID,
+        clientId: plain.NATS_CLIENT_ID,
+        queueGroup: plain.QUEUE_GROUP_NAME,
+        redeliveryWaitSeconds: times.redeliveryWaitSeconds,
+      },
+      expiration: times.expiration,
+      log: {
+        level: plain.LOG_LEVEL,
+        format: plain.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json'),
+      },
+      shutdownSeconds: plain.SHUTDOWN_SECONDS,
+      warnings: given.warnings,
+    };
+  });
+}
+
+/** What the operator's commands need: the database, and with `broker` where to publish. */
+export function loadAdminConfig(env: Environment, { broker }: { broker: boolean }) {
+  return load(env, (given) => {
+    mustHave(given, broker ? ['MONGO_URL', 'NATS_URL'] : ['MONGO_URL'], 'is required');
+    const mongoUrl = readDatabase(given);
+    const nats = broker ? readPublisher(given) : undefined;
+    return mongoUrl === undefined ? undefined : { mongoUrl, nats, warnings: given.warnings };
+  });
+}
+
+export type AdminConfig = ReturnType<typeof loadAdminConfig>;
+
+function readPublisher(given: Given) {
+  const servers = readBroker(given);
+  const ids = given.read({ NATS_CLUSTER_ID: CLUSTER_ID, NATS_CLIENT_ID: CLIENT_ID });
+  return servers && ids && { servers, clusterId: ids.NATS_CLUSTER_ID, clientId: ids.NATS_CLIENT_ID };
+}
+
+/** What a peer of the service needs that signs its own tokens. */
+export function loadPeerConfig(env: Environment) {
+  return load(env, (given) => {
+    for (const name of ['NATS_URL', 'JWT_KEY']) {
+      if (!given.has(name)) given.refuse(name, 'is not set');
+    }
+    const servers = readBroker(given);
+    const ids = given.read({ NATS_CLUSTER_ID: CLUSTER_ID });
+    const jwtKey = given.get('JWT_KEY');
+    return servers && ids && jwtKey ? { servers, clusterId: ids.NATS_CLUSTER_ID, jwtKey } : undefined;
+  });
+}
+
+export type PeerConfig = ReturnType<typeof loadPeerConfig>;
+
+/** The key that the service signs with, given the same environment; its other settings do not matter. */
+export function loadSigningKey(env: Environment): string {
+  return load(env, (given) => ({ key: given.get('JWT_KEY') ?? DEVELOPMENT_JWT_KEY })).key;
+}
+
+function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): T {
+  const given = readEnvironment(env);
+  const config = read(given);
+  if (config === undefined || given.problems.length > 0) throw new InvalidSettings(given.problems);
+  return freeze(config);
+}
+
+function mustHave(given: Given, secrets: readonly string[], why: string): void {
+  for (const name of secrets) {
+    if (!given.has(name)) given.refuse(name, `${why} (or ${name}_FILE)`);
   }
-  const production = given['NODE_ENV'] === 'production';
-  problems.push(...missing(given, production), ...credentialProblems(given));
-  if (parsed.success && parsed.data.CATCH_UP_SECONDS <= parsed.data.REDELIVERY_WAIT_SECONDS) {
-    problems.push(
-      'CATCH_UP_SECONDS: must be longer than REDELIVERY_WAIT_SECONDS, else a redelivery would be missed',
+}
+
+function whatIsReal(given: Given): string[] {
+  const host = given.get('HOST');
+  return [
+    ...(given.get('NODE_ENV') === 'production' ? ['NODE_ENV is production'] : []),
+    ...['MONGO_URL', 'NATS_URL'].filter(given.has).map((name) => `${name} is set`),
+    ...(host !== undefined && !isLoopback(host) ? ['others can reach the address in HOST'] : []),
+  ];
+}
+
+/** What is allowed, and keeps less than it seems to. */
+function warnOfEmbedded(given: Given): void {
+  const store = !given.has('MONGO_URL');
+  const broker = !given.has('NATS_URL');
+  if (store && broker && !given.has('JWT_KEY')) {
+    given.warn(
+      'EVERYTHING IS KEPT IN MEMORY and lost at the end, and everyone knows the key: for development only',
+    );
+  } else if (store && broker) {
+    given.warn('MONGO_URL and NATS_URL are not set: everything is kept IN MEMORY and lost at the end');
+  } else if (store) {
+    given.warn(
+      'MONGO_URL is not set and NATS_URL is: orders are kept IN MEMORY and lost at the end, ' +
+        'and with them what is taken from the broker in the name of QUEUE_GROUP_NAME',
+    );
+  } else if (broker) {
+    given.warn(
+      'NATS_URL is not set and MONGO_URL is: events go round IN MEMORY and reach no one else, ' +
+        'and those of the orders in the database count as published for good',
     );
   }
-  if (!parsed.success || problems.length > 0) throw new InvalidSettings(problems);
-  return freeze(toConfig(parsed.data, production, isTerminal));
-}
-
-function toConfig(env: z.output<typeof settings>, production: boolean, isTerminal: boolean): Config {
-  const embeddedStore = env.MONGO_URL === undefined;
-  const key = env.JWT_KEY ?? DEVELOPMENT_JWT_KEY;
-  return {
-    production,
-    http: {
-      // Where everyone knows the key, nobody from outside may come in.
-      host: env.HOST ?? (embeddedStore ? '127.0.0.1' : undefined),
-      port: env.PORT,
-      basePath: env.API_BASE_PATH,
-      rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
-    },
-    jwt: { key, previousKey: env.JWT_KEY_PREVIOUS },
-    mongoUrl: withCredentials(env),
-    nats: {
-      // The usual manifests write http://, which means the same.
-      url: env.NATS_URL?.replace(/^http:/, 'nats:'),
-      clusterId: env.NATS_CLUSTER_ID,
-      clientId: env.NATS_CLIENT_ID,
-      queueGroup: env.QUEUE_GROUP_NAME,
-      redeliveryWaitSeconds: env.REDELIVERY_WAIT_SECONDS,
-    },
-    expiration: {
-      windowSeconds: env.EXPIRATION_WINDOW_SECONDS,
-      graceSeconds: env.EXPIRATION_GRACE_SECONDS,
-      catchUpSeconds: env.CATCH_UP_SECONDS,
-      catchUpLimitSeconds: env.CATCH_UP_LIMIT_SECONDS,
-    },
-    log: { level: env.LOG_LEVEL, format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json') },
-    shutdownSeconds: env.SHUTDOWN_SECONDS,
-    warnings: warnings(env),
-  };
-}
-
-function missing(given: Environment, production: boolean): string[] {
-  const absent = (name: string) => given[name] === undefined && given[`${name}_FILE`] === undefined;
-  const problems: string[] = [];
-  if (production && absent('MONGO_URL'))
-    problems.push('MONGO_URL: is required in production (or MONGO_URL_FILE)');
-  if (production && absent('NATS_URL')) problems.push('NATS_URL: is required in production');
-  if (absent('JWT_KEY') && (production || !absent('MONGO_URL'))) {
-    problems.push('JWT_KEY: is required in production and with a database (or JWT_KEY_FILE)');
-  }
-  return problems;
-}
-
-function credentialProblems(given: Environment): string[] {
-  const { MONGO_URL: url, MONGO_USERNAME: username, MONGO_PASSWORD: password } = given;
-  if (username === undefined && password === undefined) return [];
-  const problems: string[] = [];
-  if (username === undefined) problems.push('MONGO_USERNAME: is required with MONGO_PASSWORD');
-  if (password === undefined && given['MONGO_PASSWORD_FILE'] === undefined) {
-    problems.push('MONGO_PASSWORD: is required with MONGO_USERNAME (or MONGO_PASSWORD_FILE)');
-  }
-  if (url === undefined) problems.push('MONGO_URL: is required with MONGO_USERNAME and MONGO_PASSWORD');
-  if (url !== undefined && CREDENTIALS.test(url)) {
-    problems.push('MONGO_USERNAME: MONGO_URL holds a user as well; set one of them');
-  }
-  return problems;
-}
-
-/** Credentials of their own may hold any character, which in a URL would have to be escaped by hand. */
-function withCredentials(env: z.output<typeof settings>): string | undefined {
-  const { MONGO_URL: url, MONGO_USERNAME: username, MONGO_PASSWORD: password } = env;
-  if (username === undefined || password === undefined) return url;
-  return url?.replace('://', `://${[username, password].map(encodeURIComponent).join(':')}@`);
-}
-
-function warnings(env: z.output<typeof settings>): string[] {
-  const found: string[] = [];
-  if (env.MONGO_URL === undefined && env.NATS_URL === undefined && env.JWT_KEY === undefined) {
-    return [
-      'EVERYTHING IS KEPT IN MEMORY and lost at the end, and everyone knows the key: for development only',
-    ];
-  }
-  if (env.MONGO_URL === undefined)
-    found.push('MONGO_URL is not set: orders are kept IN MEMORY and lost at the end');
-  if (env.NATS_URL === undefined)
-    found.push('NATS_URL is not set: events go round IN MEMORY and reach no one else');
-  if (env.JWT_KEY === undefined)
-    found.push('JWT_KEY is not set: tokens are signed with a key that everyone knows');
-  for (const name of ['JWT_KEY', 'JWT_KEY_PREVIOUS'] as const) {
-    const key = env[name];
-    if (key !== undefined && Buffer.byteLength(key) < SHORTEST_GOOD_KEY_BYTES) {
-      found.push(
-        `${name} is shorter than ${SHORTEST_GOOD_KEY_BYTES} bytes: it could be guessed from a token`,
-      );
-    }
-  }
-  return found;
-}
-
-/** An empty value, as manifests leave it, is no value. */
-function withoutEmpty(env: Environment): Environment {
-  return Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
-  );
-}
-
-/** `NAME_FILE` names a file that holds the value of NAME, as mounted secrets do. */
-function withSecretFiles(env: Environment, problems: string[]): Environment {
-  const filled: Record<string, string | undefined> = { ...env };
-  for (const name of SECRETS) {
-    const path = env[`${name}_FILE`];
-    if (path === undefined) continue;
-    if (env[name] !== undefined) {
-      problems.push(`${name}_FILE: ${name} is set as well; set one of them`);
-      continue;
-    }
-    try {
-      const content = readFileSync(path, 'utf8').trim();
-      if (content === '') problems.push(`${name}_FILE: ${path} is empty`);
-      filled[name] = content;
-    } catch (error) {
-      problems.push(
-        `${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
-      );
-      filled[name] = undefined;
-    }
-  }
-  return filled;
 }
 
 function freeze<T extends object>(value: T): T {

@@ -21,13 +21,19 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
   const config = loadConfig(env, { isTerminal: process.stdout.isTTY });
   const log = createLogger(config.log, config.nats.clientId);
   exitOnMistakes(log);
-  for (const warning of config.warnings) log.logger.warn(warning);
+  for (const warning of config.warnings) warn(warning, log);
 
   const service = await compose(config, log, between);
   stopOnSignals(service, log);
   const { address, port } = await service.start();
   log.logger.info({ address, port, path: config.http.basePath }, 'listening');
   if (service.embedded) await greet(config, service.embedded, port);
+}
+
+/** Whatever LOG_LEVEL leaves out: what is given up must not be given up in silence. */
+function warn(warning: string, { logger }: ServiceLogger): void {
+  if (logger.isLevelEnabled('warn')) logger.warn(warning);
+  else process.stderr.write(`${warning}\n`);
 }
 
 async function greet(

@@ -3,6 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'node-nats-streaming';
 import type { Message } from 'node-nats-streaming';
 import { z } from 'zod';
+import { InvalidSettings, loadPeerConfig } from './config';
+import type { PeerConfig } from './config';
 import { signToken } from './welcome';
 
 /** Everything together, and one request. */
@@ -10,20 +12,18 @@ const DEADLINE_MS = 60_000;
 const REQUEST_MS = 5_000;
 const USER = 'smoke-test';
 
-const url = (protocol: RegExp, example: string) =>
-  z.url({
-    protocol,
-    error: ({ input }) => (input === undefined ? 'is not set' : `must be a URL such as ${example}`),
-  });
-
 const environment = z.object({
-  ORDERS_URL: url(/^https?$/, 'http://orders:3000/api/v1/orders'),
-  NATS_URL: url(/^(nats|http)$/, 'nats://nats:4222'),
-  NATS_CLUSTER_ID: z.string().default('ticketing'),
-  JWT_KEY: z.string('is not set'),
+  ORDERS_URL: z.url({
+    protocol: /^https?$/,
+    error: ({ input }) =>
+      input === undefined ? 'is not set' : 'must be a URL such as http://orders:3000/api/v1/orders',
+  }),
 });
 
-type Settings = z.output<typeof environment>;
+interface Settings extends PeerConfig {
+  readonly ordersUrl: string;
+}
+
 type Json = Record<string, unknown>;
 /** What was looked for, else the reason why it is not there yet. */
 type Attempt = Json | string;
@@ -32,11 +32,10 @@ type Attempt = Json | string;
 async function smoke(settings: Settings): Promise<void> {
   const step = steps();
   const call = caller(settings);
-  const broker = openBroker(settings);
   const ticketId = randomBytes(12).toString('hex');
   const ticket = { id: ticketId, version: 0, title: 'Smoke test', price: 1, userId: USER };
 
-  await step('connect to the broker', () => broker.connected);
+  const broker = await step('connect to the broker', () => connectBroker(settings));
   await step('listen to order:created', () => broker.listen('order:created'));
   await step('listen to order:cancelled', () => broker.listen('order:cancelled'));
   await step(`announce ticket ${ticketId}`, () => broker.publish('ticket:created', ticket));
@@ -69,8 +68,8 @@ function steps() {
   };
 }
 
-function caller({ ORDERS_URL, JWT_KEY }: Settings) {
-  const token = signToken(JWT_KEY, { userId: USER, email: `${USER}@example.com`, expiresInSeconds: 600 });
+function caller({ ordersUrl, jwtKey }: Settings) {
+  const token = signToken(jwtKey, { userId: USER, email: `${USER}@example.com`, expiresInSeconds: 600 });
   const headers = {
     authorization: `Bearer ${token}`,
     'content-type': 'application/json',
@@ -78,7 +77,7 @@ function caller({ ORDERS_URL, JWT_KEY }: Settings) {
     'idempotency-key': randomUUID(),
   };
   return async (method: string, path: string, body?: Json): Promise<Attempt> => {
-    const response = await fetch(ORDERS_URL.replace(/\/+$/, '') + path, {
+    const response = await fetch(ordersUrl.replace(/\/+$/, '') + path, {
       method,
       headers,
       body: body ? JSON.stringify(body) : null,
@@ -94,10 +93,30 @@ function caller({ ORDERS_URL, JWT_KEY }: Settings) {
   };
 }
 
+/** The first server that lets us in; else the last one says why not. */
+async function connectBroker({ servers, clusterId }: Settings) {
+  let failure: unknown;
+  for (const server of servers) {
+    const broker = openBroker(server, clusterId);
+    try {
+      await broker.connected;
+      return broker;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  const text = textOf(failure);
+  // A server of another cluster does not answer at all.
+  const isUnanswered = text.includes('connect request timeout');
+  throw new Error(isUnanswered ? `${text}: is NATS_CLUSTER_ID=${clusterId} the cluster's id?` : text);
+}
+
 /** A peer on the broker, with the plain client. */
-function openBroker({ NATS_URL, NATS_CLUSTER_ID }: Settings) {
-  const client = connect(NATS_CLUSTER_ID, `${USER}-${randomUUID()}`, {
-    url: NATS_URL.replace(/^http:/, 'nats:'),
+function openBroker({ url, login, tls }: PeerConfig['servers'][number], clusterId: string) {
+  const client = connect(clusterId, `${USER}-${randomUUID()}`, {
+    url,
+    ...login,
+    ...(tls && { tls }),
     reconnect: false,
     connectTimeout: REQUEST_MS,
     ackTimeout: REQUEST_MS,
@@ -159,10 +178,25 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const given = Object.entries(process.env).filter(([, value]) => value !== '');
-const settings = environment.safeParse(Object.fromEntries(given));
-if (settings.success) {
-  smoke(settings.data).then(
+/** The settings, else what is wrong with them. */
+function readSettings(): Settings | readonly string[] {
+  const given = Object.entries(process.env).filter(([, value]) => value !== '');
+  const own = environment.safeParse(Object.fromEntries(given));
+  const problems = own.success
+    ? []
+    : own.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  try {
+    const peer = loadPeerConfig(process.env);
+    return own.success ? { ...peer, ordersUrl: own.data.ORDERS_URL } : problems;
+  } catch (error) {
+    if (!(error instanceof InvalidSettings)) throw error;
+    return [...problems, ...error.problems];
+  }
+}
+
+const settings = readSettings();
+if ('servers' in settings) {
+  smoke(settings).then(
     () => process.exit(0),
     (error: unknown) => {
       print(textOf(error));
@@ -170,6 +204,6 @@ if (settings.success) {
     },
   );
 } else {
-  for (const { path, message } of settings.error.issues) print(`${path.join('.')}: ${message}`);
+  settings.forEach(print);
   process.exit(2);
 }

@@ -2,7 +2,7 @@ import type { Bus, Cancel, Clock, Log, Subscriptions } from '../../application/p
 import { PublishFailed } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
-import type { Generation, GenerationSettings, Subscription } from './generation';
+import type { BrokerServer, Generation, GenerationSettings, Subscription } from './generation';
 
 const RECONNECT = { firstMs: 100, longestMs: 5_000 };
 
@@ -19,6 +19,8 @@ interface Wanted {
  */
 export function createNatsStreamingBus(
   deps: GenerationSettings & {
+    /** All servers of the broker, to be tried in turn; without them there is only the one of `url`. */
+    servers?: readonly BrokerServer[];
     clock: Pick<Clock, 'after' | 'random'>;
     log: Log;
     onConnectionChange?: (up: boolean) => void;
@@ -33,10 +35,13 @@ export function createNatsStreamingBus(
     );
   }
 
+  const servers: readonly BrokerServer[] = deps.servers ?? [deps];
+  let server: BrokerServer = deps;
   let generation: Generation | undefined;
   let connected = false;
   let closing = false;
   let failures = 0;
+  let attempts = 0;
   /** What the log says already, since everything worked last. */
   const saidReasons = new Set<string>();
   let retrying = false;
@@ -46,8 +51,9 @@ export function createNatsStreamingBus(
 
   function open(): void {
     if (closing) return;
+    server = servers[attempts++ % servers.length] ?? deps;
     const opened = openGeneration(
-      deps,
+      { ...deps, ...server },
       { connected: onConnected, ended: (reason) => onEnded(opened, reason) },
       { clock, log },
     );
@@ -56,7 +62,7 @@ export function createNatsStreamingBus(
 
   function onConnected(): void {
     connected = true;
-    log.info({ url: withoutPassword(deps.url), clientId: deps.clientId }, 'connected to the broker');
+    log.info({ url: withoutPassword(server.url), clientId: deps.clientId }, 'connected to the broker');
     deps.onConnectionChange?.(true);
     worksAgain();
     subscribeAll();
@@ -113,8 +119,8 @@ export function createNatsStreamingBus(
 
   function retry(reason: string, message: string, again: () => void, afterwards?: Promise<void>): void {
     if (closing) return;
-    // Once per cause: it may last for long.
-    if (!saidReasons.has(reason)) log.warn({ reason }, message);
+    // Once per cause: it may last for long, and several servers have each a cause of their own.
+    if (!saidReasons.has(reason)) log.warn({ reason, url: withoutPassword(server.url) }, message);
     saidReasons.add(reason);
     if (retrying) return;
     retrying = true;

@@ -11,8 +11,21 @@ const REQUEST_TIMEOUT_MS = 2_000;
 /** A link without an answer to three pings is dead. */
 const PING = { stanPingInterval: 2_000, stanMaxPingOut: 3 };
 
-export interface GenerationSettings {
+/** One server of the broker, and what it takes to get in. */
+export interface BrokerServer {
   readonly url: string;
+  readonly login?: { readonly user: string; readonly pass: string } | { readonly token: string };
+  /** Options of `tls.connect`. With them the connection is encrypted, or there is none. */
+  readonly tls?: {
+    readonly host: string;
+    readonly servername?: string;
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+  };
+}
+
+export interface GenerationSettings extends BrokerServer {
   readonly clusterId: string;
   readonly clientId: string;
   readonly queueGroup: string;
@@ -62,6 +75,8 @@ export function openGeneration(
 ): Generation {
   const client = connect(settings.clusterId, settings.clientId, {
     url: settings.url,
+    ...settings.login,
+    ...(settings.tls && { tls: settings.tls }),
     // What the client would keep for a reconnection, it would deliver when nobody waits for it any more.
     reconnect: false,
     ackTimeout: settings.ackTimeoutMs,
@@ -69,6 +84,9 @@ export function openGeneration(
     ...PING,
   });
 
+  // A server of another cluster does not answer at all.
+  const maybeAnotherCluster = `: is the broker's cluster id another one than NATS_CLUSTER_ID=${settings.clusterId}?`;
+  const maybeAnotherReplica = `: NATS_CLIENT_ID=${settings.clientId} is in use, or was a moment ago; each replica needs its own`;
   let state: 'connecting' | 'connected' | 'ended' = 'connecting';
   let receiving = true;
   const outstanding = new Set<(failure: PublishFailed) => void>();
@@ -77,7 +95,9 @@ export function openGeneration(
 
   let markClosed = (): void => {};
   const closed = new Promise<void>((resolve) => (markClosed = resolve));
-  const cancelConnectTimeout = clock.after(CONNECT_TIMEOUT_MS, () => end('connecting took too long'));
+  const cancelConnectTimeout = clock.after(CONNECT_TIMEOUT_MS, () =>
+    end(`connecting took too long${maybeAnotherCluster}`),
+  );
 
   client.on('connect', () => {
     if (state !== 'connecting') return;
@@ -88,7 +108,12 @@ export function openGeneration(
   // The client reports success for outstanding publishes when the connection closes: `disconnect` comes before.
   client.on('disconnect', () => end('disconnected'));
   client.on('connection_lost', (error: unknown) => end(`connection lost: ${textOf(error)}`));
-  client.on('error', (error: unknown) => end(textOf(error)));
+  client.on('error', (error: unknown) => {
+    const text = textOf(error);
+    if (text.includes('connect request timeout')) end(text + maybeAnotherCluster);
+    else if (text.includes('clientID already registered')) end(text + maybeAnotherReplica);
+    else end(text);
+  });
   client.on('close', () => {
     end('closed');
     markClosed();

@@ -1,0 +1,147 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { mustBeEncoded, readCredentials, splitCredentials } from './credentials';
+import { isPort, readText } from './environment';
+import type { Given } from './environment';
+
+/** One server of the broker, and what it takes to get in, as the client's options name it. */
+export interface BrokerServer {
+  /** `nats://host:port` or `tls://host:port`, without credentials. */
+  readonly url: string;
+  readonly login?: { readonly user: string; readonly pass: string } | { readonly token: string };
+  /** Encrypted, or not connected at all. */
+  readonly tls?: {
+    /** Whose certificate it has to show. */
+    readonly host: string;
+    readonly servername?: string;
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+  };
+}
+
+const RIGHT_FORM = 'nats://nats:4222';
+const DEFAULT_PORT = '4222';
+
+export const CLUSTER_ID = z
+  .string()
+  .regex(
+    /^(?![*>](\.|$))[^\s.\0]+(\.(?![*>](\.|$))[^\s.\0]+)*$/,
+    'must be the id of a cluster, such as ticketing',
+  )
+  .default('ticketing');
+
+export const CLIENT_ID = z
+  .string()
+  .regex(/^[\w-]+$/, 'may contain letters, digits, - and _ only')
+  .default('order-service');
+
+/** The servers of `NATS_URL` with the credentials and certificates for them. Undefined: none given, or refused. */
+export function readBroker(given: Given): readonly BrokerServer[] | undefined {
+  const problemsBefore = given.problems.length;
+  const text = given.get('NATS_URL');
+  const addresses =
+    text === undefined ? undefined : readAddresses(text, (why) => given.refuse('NATS_URL', why));
+  const own = readCredentials(given, 'NATS', { urlHasUser: addresses?.login !== undefined });
+  const certificates = readCertificates(given);
+  if (given.problems.length > problemsBefore || !addresses) return undefined;
+
+  const login = own ? { user: own.username, pass: own.password } : addresses.login;
+  const isEncrypted = addresses.encrypted || certificates !== undefined;
+  return addresses.hosts.map(({ host, port }) => ({
+    url: `${isEncrypted ? 'tls' : 'nats'}://${host}:${port}`,
+    ...(login && { login }),
+    ...(isEncrypted && { tls: { host, ...(isIP(host) === 0 && { servername: host }), ...certificates } }),
+  }));
+}
+
+function readAddresses(text: string, refuse: (why: string) => void) {
+  const parts = text.split(',').map((part) => /^(nats|http|tls):\/\/(\S+)$/.exec(part.trim()));
+  const urls = parts.flatMap((part) => (part ? [{ scheme: part[1], afterScheme: part[2] ?? '' }] : []));
+  if (urls.length < parts.length) {
+    const hasScheme = /^(nats|http|tls):\/\//.test(text.trim());
+    refuse(hasScheme && text.includes('@') ? mustBeEncoded('NATS') : `must be a URL such as ${RIGHT_FORM}`);
+    return undefined;
+  }
+  const servers = urls.map(({ afterScheme }) => splitCredentials(afterScheme));
+  if (servers.some((server) => !server)) {
+    refuse(mustBeEncoded('NATS'));
+    return undefined;
+  }
+  const hosts = servers.map((server) => readHost(server?.rest ?? '', refuse));
+  const logins = servers.map((server) => server && toLogin(server));
+  const login = logins[0];
+  if (logins.some((other) => JSON.stringify(other) !== JSON.stringify(login))) {
+    refuse(
+      'has servers with other credentials than the first: all take the same, in each of them or outside the URL',
+    );
+  }
+  const schemes = urls.map(({ scheme }) => scheme);
+  const encrypted = schemes.includes('tls');
+  if (encrypted && schemes.some((scheme) => scheme !== 'tls')) {
+    refuse('has servers with tls:// and others without: one kind for all');
+  }
+  return { hosts: hosts.flatMap((host) => (host ? [host] : [])), login, encrypted };
+}
+
+/** A single word before the host is a token, as everywhere with NATS. */
+function toLogin(server: NonNullable<ReturnType<typeof splitCredentials>>): BrokerServer['login'] {
+  if (server.username === undefined) return undefined;
+  if (server.password === undefined) return { token: server.username };
+  return { user: server.username, pass: server.password };
+}
+
+function readHost(rest: string, refuse: (why: string) => void): { host: string; port: string } | undefined {
+  const [, host, port = DEFAULT_PORT, behind] = /^([^/?#:[\]]+)(?::([^/?#:]*))?\/?(.*)$/s.exec(rest) ?? [];
+  if (rest.startsWith('[')) {
+    refuse('has an IPv6 address, to which the client of the broker cannot connect: give it a name');
+  } else if (host === undefined || !/^[\w.-]+$/.test(host)) {
+    refuse(`has no host that could be one, as in ${RIGHT_FORM}`);
+  } else if (!isPort(port)) {
+    refuse('has a port that is not between 1 and 65535');
+  } else if (behind !== '') {
+    refuse(`must end behind the port, as in ${RIGHT_FORM}`);
+  } else {
+    return { host, port };
+  }
+  return undefined;
+}
+
+const CERTIFICATES = { ca: 'NATS_CA_FILE', cert: 'NATS_CERT_FILE', key: 'NATS_KEY_FILE' };
+
+function readCertificates(given: Given) {
+  const names = Object.values(CERTIFICATES).filter((name) => given.has(name));
+  if (names.length === 0) return undefined;
+  if (!given.has('NATS_URL')) given.refuse('NATS_URL', `is required with ${names.join(', ')}`);
+  const ca = readPem(given, CERTIFICATES.ca, (text) => new X509Certificate(text));
+  const cert = readPem(given, CERTIFICATES.cert, (text) => new X509Certificate(text));
+  const key = readPem(given, CERTIFICATES.key, createPrivateKey);
+  for (const [one, other] of [
+    [CERTIFICATES.cert, CERTIFICATES.key],
+    [CERTIFICATES.key, CERTIFICATES.cert],
+  ] as const) {
+    if (!given.has(one) && given.has(other)) given.refuse(one, `is required with ${other}`);
+  }
+  if (cert && key && !cert.parsed.checkPrivateKey(key.parsed)) {
+    given.refuse(CERTIFICATES.key, `is not the key of the certificate in ${CERTIFICATES.cert}`);
+  }
+  return { ...(ca && { ca: ca.text }), ...(cert && { cert: cert.text }), ...(key && { key: key.text }) };
+}
+
+function readPem<T>(given: Given, name: string, parse: (text: string) => T) {
+  const path = given.get(name);
+  if (path === undefined) return undefined;
+  const file = readText(path);
+  if ('problem' in file) {
+    given.refuse(name, `${path} ${file.problem}`);
+    return undefined;
+  }
+  try {
+    return { text: file.text, parsed: parse(file.text) };
+  } catch {
+    const what = name === CERTIFICATES.key ? 'a private key without a password' : 'a certificate';
+    given.refuse(name, `${path} does not hold ${what} in PEM`);
+    return undefined;
+  }
+}

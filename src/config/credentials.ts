@@ -1,0 +1,56 @@
+import type { Given } from './environment';
+
+/** Said of a URL whose user or password cannot be told from the rest of it. */
+export const mustBeEncoded = (prefix: 'MONGO' | 'NATS') =>
+  'holds a character in the user name or the password that must be percent-encoded there; ' +
+  `${prefix}_USERNAME and ${prefix}_PASSWORD take any character as it is`;
+
+/** What may not stand as it is in a user name or a password of a URL. */
+const RESERVED = /[:/?#[\]@\s]/;
+
+/**
+ * What stands before the host of a URL, decoded. Without a colon there is no password. `rest` is what comes behind.
+ * Undefined: something in it is not percent-encoded that should be.
+ */
+export function splitCredentials(
+  afterScheme: string,
+): { username?: string; password?: string | undefined; rest: string } | undefined {
+  const [before, after, ...more] = afterScheme.split('@');
+  if (before === undefined || more.length > 0) return undefined;
+  if (after === undefined) return { rest: before };
+  const colon = before.indexOf(':');
+  const username = decoded(colon < 0 ? before : before.slice(0, colon));
+  const password = colon < 0 ? undefined : decoded(before.slice(colon + 1));
+  if (username === undefined || username === '' || (colon >= 0 && password === undefined)) return undefined;
+  return { username, password, rest: after };
+}
+
+function decoded(text: string): string | undefined {
+  if (RESERVED.test(text)) return undefined;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `PREFIX_USERNAME` and `PREFIX_PASSWORD`, which come together, and only where the URL holds none. */
+export function readCredentials(
+  given: Given,
+  prefix: 'MONGO' | 'NATS',
+  { urlHasUser }: { urlHasUser: boolean },
+): { readonly username: string; readonly password: string } | undefined {
+  const names = { url: `${prefix}_URL`, username: `${prefix}_USERNAME`, password: `${prefix}_PASSWORD` };
+  if (!given.has(names.username) && !given.has(names.password)) return undefined;
+  if (!given.has(names.username)) given.refuse(names.username, `is required with ${names.password}`);
+  if (!given.has(names.password)) {
+    given.refuse(names.password, `is required with ${names.username} (or ${names.password}_FILE)`);
+  }
+  if (!given.has(names.url)) {
+    given.refuse(names.url, `is required with ${names.username} and ${names.password}`);
+  }
+  if (urlHasUser) given.refuse(names.username, `${names.url} holds a user as well; set one of them`);
+  const username = given.get(names.username);
+  const password = given.get(names.password);
+  return username === undefined || password === undefined ? undefined : { username, password };
+}

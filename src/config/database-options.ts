@@ -1,0 +1,181 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { readText } from './environment';
+
+/** What a URL may set. */
+const OPTIONS = [
+  'appName',
+  'authMechanism',
+  'authMechanismProperties',
+  'authSource',
+  'compressors',
+  'directConnection',
+  'loadBalanced',
+  'localThresholdMS',
+  'maxConnecting',
+  'maxIdleTimeMS',
+  'replicaSet',
+  'retryReads',
+  'retryWrites',
+  'srvMaxHosts',
+  'srvServiceName',
+  'ssl',
+  'tls',
+  'tlsAllowInvalidCertificates',
+  'tlsAllowInvalidHostnames',
+  'tlsCAFile',
+  'tlsCertificateKeyFile',
+  'tlsCertificateKeyFilePassword',
+  'tlsCRLFile',
+  'tlsInsecure',
+  'zlibCompressionLevel',
+] as const;
+
+/**
+ * What URLs often set and the service decides by itself, for its promises rest on it: it is taken out of the URL, with
+ * a warning where it says something else than what is done anyway.
+ */
+const DECIDED_HERE: Readonly<Record<string, string | undefined>> = {
+  w: 'majority',
+  j: 'true',
+  journal: 'true',
+  readPreference: 'primary',
+  readPreferenceTags: undefined,
+  maxStalenessSeconds: undefined,
+  readConcernLevel: undefined,
+  wtimeout: undefined,
+  wtimeoutMS: undefined,
+  maxPoolSize: undefined,
+  minPoolSize: undefined,
+  connectTimeoutMS: undefined,
+  serverSelectionTimeoutMS: undefined,
+  socketTimeoutMS: undefined,
+  timeoutMS: undefined,
+  waitQueueTimeoutMS: undefined,
+  heartbeatFrequencyMS: undefined,
+  serverMonitoringMode: undefined,
+  useNewUrlParser: 'true',
+  useUnifiedTopology: 'true',
+};
+
+const KNOWN = new Map([...OPTIONS, ...Object.keys(DECIDED_HERE)].map((name) => [name.toLowerCase(), name]));
+
+/** Options whose values are secret: a `&` in one makes an option's name of what comes behind it. */
+const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'authMechanismProperties'];
+
+/** By option: values for which the driver needs a module that does not come with it. */
+const NEEDS_A_MODULE: Readonly<Record<string, RegExp>> = {
+  authMechanism: /^(gssapi|mongodb-aws)$/i,
+  compressors: /snappy|zstd/i,
+};
+
+export interface Option {
+  /** As the driver writes it. */
+  readonly name: string;
+  /** As it was written. */
+  readonly value: string;
+}
+
+export function isDecidedHere({ name }: Option): boolean {
+  return name in DECIDED_HERE;
+}
+
+/** Whether it asks for something else than what is done anyway. */
+export function isWithoutEffect(option: Option): boolean {
+  return isDecidedHere(option) && DECIDED_HERE[option.name] !== option.value;
+}
+
+export function readOptions(query: string, refuse: (why: string) => void): Option[] {
+  const options: Option[] = [];
+  let secretCame = false;
+  for (const [at, part] of query === '' ? [] : query.split('&').entries()) {
+    const equals = part.indexOf('=');
+    const written = equals < 0 ? part : part.slice(0, equals);
+    const value = equals < 0 ? '' : part.slice(equals + 1);
+    const name = KNOWN.get(written.toLowerCase());
+    if (name === undefined) {
+      const isSafe = !secretCame && /^[a-z]{1,40}$/i.test(written) && value !== '';
+      refuse(
+        isSafe
+          ? `has an option that is not known or not supported: ${written}`
+          : `has an option that is not known or not supported: number ${at + 1} behind the ?`,
+      );
+      continue;
+    }
+    if (SECRET_OPTIONS.includes(name)) secretCame = true;
+    if (value === '') refuse(`has the option ${name} without a value`);
+    else if (name !== 'readPreferenceTags' && options.some((other) => other.name === name)) {
+      refuse(`has the option ${name} more than once`);
+    } else if (NEEDS_A_MODULE[name]?.test(decodeLoosely(value))) {
+      refuse(`has a value of ${name} that is not supported here`);
+    }
+    options.push({ name, value });
+  }
+  return options;
+}
+
+/** What the driver would read when it connects, and then never get over. */
+export function checkFiles(options: readonly Option[], srv: boolean, refuse: (why: string) => void): void {
+  const value = (name: string) => {
+    const found = options.find((option) => option.name === name);
+    return found && decodeLoosely(found.value);
+  };
+  const encrypted = value('tls') ?? value('ssl') ?? (srv ? 'true' : 'false');
+  const tlsOptions = options.filter(({ name }) => /^tls./.test(name)).map(({ name }) => name);
+  if (encrypted !== 'true' && tlsOptions.length > 0) {
+    refuse(`has ${tlsOptions.join(', ')} without tls=true: the connection would not be encrypted`);
+  }
+  const readers: Readonly<Record<string, (text: string) => unknown>> = {
+    tlsCAFile: (text) => new X509Certificate(text),
+    tlsCRLFile: (text) => createSecureContext({ crl: text }),
+    tlsCertificateKeyFile: (text) =>
+      createSecureContext({ cert: text, key: text, passphrase: value('tlsCertificateKeyFilePassword') }),
+  };
+  for (const [name, read] of Object.entries(readers)) {
+    const path = value(name);
+    if (path === undefined) continue;
+    const file = readText(path);
+    if ('problem' in file) {
+      refuse(`names a ${name} that ${file.problem}`);
+      continue;
+    }
+    try {
+      read(file.text);
+    } catch {
+      refuse(`names a ${name} that does not hold what it should, in PEM, or with another password`);
+    }
+  }
+}
+
+/** The driver says best what it takes; its own words may hold parts of the URL, so only names of options are said. */
+export function checkWithDriver(
+  options: readonly Option[],
+  url: (options: readonly Option[]) => string,
+  refuse: (why: string) => void,
+): void {
+  if (driverTakes(url(options))) return;
+  if (!driverTakes(url([]))) {
+    refuse('is not one that the driver takes');
+    return;
+  }
+  const withoutIt = (one: Option) => options.filter((option) => option !== one);
+  const culprits = options.filter((one) => driverTakes(url(withoutIt(one))));
+  const byThemselves = options.filter((one) => !driverTakes(url([one])));
+  const named = [culprits, byThemselves, options].find((found) => found.length > 0) ?? [];
+  const names = named.map(({ name }) => name).join(', ');
+  refuse(
+    `has options that the driver does not take, because of their values or of what stands beside them: ${names}`,
+  );
+}
+
+/** Loaded only where there is a database: the embedded default is ready before Mongoose is even parsed. */
+function driverTakes(url: string): boolean {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const driver = require('../adapters/mongo/driver') as typeof import('../adapters/mongo/driver');
+  return driver.takesUrl(url);
+}
+
+/** As the driver reads the values of options. */
+function decodeLoosely(value: string): string {
+  return new URLSearchParams(`value=${value}`).get('value') ?? '';
+}

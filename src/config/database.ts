@@ -1,0 +1,130 @@
+import { mustBeEncoded, readCredentials, splitCredentials } from './credentials';
+import { isPort } from './environment';
+import type { Given } from './environment';
+import { checkFiles, checkWithDriver, isDecidedHere, isWithoutEffect, readOptions } from './database-options';
+import type { Option } from './database-options';
+
+const RIGHT_FORM = 'mongodb://HOST:27017/orders';
+/** Databases of MongoDB itself: one is not replicated, the others are its bookkeeping. */
+const NOT_OURS = ['admin', 'config', 'local'];
+
+/** A name, an address, an IPv6 address in brackets or the percent-encoded path of a socket, and a port. */
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\]|%2f[\w%.~-]+)(?::(\d{1,5}))?$/i;
+
+const DOES_NOT_VERIFY = /^tls(Insecure|AllowInvalid)/;
+
+/** The database's URL with everything that the driver is to know. Undefined: none was given, or it was refused. */
+export function readDatabase(given: Given): string | undefined {
+  const refuse = (why: string) => given.refuse('MONGO_URL', why);
+  const text = given.get('MONGO_URL');
+  const problemsBefore = given.problems.length;
+  const parts = text === undefined ? undefined : split(text, refuse);
+  const own = readCredentials(given, 'MONGO', {
+    urlHasUser: parts?.credentials !== '' && parts !== undefined,
+  });
+  if (!parts) return undefined;
+
+  const { srv, hosts, database } = parts;
+  checkHosts(hosts, srv, refuse);
+  checkDatabaseName(database, refuse);
+  const options = readOptions(parts.query, refuse);
+  checkFiles(options, srv, refuse);
+  if (given.problems.length > problemsBefore) return undefined;
+
+  const credentials = own
+    ? `${encodeURIComponent(own.username)}:${encodeURIComponent(own.password)}@`
+    : parts.credentials;
+  const url = (chosen: readonly Option[]) =>
+    `mongodb${srv ? '+srv' : ''}://${credentials}${hosts}/${database}` +
+    (chosen.length === 0 ? '' : `?${chosen.map(({ name, value }) => `${name}=${value}`).join('&')}`);
+  checkWithDriver(options, url, refuse);
+  if (
+    credentials !== '' &&
+    !/:[^@]+@/.test(credentials) &&
+    !options.some(({ name }) => name === 'authMechanism')
+  ) {
+    refuse('holds a user without a password');
+  }
+  if (given.problems.length > problemsBefore) return undefined;
+
+  const unverified = options.filter(({ name, value }) => DOES_NOT_VERIFY.test(name) && value === 'true');
+  if (unverified.length > 0) {
+    given.warn(`MONGO_URL: ${unverified.map(({ name }) => name).join(', ')}: whoever answers is believed`);
+  }
+  const ignored = options.filter(isWithoutEffect).map(({ name }) => name);
+  if (ignored.length > 0) {
+    given.warn(`MONGO_URL: without effect, for the service decides it by itself: ${ignored.join(', ')}`);
+  }
+  return url(options.filter((option) => !isDecidedHere(option)));
+}
+
+function split(text: string, refuse: (why: string) => void) {
+  const [, srv, afterScheme] = /^mongodb(\+srv)?:\/\/(.+)$/s.exec(text) ?? [];
+  if (/\s/.test(text)) {
+    refuse('holds a space or a line break');
+    return undefined;
+  }
+  if (afterScheme === undefined) {
+    refuse(`must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`);
+    return undefined;
+  }
+  const user = splitCredentials(afterScheme);
+  if (!user) {
+    refuse(mustBeEncoded('MONGO'));
+    return undefined;
+  }
+  const [, hosts = '', database = '', query = ''] = /^([^/?#]*)\/?([^?#]*)\??([^#]*)/.exec(user.rest) ?? [];
+  if (hosts === '') {
+    refuse(`must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`);
+    return undefined;
+  }
+  if (afterScheme.includes('#')) {
+    refuse('holds a #, which must be percent-encoded');
+    return undefined;
+  }
+  if (/%(?![\da-f]{2})/i.test(user.rest)) {
+    refuse('holds a % that begins no percent-encoded character');
+    return undefined;
+  }
+  const credentials = afterScheme.slice(0, afterScheme.length - user.rest.length);
+  return { srv: srv !== undefined, credentials, hosts, database, query };
+}
+
+function checkHosts(hosts: string, srv: boolean, refuse: (why: string) => void): void {
+  const all = hosts.split(',').map((host) => HOST.exec(host));
+  if (srv) {
+    if (all.length > 1 || all[0]?.[1] !== undefined) {
+      refuse('takes one host name without a port after mongodb+srv://');
+    } else if (!all[0] || !/^[a-z]/i.test(all[0][0])) {
+      refuse('must have a host name after mongodb+srv://');
+    }
+    return;
+  }
+  if (all.some((found) => !found)) {
+    refuse(`has a host that is not one: HOST or HOST:PORT, several with commas between, as in ${RIGHT_FORM}`);
+  } else if (all.some((found) => found?.[1] !== undefined && !isPort(found[1]))) {
+    refuse('has a port that is not between 1 and 65535');
+  }
+}
+
+function checkDatabaseName(encoded: string, refuse: (why: string) => void): void {
+  let name;
+  try {
+    name = decodeURIComponent(encoded);
+  } catch {
+    name = '/';
+  }
+  if (name === '') {
+    refuse(
+      `must name the database, as in ${RIGHT_FORM} ` +
+        '(with ?authSource=admin behind it where the user is one of the database admin)',
+    );
+  } else if (/[/\\. "$*<>:|?@\0]/.test(name) || Buffer.byteLength(name) > 63) {
+    refuse(`must have the name of a database and nothing else behind the hosts, as in ${RIGHT_FORM}`);
+  } else if (NOT_OURS.includes(name.toLowerCase())) {
+    refuse(
+      `must name a database of the service's own, as in ${RIGHT_FORM}?authSource=admin: ` +
+        `${NOT_OURS.join(', ')} are MongoDB's`,
+    );
+  }
+}

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Each may also be given as the name of a file that holds it, in `NAME_FILE`. */
+const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL', 'MONGO_PASSWORD', 'NATS_URL', 'NATS_PASSWORD'];
+
+/** What other services of such systems call the same things. */
+const OLD_NAMES: Readonly<Record<string, readonly string[]>> = {
+  MONGO_URL: ['MONGO_URI', 'MONGODB_URI'],
+  NATS_CLUSTER_ID: ['CLUSTER_ID'],
+  NATS_CLIENT_ID: ['CLIENT_ID'],
+};
+
+/** The settings that were given, under the names of today. Only what is asked for is looked at. */
+export interface Given {
+  /** Undefined: not set, or not readable. */
+  get(name: string): string | undefined;
+  /** Whether it was given in any way, even one that failed. */
+  has(name: string): boolean;
+  /** The fields of a schema. Undefined: at least one was refused. */
+  read<S extends z.ZodRawShape>(shape: S): z.output<z.ZodObject<S>> | undefined;
+  /** `why` never holds a part of a secret. */
+  refuse(name: string, why: string): void;
+  warn(text: string): void;
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+interface Found {
+  /** Under which name. */
+  readonly name: string;
+  /** Undefined: it could not be read. */
+  readonly value: string | undefined;
+}
+
+export function readEnvironment(env: Environment): Given {
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  const looked = new Map<string, Found | undefined>();
+
+  /** An empty value, as manifests leave it, is no value. */
+  function plain(name: string): string | undefined {
+    return env[name]?.trim() ? env[name] : undefined;
+  }
+
+  function find(name: string): Found | undefined {
+    if (!looked.has(name)) looked.set(name, look(name));
+    return looked.get(name);
+  }
+
+  function look(name: string): Found | undefined {
+    const isSecret = SECRETS.includes(name);
+    const names = [name, ...(OLD_NAMES[name] ?? [])];
+    const [first, ...others] = names.flatMap((one) => readOne(one, isSecret) ?? []);
+    for (const old of names.slice(1)) {
+      if ([first, ...others].some((found) => found?.name === old)) {
+        warnings.push(`${old} is an old name: set ${name} instead`);
+      }
+    }
+    for (const other of others) {
+      if (first?.value !== undefined && other.value !== undefined && first.value !== other.value) {
+        problems.push(`${other.name}: has another value than ${first.name}; set only ${name}`);
+      }
+    }
+    return first;
+  }
+
+  function readOne(name: string, isSecret: boolean): Found | undefined {
+    const value = plain(name);
+    const path = isSecret ? plain(`${name}_FILE`) : undefined;
+    if (path === undefined) return value === undefined ? undefined : { name, value };
+    if (value !== undefined) {
+      problems.push(`${name}_FILE: ${name} is set as well; set one of them`);
+      return { name, value };
+    }
+    const file = readText(path);
+    if ('text' in file && file.text.trim() !== '') {
+      // Only the line end that editors add: a password may begin or end with a space.
+      return { name, value: file.text.replace(/[\r\n]+$/, '') };
+    }
+    problems.push(`${name}_FILE: ${path} ${'problem' in file ? file.problem : 'is empty'}`);
+    return { name, value: undefined };
+  }
+
+  function refuse(name: string, why: string): void {
+    const as = find(name)?.name ?? name;
+    problems.push(`${name}${as === name ? '' : ` (given as ${as})`}: ${why}`);
+  }
+
+  return {
+    problems,
+    warnings,
+    get: (name) => find(name)?.value,
+    has: (name) => find(name) !== undefined,
+    read(shape) {
+      const values = Object.keys(shape).map((name) => [name, find(name)?.value] as const);
+      const parsed = z.object(shape).safeParse(Object.fromEntries(values));
+      if (parsed.success) return parsed.data;
+      for (const { path, message } of parsed.error.issues) refuse(path.join('.'), message);
+      return undefined;
+    },
+    refuse,
+    warn: (text) => void warnings.push(text),
+  };
+}
+
+/** The text of a file, else what is wrong with it, as the end of a sentence that begins with its name. */
+export function readText(path: string): { readonly text: string } | { readonly problem: string } {
+  try {
+    return { text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    return { problem: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})` };
+  }
+}
+
+export const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine((n) => n >= least && n <= most, `must be between ${least} and ${most}`);
+
+export function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535;
+}

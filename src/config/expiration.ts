@@ -1,0 +1,71 @@
+import { wholeNumber } from './environment';
+import type { Given } from './environment';
+
+const seconds = (least: number) => wholeNumber(least, 365 * 24 * 3600);
+
+export interface Expiration {
+  /** How long an order may stay unpaid. */
+  readonly windowSeconds: number;
+  /** How long after that the sweep leaves it to ExpirationComplete. */
+  readonly graceSeconds: number;
+  readonly catchUpSeconds: number;
+  readonly catchUpLimitSeconds: number;
+}
+
+const REDELIVERY = { REDELIVERY_WAIT_SECONDS: wholeNumber(1, 3600).default(5) };
+
+const EXPIRATION = {
+  EXPIRATION_WINDOW_SECONDS: seconds(1).default(900),
+  // A payment that was taken in the last moment needs some time to get here.
+  EXPIRATION_GRACE_SECONDS: seconds(1).default(60),
+  CATCH_UP_SECONDS: seconds(1).default(15),
+  CATCH_UP_LIMIT_SECONDS: seconds(1).default(600),
+};
+
+/** The times that have to fit each other, or orders that were paid in time expire. Undefined: one was refused. */
+export function readTimes(
+  given: Given,
+): { readonly redeliveryWaitSeconds: number; readonly expiration: Expiration } | undefined {
+  const redelivery = given.read(REDELIVERY);
+  const env = given.read(EXPIRATION);
+  if (!redelivery || !env) return undefined;
+  const expiration = {
+    windowSeconds: env.EXPIRATION_WINDOW_SECONDS,
+    graceSeconds: env.EXPIRATION_GRACE_SECONDS,
+    catchUpSeconds: env.CATCH_UP_SECONDS,
+    catchUpLimitSeconds: env.CATCH_UP_LIMIT_SECONDS,
+  };
+  const times = { redeliveryWaitSeconds: redelivery.REDELIVERY_WAIT_SECONDS, expiration };
+  checkPairs(given, times);
+  return times;
+}
+
+function checkPairs(
+  given: Given,
+  { redeliveryWaitSeconds, expiration }: NonNullable<ReturnType<typeof readTimes>>,
+): void {
+  const { windowSeconds, graceSeconds, catchUpSeconds, catchUpLimitSeconds } = expiration;
+  if (catchUpSeconds <= redeliveryWaitSeconds) {
+    given.refuse(
+      'CATCH_UP_SECONDS',
+      'must be longer than REDELIVERY_WAIT_SECONDS, else a redelivery would be missed',
+    );
+  }
+  if (catchUpLimitSeconds <= catchUpSeconds) {
+    given.refuse(
+      'CATCH_UP_LIMIT_SECONDS',
+      'must be longer than CATCH_UP_SECONDS, else orders expire before their payments are caught up',
+    );
+  } else if (catchUpLimitSeconds < 2 * catchUpSeconds) {
+    given.warn(
+      'CATCH_UP_LIMIT_SECONDS is shorter than twice CATCH_UP_SECONDS: ' +
+        'orders expire before the first late payment was waited for as long as CATCH_UP_SECONDS says',
+    );
+  }
+  if (catchUpSeconds > windowSeconds + graceSeconds) {
+    given.warn(
+      'CATCH_UP_SECONDS is longer than EXPIRATION_WINDOW_SECONDS and EXPIRATION_GRACE_SECONDS together: ' +
+        'after each start and each reconnect it keeps orders from expiring for longer than they may stay unpaid',
+    );
+  }
+}

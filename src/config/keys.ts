@@ -1,0 +1,59 @@
+import { BlockList, isIP } from 'node:net';
+import type { Given } from './environment';
+
+/**
+ * Signs tokens where everything is kept in memory and nobody else can come in. It is public: refused as soon as
+ * anything is real.
+ */
+export const DEVELOPMENT_JWT_KEY = 'development only: everyone knows this key';
+
+/** Of the chart's values for a cluster on the developer's machine, where all else is real. Public as well. */
+const DEVELOPMENT_CLUSTER_JWT_KEY = 'for development only, this key is known to everyone';
+
+const SHORTEST_GOOD_KEY_BYTES = 32;
+
+export interface JwtKeys {
+  readonly key: string;
+  readonly previousKey: string | undefined;
+}
+
+/** `real`: why the public key is refused, each as the end of "because"; empty where nothing is at stake. */
+export function readKeys(given: Given, real: readonly string[]): JwtKeys {
+  const because = `because ${real.join(', ')}`;
+  if (real.length > 0 && !given.has('JWT_KEY')) {
+    given.refuse('JWT_KEY', `is required ${because} (or JWT_KEY_FILE)`);
+  }
+  for (const name of ['JWT_KEY', 'JWT_KEY_PREVIOUS'])
+    checkKey(given, name, real.length > 0 ? because : undefined);
+  return { key: given.get('JWT_KEY') ?? DEVELOPMENT_JWT_KEY, previousKey: given.get('JWT_KEY_PREVIOUS') };
+}
+
+function checkKey(given: Given, name: string, because: string | undefined): void {
+  const key = given.get(name);
+  if (key === undefined) return;
+  if (key === DEVELOPMENT_JWT_KEY) {
+    if (because !== undefined) {
+      given.refuse(name, `is the public development key, which is refused ${because}; set one of your own`);
+    }
+  } else if (key === DEVELOPMENT_CLUSTER_JWT_KEY) {
+    given.warn(`${name} is the public key of the development cluster: everyone knows it`);
+  } else if (Buffer.byteLength(key) < SHORTEST_GOOD_KEY_BYTES) {
+    given.warn(`${name} is shorter than ${SHORTEST_GOOD_KEY_BYTES} bytes: it could be guessed from a token`);
+  }
+}
+
+/** An address of any kind, or a name. */
+export function isHost(text: string): boolean {
+  return isIP(text) !== 0 || /^[\w.-]+$/.test(text);
+}
+
+/** Whether only this machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  if (version === 0) return host.toLowerCase() === 'localhost';
+  const loopback = new BlockList();
+  loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+  loopback.addAddress('::1', 'ipv6');
+  // Without the zone that a link-local address may have.
+  return loopback.check(host.replace(/%.*/, ''), version === 4 ? 'ipv4' : 'ipv6');
+}
