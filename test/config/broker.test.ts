@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { loadConfig } from '../../src/config';
 import { makeCertificates } from '../support/certificates';
 import type { Certificates } from '../support/certificates';
+import { describeWith } from '../support/servers';
 import { problemsOf } from './problems';
 
 const JWT_KEY = 'k'.repeat(32);
@@ -106,12 +107,12 @@ describe('NATS_URL', () => {
     expect(found.join()).not.toContain('hunter2');
   });
 
-  describe('with certificates', () => {
+  describeWith(['openssl'], 'with certificates', () => {
     let files: Certificates;
     beforeAll(() => {
       files = makeCertificates();
     });
-    afterAll(() => files.remove());
+    afterAll(() => files?.remove());
 
     it.each(['tls', 'nats', 'http'])('means encrypted with %s:// too', (scheme) => {
       const certificates = { NATS_CA_FILE: files.ca, NATS_CERT_FILE: files.cert, NATS_KEY_FILE: files.key };

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { loadConfig } from '../../src/config';
 import { makeCertificates } from '../support/certificates';
 import type { Certificates } from '../support/certificates';
+import { describeWith } from '../support/servers';
 import { problemsOf } from './problems';
 
 const JWT_KEY = 'k'.repeat(32);
@@ -135,12 +136,12 @@ describe('MONGO_URL', () => {
     expect(load(url)).toMatchObject({ mongoUrl: `${DATABASE}?retryWrites=true`, warnings: [] });
   });
 
-  describe('with certificates', () => {
+  describeWith(['openssl'], 'with certificates', () => {
     let files: Certificates;
     beforeAll(() => {
       files = makeCertificates();
     });
-    afterAll(() => files.remove());
+    afterAll(() => files?.remove());
 
     const tls = (options: string) => `${DATABASE}?tls=true&${options}`;
 

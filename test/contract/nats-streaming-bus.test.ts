@@ -199,7 +199,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     let strict: ServerProcess;
 
     beforeEach(async () => {
-      strict = await startNatsStreamingServer('--max_subs', '1');
+      strict = await startNatsStreamingServer(['--max_subs', '1']);
     });
 
     afterEach(() => strict.stop());

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serverBinary } from './servers';
 
 export interface Certificates {
   /** Paths of PEM files. */
@@ -19,11 +20,12 @@ export interface Certificates {
   remove(): void;
 }
 
-/** A CA and a certificate of it, for a server or a client on this machine: for `127.0.0.1` and `localhost`. */
+/** A CA and a certificate of it for `127.0.0.1`, and not for `localhost`; a server or a client may show it. */
 export function makeCertificates(): Certificates {
   const folder = mkdtempSync(join(tmpdir(), 'certificates-'));
   const path = (name: string) => join(folder, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { encoding: 'utf8', stdio: 'pipe' });
+  const openssl = (...args: string[]) =>
+    execFileSync(serverBinary('openssl'), args, { encoding: 'utf8', stdio: 'pipe' });
   const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   for (const ca of ['ca', 'otherCa']) {
     openssl(
@@ -41,10 +43,7 @@ export function makeCertificates(): Certificates {
     );
   }
   openssl('req', ...ec, '-keyout', path('key'), '-out', path('request'), '-subj', '/CN=broker');
-  writeFileSync(
-    path('extensions'),
-    'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n',
-  );
+  writeFileSync(path('extensions'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
   const signed = ['-CA', path('ca'), '-CAkey', path('ca.key'), '-CAcreateserial', '-days', '2'];
   openssl(
     'x509',

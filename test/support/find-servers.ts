@@ -10,6 +10,7 @@ const DOWNLOAD_STALLS_AFTER_MS = 60_000;
 export default async function findServers(config: GlobalConfig): Promise<void> {
   const findings: Findings = {
     'nats-streaming-server': findProgram('nats-streaming-server', 'NATS_STREAMING_SERVER'),
+    openssl: findProgram('openssl'),
     helm: findProgram('helm'),
     helm3: findProgram('helm3'),
     kubeconform: findProgram('kubeconform'),

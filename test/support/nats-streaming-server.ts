@@ -3,7 +3,7 @@ import type { ServerProcess } from './server-process';
 import { serverBinary } from './servers';
 
 /** With a file store, no silent limits, and heartbeats that notice a dead client soon. */
-export function startNatsStreamingServer(...more: readonly string[]): Promise<ServerProcess> {
+export function startNatsStreamingServer(more: readonly string[] = []): Promise<ServerProcess> {
   return startServer({
     program: serverBinary('nats-streaming-server'),
     args: (port, folder) =>

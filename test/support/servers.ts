@@ -5,7 +5,14 @@
 
 /** Programs, for `kubernetes` the kubeconfig of a cluster that tests may fill and empty, and the schema's file. */
 export type Found =
-  'mongod' | 'nats-streaming-server' | 'helm' | 'helm3' | 'kubeconform' | 'kubernetes' | 'skaffold-schema';
+  | 'mongod'
+  | 'nats-streaming-server'
+  | 'openssl'
+  | 'helm'
+  | 'helm3'
+  | 'kubeconform'
+  | 'kubernetes'
+  | 'skaffold-schema';
 /** `mongodb` is any MongoDB that needs not be killed: the one of `MONGO_URL`, else a mongod of our own. */
 export type Server = Found | 'mongodb';
 export type Finding = { readonly path: string } | { readonly missing: string };
