@@ -119,9 +119,10 @@ export function createNatsStreamingBus(
 
   function retry(reason: string, message: string, again: () => void, afterwards?: Promise<void>): void {
     if (closing) return;
-    // Once per cause: it may last for long, and several servers have each a cause of their own.
-    if (!saidReasons.has(reason)) log.warn({ reason, url: withoutPassword(server.url) }, message);
-    saidReasons.add(reason);
+    const where = servers.length > 1 ? `${withoutPassword(server.url)}: ` : '';
+    // Once per cause and server: it may last for long.
+    if (!saidReasons.has(where + reason)) log.warn({ reason: where + reason }, message);
+    saidReasons.add(where + reason);
     if (retrying) return;
     retrying = true;
     failures += 1;
