@@ -2,9 +2,16 @@ import { InvalidSettings, loadConfig } from './config';
 import type { Config } from './config';
 import { compose } from './compose';
 import type { Between, Service } from './compose';
+import { readBuild } from './observability/build';
 import { createLogger } from './observability/logger';
 import type { ServiceLogger } from './observability/logger';
 import { announceSampleTickets, signToken, welcome } from './welcome';
+
+/**
+ * What comes this soon after the first signal is the same request to stop: of one Ctrl-C under npm the terminal sends one
+ * signal and npm forwards another.
+ */
+const SAME_REQUEST_MS = 500;
 
 /**
  * The whole life of the process: from its settings to its exit code, which is 0 where it was asked to end and 1 where
@@ -21,13 +28,23 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
   const config = loadConfig(env, { isTerminal: process.stdout.isTTY });
   const log = createLogger(config.log, config.nats.clientId);
   exitOnMistakes(log);
+  log.logger.info({ ...readBuild() }, 'starting');
   for (const warning of config.warnings) warn(warning, log);
 
   const service = await compose(config, log, between);
-  stopOnSignals(service, log);
-  const { address, port } = await service.start();
-  log.logger.info({ address, port, path: config.http.basePath }, 'listening');
-  if (service.embedded) await greet(config, service.embedded, port);
+  const isAskedToStop = stopOnSignals(service, log);
+  try {
+    const { address, port } = await service.start();
+    log.logger.info({ address, port, path: config.http.basePath }, 'listening');
+    if (service.embedded) await greet(config, service.embedded, port);
+  } catch (error) {
+    // What a stop interrupts is no failure, and the stop ends the process.
+    if (isAskedToStop()) return;
+    // The broker, for one, keeps the client id of a connection that was not closed.
+    await service.stop();
+    log.flush();
+    throw error;
+  }
 }
 
 /** Whatever LOG_LEVEL leaves out: what is given up must not be given up in silence. */
@@ -50,27 +67,29 @@ async function greet(
   process.stdout.write(welcome({ ordersUrl: `http://localhost:${port}${config.http.basePath}`, token }));
 }
 
-/** After an error that nobody handled the state is unknown: what is pending is safe in the database. */
+/** After an uncaught exception the state is unknown: what is pending is safe in the database. */
 function exitOnMistakes({ logger, flush }: ServiceLogger): void {
   process.on('uncaughtException', (error) => {
-    logger.fatal({ err: error }, 'an error that nobody handled: ending');
+    logger.fatal({ err: error }, 'uncaught exception, exiting');
     flush();
     process.exit(1);
   });
 }
 
-function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): void {
-  let asked = false;
+/** Returns whether a signal has asked for the end, which ends the process. */
+function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): () => boolean {
+  let askedAt: number | undefined;
   const onSignal = (signal: string) => {
-    if (asked) {
-      logger.warn({ signal }, 'asked again: ending at once');
+    if (askedAt !== undefined) {
+      if (performance.now() - askedAt < SAME_REQUEST_MS) return;
+      logger.warn({ signal }, 'second signal, exiting at once');
       exit(1);
     }
-    asked = true;
+    askedAt = performance.now();
     logger.info({ signal }, 'stopping');
     void service.stop().then((inOrder) => {
       if (inOrder) logger.info('stopped');
-      else logger.error('not everything ended within the deadline; ending all the same');
+      else logger.error('not everything ended within the deadline, exiting anyway');
       exit(inOrder ? 0 : 1);
     });
   };
@@ -80,6 +99,7 @@ function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): void
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  return () => askedAt !== undefined;
 }
 
 function describeFailure(error: unknown): string {

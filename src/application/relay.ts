@@ -120,6 +120,7 @@ export function createRelay(deps: {
     try {
       metrics.publishAttempt(event.subject);
       await publisher.publish(event.subject, event.data, `${publication.orderId}:${event.seq}`);
+      log.debug({ orderId: publication.orderId, seq: event.seq, subject: event.subject }, 'event published');
       return true;
     } catch (error) {
       if (!(error instanceof PublishFailed)) throw error;

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { DeadLetters, Metrics, Outbox } from '../application/ports';
+import { readBuild } from './build';
 
 export interface ServiceMetrics extends Metrics {
   httpRequest(method: string, route: string, status: number, seconds: number): void;
@@ -111,6 +112,13 @@ export function createMetrics(): ServiceMetrics {
     help: '1 while the database answers and its indexes are verified',
     registers,
   });
+
+  new Gauge({
+    name: 'order_service_build_info',
+    help: 'Always 1; the labels are the versions of the service and of Node',
+    labelNames: ['version', 'node'],
+    registers,
+  }).set({ ...readBuild() }, 1);
 
   // From zero on: a series that begins with its first event shows no increase.
   for (const reason of ['late', 'second']) refunds.inc({ reason }, 0);

@@ -14,6 +14,7 @@ export default async function findServers(config: GlobalConfig): Promise<void> {
     helm: findProgram('helm'),
     helm3: findProgram('helm3'),
     kubeconform: findProgram('kubeconform'),
+    python3: findProgram('python3'),
     kubernetes: findKubernetes(),
     'skaffold-schema': findSkaffoldSchema(config),
     mongod: needsMongod(config) ? await findMongod() : { missing: 'mongod was not looked for' },

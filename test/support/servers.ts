@@ -12,7 +12,8 @@ export type Found =
   | 'helm3'
   | 'kubeconform'
   | 'kubernetes'
-  | 'skaffold-schema';
+  | 'skaffold-schema'
+  | 'python3';
 /** `mongodb` is any MongoDB that needs not be killed: the one of `MONGO_URL`, else a mongod of our own. */
 export type Server = Found | 'mongodb';
 export type Finding = { readonly path: string } | { readonly missing: string };

@@ -1,0 +1,38 @@
+/**
+ * Prepares what is missing, then is the watcher that runs the service from its sources and restarts it on a change: in
+ * this very process, so that signals reach it.
+ */
+import { install, requireNode } from './project.mjs';
+
+/** Of one Ctrl-C, the terminal sends one signal and npm forwards another: what comes this soon is the same request. */
+const SAME_REQUEST_MS = 500;
+
+requireNode();
+install();
+// The watcher kills a service that has not ended after five seconds.
+if (!process.env.SHUTDOWN_SECONDS) process.env.SHUTDOWN_SECONDS = '4';
+passSignalsOnce();
+endInOrder();
+process.argv.splice(2, 0, 'watch', '--include=src', 'src/main.ts');
+import('../node_modules/tsx/dist/cli.mjs');
+
+/** To the watcher, a second signal means to kill the service. */
+function passSignalsOnce() {
+  const emit = process.emit;
+  let first = -Infinity;
+  process.emit = function (event, ...args) {
+    if (event === 'SIGINT' || event === 'SIGTERM') {
+      const now = performance.now();
+      if (now - first < SAME_REQUEST_MS) return true;
+      if (first === -Infinity) first = now;
+    }
+    return emit.call(this, event, ...args);
+  };
+}
+
+/** Where no service runs, after a mistake in its sources, the watcher would end as if a signal had killed it. */
+function endInOrder() {
+  process.on('exit', (code) => {
+    if (code === 128 + 2 || code === 128 + 15) process.exitCode = 0;
+  });
+}
