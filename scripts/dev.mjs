@@ -2,6 +2,7 @@
  * Prepares what is missing, then is the watcher that runs the service from its sources and restarts it on a change: in
  * this very process, so that signals reach it.
  */
+import { performance } from 'node:perf_hooks';
 import { install, requireNode } from './project.mjs';
 
 /** Of one Ctrl-C, the terminal sends one signal and npm forwards another: what comes this soon is the same request. */

@@ -1,4 +1,4 @@
-import { createSecretKey, randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Bus, Clock, OrderStore, Publisher, TicketStore } from './application/ports';
@@ -6,6 +6,7 @@ import { ACK_TIMEOUT_MS, LEASE_MS } from './application/relay';
 import type { Config } from './config';
 import { createCore } from './core';
 import { createApp } from './http/app';
+import { withDevelopmentRoute } from './http/development';
 import { createHttpServer } from './http/server';
 import { createLifecycle } from './lifecycle';
 import { createBacklogWatch } from './observability/backlog-watch';
@@ -80,7 +81,7 @@ export async function compose(
     metrics: { observe: metrics.httpRequest, expose: metrics.expose },
     logger,
   });
-  const server = createHttpServer(app, config.http);
+  const server = createHttpServer(peer && !config.production ? playable(app, peer) : app, config.http);
   let address: AddressInfo | undefined;
 
   // Started from top to bottom, stopped from bottom to top.
@@ -160,6 +161,11 @@ export async function compose(
       onRetry: () => metrics.retried('broker_connection'),
     });
   }
+}
+
+/** With an embedded broker nobody else could play the other services. */
+function playable(app: RequestListener, peer: Publisher): RequestListener {
+  return withDevelopmentRoute(app, (subject, data) => peer.publish(subject, data, randomUUID()));
 }
 
 /**

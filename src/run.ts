@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import type { AddressInfo } from 'node:net';
 import { InvalidSettings, loadConfig } from './config';
 import type { Config } from './config';
 import { compose } from './compose';
@@ -12,6 +14,7 @@ import { announceSampleTickets, signToken, welcome } from './welcome';
  * signal and npm forwards another.
  */
 const SAME_REQUEST_MS = 500;
+const PROGRAM_PATIENCE_MS = 2_000;
 
 /**
  * The whole life of the process: from its settings to its exit code, which is 0 where it was asked to end and 1 where
@@ -34,9 +37,10 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
   const service = await compose(config, log, between);
   const isAskedToStop = stopOnSignals(service, log);
   try {
-    const { address, port } = await service.start();
-    log.logger.info({ address, port, path: config.http.basePath }, 'listening');
-    if (service.embedded) await greet(config, service.embedded, port);
+    const address = await service.start();
+    const { port } = address;
+    log.logger.info({ address: address.address, port, path: config.http.basePath }, 'listening');
+    if (service.embedded) await greet(config, service.embedded, address, env);
   } catch (error) {
     // What a stop interrupts is no failure, and the stop ends the process.
     if (isAskedToStop()) return;
@@ -56,15 +60,41 @@ function warn(warning: string, { logger }: ServiceLogger): void {
 async function greet(
   config: Config,
   embedded: NonNullable<Service['embedded']>,
-  port: number,
+  address: AddressInfo,
+  env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  await announceSampleTickets(embedded.peer, embedded.tickets);
+  const [hasDocker] = await Promise.all([
+    works('docker', ['compose', 'ls', '--quiet'], env),
+    announceSampleTickets(embedded.peer, embedded.tickets),
+  ]);
   const token = signToken(config.jwt.key, {
     userId: 'sample-buyer',
     email: 'sample-buyer@example.com',
     expiresInSeconds: 24 * 3600,
   });
-  process.stdout.write(welcome({ ordersUrl: `http://localhost:${port}${config.http.basePath}`, token }));
+  process.stdout.write(
+    welcome({
+      host: hostOf(address),
+      port: address.port,
+      basePath: config.http.basePath,
+      token,
+      // An expiry that came too early comes again.
+      expiresFromSeconds: config.expiration.catchUpSeconds + config.nats.redeliveryWaitSeconds,
+      hasDocker,
+    }),
+  );
+}
+
+/** Never a name: what else listens on this machine may have another of its addresses. */
+function hostOf({ address, family }: AddressInfo): string {
+  if (address === '0.0.0.0' || address === '::') return '127.0.0.1';
+  return family === 'IPv6' ? `[${address}]` : address;
+}
+
+function works(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile(program, args, { env, timeout: PROGRAM_PATIENCE_MS }, (error) => resolve(error === null));
+  });
 }
 
 /** After an uncaught exception the state is unknown: what is pending is safe in the database. */

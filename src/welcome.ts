@@ -47,32 +47,74 @@ export function signToken(
   return jwt.sign({ id: userId, email }, key, { algorithm: 'HS256', expiresIn: expiresInSeconds });
 }
 
-/** How to try the service, with lines that can be copied one by one in any order. */
-export function welcome({ ordersUrl, token }: { ordersUrl: string; token: string }): string {
-  const signIn = `-H 'Authorization: Bearer ${token}'`;
-  const [ticket] = SAMPLE_TICKETS;
-  const latestOrder = `"${ordersUrl}/$(curl -s ${signIn} '${ordersUrl}?limit=1' | cut -d'"' -f4)"`;
+/** What the greeting tells, as it is on this machine. */
+export interface Greeting {
+  /** Where it answers, as part of a URL. */
+  readonly host: string;
+  readonly port: number;
+  readonly basePath: string;
+  readonly token: string;
+  /** How long after the start an order can expire at the earliest. */
+  readonly expiresFromSeconds: number;
+  /** Whether `docker compose` works here. */
+  readonly hasDocker: boolean;
+}
+
+/**
+ * How to try the service: lines that can be copied one by one, in any order once there is a TOKEN and, for those that
+ * name it, an ORDER.
+ */
+export function welcome(greeting: Greeting): string {
+  const ordersUrl = `http://${greeting.host}:${greeting.port}${greeting.basePath}`;
+  const signIn = '-H "Authorization: Bearer $TOKEN"';
+  const [ticket, ...others] = SAMPLE_TICKETS;
   return `
   The Order Service is ready at ${ordersUrl}
-  Everything is kept IN MEMORY and is gone when it ends: set MONGO_URL and NATS_URL to keep it.
+  Everything is kept IN MEMORY and is lost when it ends (Ctrl-C).
 
-  A token for the user "sample-buyer":
-  ${token}
+  What follows is for another terminal, in this folder. First, a token of the user "sample-buyer":
+  TOKEN=${greeting.token}
 
   Place an order:
-  curl -i -X POST ${ordersUrl} ${signIn} -H 'Content-Type: application/json' -d '{"ticketId":"${ticket.id}"}'
+  curl -i ${signIn} -H 'Content-Type: application/json' \\
+    -d '{"ticketId":"${ticket.id}"}' ${ordersUrl}
 
-  List your orders:
+  List your orders, the latest one first:
   curl -i ${signIn} ${ordersUrl}
 
-  Show the latest one:
-  curl -i ${signIn} ${latestOrder}
+  Show the latest one, cancel it:
+  ORDER=$(curl -s ${signIn} ${ordersUrl} | cut -sd'"' -f4)
+  curl -i ${signIn} ${ordersUrl}/$ORDER
+  curl -i -X DELETE ${signIn} ${ordersUrl}/$ORDER
+${howToPlay(greeting)}
+  More tickets to order: ${others.map(({ id }) => id).join(', ')}
 
-  Cancel it:
-  curl -i -X DELETE ${signIn} ${latestOrder}
-
-  More tickets to order: ${SAMPLE_TICKETS.slice(1)
-    .map(({ id, title }) => `${id} (${title})`)
-    .join(', ')}
+  To keep what is stored, end this one and run it with a MongoDB and a NATS Streaming server${
+    greeting.hasDocker ? ':' : ' of your\n  own (README, "With a real MongoDB and NATS"):'
+  }
+  ${howToKeep(greeting.hasDocker)}
 `;
+}
+
+/** Only where this machine reaches the service by a loopback address: from others nobody may play. */
+function howToPlay({ host, port, expiresFromSeconds }: Greeting): string {
+  if (!/^127\.|^\[::1\]$/.test(host)) return '';
+  const settings = [
+    ...(host === '127.0.0.1' ? [] : [`HOST=${host.replace(/[[\]]/g, '')}`]),
+    ...(port === 3000 ? [] : [`PORT=${port}`]),
+  ];
+  const peer = [...settings, 'npm run peer --'].join(' ');
+  return `
+  Play the other services: sell a ticket, pay the order, end its time to be paid (which counts
+  from ${expiresFromSeconds} seconds after the start on):
+  ${peer} ticket --title 'Jazz night' --price 30
+  ${peer} pay $ORDER
+  ${peer} expire $ORDER
+`;
+}
+
+function howToKeep(hasDocker: boolean): string {
+  if (hasDocker) return 'docker compose up --build';
+  return `MONGO_URL=mongodb://127.0.0.1:27017/orders NATS_URL=nats://127.0.0.1:4222 \\
+    JWT_KEY=$(node -p 'crypto.randomUUID()') npm start`;
 }

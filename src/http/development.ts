@@ -1,0 +1,62 @@
+import type { RequestListener } from 'node:http';
+import express from 'express';
+import type { RequestHandler } from 'express';
+import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from './problems';
+
+const ROUTE = '/development/events/:subject';
+/** What the other services publish. */
+const SUBJECTS = ['ticket:created', 'ticket:updated', 'payment:created', 'expiration:complete'];
+const LOOPBACK = /^(::1|(::ffff:)?127\.[\d.]+)$/;
+/** Only browsers and proxies send these: either may speak for somebody who is not on this machine. */
+const SENT_FOR_OTHERS = ['origin', 'sec-fetch-site', 'forwarded', 'via', 'x-forwarded-for'];
+
+const notFromHere = problem(
+  403,
+  'not-from-here',
+  'Only programs on this machine may play the other services',
+);
+const notJson = problem(415, 'not-json', 'Content-Type must be application/json', 'Content-Type');
+
+/**
+ * The app, and beside it a route through which a person plays the other services on the embedded broker:
+ * `POST /development/events/ticket:created` publishes the body under this subject. Whoever reaches it can sell, pay and
+ * expire anything without signing in, so that it is for programs on this machine only, and never mounted over anything
+ * real.
+ */
+export function withDevelopmentRoute(
+  app: RequestListener,
+  publish: (subject: string, data: string) => Promise<void>,
+): RequestListener {
+  const development = express().disable('x-powered-by').set('etag', false);
+  development
+    .route(ROUTE)
+    .all(refuseOthers)
+    .post(requireJson, express.json({ limit: '100kb', inflate: false }), async (req, res, next) => {
+      const { subject } = req.params;
+      if (!SUBJECTS.includes(subject)) return next();
+      await publish(subject, JSON.stringify(req.body));
+      res.sendStatus(202);
+    })
+    .post(refuseUnknownRoute)
+    .all(allowOnly('POST'));
+  development.use(refuseUnknownRoute);
+  development.use(handleError);
+
+  return (req, res) => {
+    if (req.url?.startsWith('/development/')) development(req, res);
+    else app(req, res);
+  };
+}
+
+const refuseOthers: RequestHandler = (req, res, next) => {
+  const isFromHere =
+    LOOPBACK.test(req.socket.remoteAddress ?? '') && !SENT_FOR_OTHERS.some((name) => name in req.headers);
+  if (isFromHere) next();
+  else sendProblem(res, notFromHere);
+};
+
+/** A page of another site could send any other type without being asked first. */
+const requireJson: RequestHandler = (req, res, next) => {
+  if (req.is('application/json') === false) sendProblem(res, notJson);
+  else next();
+};
