@@ -1,11 +1,14 @@
 /** Runs once before the tests (jest's globalSetup): looks for the servers, so that no worker has to. */
-import { fork } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { GlobalConfig } from 'jest';
 import { FINDINGS_VARIABLE, type Finding, type Findings } from './servers';
 
-const DOWNLOAD_STALLS_AFTER_MS = 60_000;
+/** How long a download may say nothing: it tells of its progress every other second. */
+const STALLS_AFTER_MS = 60_000;
+const SAY_SO_AFTER_MS = 2_000;
+const INSTEAD = 'put a mongod on PATH, or its path into MONGOMS_SYSTEM_BINARY';
 
 export default async function findServers(config: GlobalConfig): Promise<void> {
   const findings: Findings = {
@@ -65,9 +68,26 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Downloads mongod where none is found: for as long as data comes, and a failure is final for this run. */
-export async function findMongod(): Promise<Finding> {
-  const locate = fork(join(__dirname, 'locate-mongod.js'), {
+/**
+ * The mongod of MONGOMS_SYSTEM_BINARY, else the one on PATH, else one that is downloaded: for as long as data comes, and a
+ * failure is final for this run.
+ */
+export async function findMongod({ stallsAfterMs = STALLS_AFTER_MS, say = toStderr } = {}): Promise<Finding> {
+  const here = findProgram('mongod', 'MONGOMS_SYSTEM_BINARY');
+  if ('path' in here) return itRuns(here.path);
+  if (process.env['MONGOMS_SYSTEM_BINARY']) return here;
+  return downloadMongod(stallsAfterMs, say);
+}
+
+function itRuns(path: string): Finding {
+  const { status, stderr, error } = spawnSync(path, ['--version'], { encoding: 'utf8' });
+  if (status === 0) return { path };
+  const why = (error?.message || stderr || `exit status ${status}`).trim().replace(/\s+/g, ' ');
+  return { missing: `${path} does not run: ${why}` };
+}
+
+function downloadMongod(stallsAfterMs: number, say: (text: string) => void): Promise<Finding> {
+  const download = fork(join(__dirname, 'download-mongod.js'), {
     silent: true,
     // A developer without network is not kept waiting by retries; where servers are required, they are worth it.
     env: { MONGOMS_MAX_RETRIES: process.env['REQUIRE_SERVERS'] === '1' ? '3' : '1', ...process.env },
@@ -76,20 +96,25 @@ export async function findMongod(): Promise<Finding> {
     const finish = (finding: Finding): void => {
       clearTimeout(patience);
       clearTimeout(stalled);
-      resolve(finding);
+      resolve('path' in finding ? itRuns(finding.path) : finding);
     };
     const patience = setTimeout(() => {
-      process.stderr.write('Waiting for mongod: where there is none, it is downloaded, once ...\n');
-    }, 1_000);
+      say(`No mongod here: downloading one, once. To do without, ${INSTEAD}.\n`);
+    }, SAY_SO_AFTER_MS);
     const stalled = setTimeout(() => {
-      locate.kill('SIGKILL');
-      finish({ missing: 'no mongod: its download stalled (set MONGOMS_SYSTEM_BINARY)' });
-    }, DOWNLOAD_STALLS_AFTER_MS);
-    // While data comes, the progress is printed every other second.
-    locate.stdout?.on('data', () => stalled.refresh());
-    locate.stderr?.pipe(process.stderr);
-    locate.once('message', (finding) => finish(finding as Finding));
-    locate.once('error', (error) => finish({ missing: `no mongod: ${error.message}` }));
-    locate.once('exit', (code) => finish({ missing: `no mongod: the search for it ended with ${code}` }));
+      download.kill('SIGKILL');
+      const seconds = Math.ceil(stallsAfterMs / 1000);
+      say(`The download of mongod stalled: nothing came for ${seconds} seconds. Its tests are skipped.\n`);
+      finish({ missing: `no mongod: its download stalled (${INSTEAD})` });
+    }, stallsAfterMs);
+    download.stdout?.on('data', () => stalled.refresh());
+    download.stderr?.pipe(process.stderr);
+    download.once('message', (finding) => finish(finding as Finding));
+    download.once('error', (error) => finish({ missing: `no mongod: ${error.message}` }));
+    download.once('exit', (code) => finish({ missing: `no mongod: its download ended with ${code}` }));
   });
+}
+
+function toStderr(text: string): void {
+  process.stderr.write(text);
 }
