@@ -82,9 +82,11 @@ export function welcome(greeting: Greeting): string {
   List your orders, the latest one first:
   curl -i ${signIn} ${ordersUrl}
 
-  Show the latest one, cancel it:
+  Show the latest one:
   ORDER=$(curl -s ${signIn} ${ordersUrl} | cut -sd'"' -f4)
   curl -i ${signIn} ${ordersUrl}/$ORDER
+
+  Cancel it:
   curl -i -X DELETE ${signIn} ${ordersUrl}/$ORDER
 ${howToPlay(greeting)}
   More tickets to order: ${others.map(({ id }) => id).join(', ')}
@@ -105,7 +107,7 @@ function howToPlay({ host, port, expiresFromSeconds }: Greeting): string {
   ];
   const peer = [...settings, 'npm run peer --'].join(' ');
   return `
-  Play the other services: sell a ticket, pay the order, end its time to be paid (which counts
+  Or play the other services: sell a ticket, pay the order, end its time to be paid (which counts
   from ${expiresFromSeconds} seconds after the start on):
   ${peer} ticket --title 'Jazz night' --price 30
   ${peer} pay $ORDER
