@@ -7,8 +7,7 @@ import { InvalidSettings, loadPeerConfig } from './config';
 import type { PeerConfig } from './config';
 import { signToken } from './welcome';
 
-/** Everything together, and one request. */
-const DEADLINE_MS = 60_000;
+/** One request. */
 const REQUEST_MS = 5_000;
 const USER = 'smoke-test';
 
@@ -18,10 +17,17 @@ const environment = z.object({
     error: ({ input }) =>
       input === undefined ? 'is not set' : 'must be a URL such as http://orders:3000/api/v1/orders',
   }),
+  /** For everything together: for so long it also waits for what does not answer yet. */
+  DEADLINE_SECONDS: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, 'must be a whole number between 1 and 9999')
+    .default('60')
+    .transform(Number),
 });
 
 interface Settings extends PeerConfig {
   readonly ordersUrl: string;
+  readonly deadlineMs: number;
 }
 
 type Json = Record<string, unknown>;
@@ -30,12 +36,12 @@ type Attempt = Json | string;
 
 /** The service as its peers and a buyer see it. Leaves behind a ticket and a cancelled order. */
 async function smoke(settings: Settings): Promise<void> {
-  const step = steps();
+  const step = steps(settings.deadlineMs);
   const call = caller(settings);
   const ticketId = randomBytes(12).toString('hex');
   const ticket = { id: ticketId, version: 0, title: 'Smoke test', price: 1, userId: USER };
 
-  const broker = await step('connect to the broker', () => connectBroker(settings));
+  const broker = await step('connect to the broker', () => reachBroker(settings));
   await step('listen to order:created', () => broker.listen('order:created'));
   await step('listen to order:cancelled', () => broker.listen('order:cancelled'));
   await step(`announce ticket ${ticketId}`, () => broker.publish('ticket:created', ticket));
@@ -49,8 +55,8 @@ async function smoke(settings: Settings): Promise<void> {
 }
 
 /** Attempts each step until it is done; all steps share one deadline. */
-function steps() {
-  const deadline = performance.now() + DEADLINE_MS;
+function steps(milliseconds: number) {
+  const deadline = performance.now() + milliseconds;
   return async <T>(what: string, attempt: () => T | string | Promise<T | string>): Promise<T> => {
     try {
       for (;;) {
@@ -88,13 +94,17 @@ function caller({ ordersUrl, jwtKey }: Settings) {
     if (response.ok) return text === '' ? {} : (JSON.parse(text) as Json);
     const refusal = `answered ${response.status} ${text.replace(/\s+/g, ' ').slice(0, 200)}`;
     const isTicketOnItsWay = response.status === 404 && method === 'POST';
-    if (isTicketOnItsWay || response.status === 503) return refusal;
+    // 502 and 504 are what a proxy says of a service that is not there yet.
+    if (isTicketOnItsWay || [502, 503, 504].includes(response.status)) return refusal;
     throw new Error(refusal);
   };
 }
 
-/** The first server that lets us in; else the last one says why not. */
-async function connectBroker({ servers, clusterId }: Settings) {
+/** One attempt at each server, for a broker may start later than its peers; else why the last one let nobody in. */
+async function reachBroker({
+  servers,
+  clusterId,
+}: Settings): Promise<ReturnType<typeof openBroker> | string> {
   let failure: unknown;
   for (const server of servers) {
     const broker = openBroker(server, clusterId);
@@ -103,12 +113,13 @@ async function connectBroker({ servers, clusterId }: Settings) {
       return broker;
     } catch (error) {
       failure = error;
+      void broker.close();
     }
   }
   const text = textOf(failure);
   // A server of another cluster does not answer at all.
   const isUnanswered = text.includes('connect request timeout');
-  throw new Error(isUnanswered ? `${text}: is NATS_CLUSTER_ID=${clusterId} the cluster's id?` : text);
+  return isUnanswered ? `${text}: is NATS_CLUSTER_ID=${clusterId} the cluster's id?` : text;
 }
 
 /** A peer on the broker, with the plain client. */
@@ -187,7 +198,9 @@ function readSettings(): Settings | readonly string[] {
     : own.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   try {
     const peer = loadPeerConfig(process.env);
-    return own.success ? { ...peer, ordersUrl: own.data.ORDERS_URL } : problems;
+    if (!own.success) return problems;
+    const { ORDERS_URL, DEADLINE_SECONDS } = own.data;
+    return { ...peer, ordersUrl: ORDERS_URL, deadlineMs: DEADLINE_SECONDS * 1_000 };
   } catch (error) {
     if (!(error instanceof InvalidSettings)) throw error;
     return [...problems, ...error.problems];

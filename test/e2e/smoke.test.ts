@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { eventually } from '../support/eventually';
@@ -18,6 +19,20 @@ async function smoke(env: Record<string, string>): Promise<{ code: number; lines
   });
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   return { code, lines: output.trimEnd().split('\n') };
+}
+
+/** A port on which nobody serves, until `once` has seen that somebody tried. */
+async function refusing(port: number) {
+  const server = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const tried = once(server, 'connection');
+  return {
+    async once(): Promise<void> {
+      await tried;
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
 
 describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
@@ -68,18 +83,45 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     expect(lines.join('\n')).not.toMatch(/another|eyJ/);
   });
 
-  it('fails when the broker is away', async () => {
-    const { code, lines } = await smoke({ ...env, NATS_URL: `nats://127.0.0.1:${await freePort()}` });
+  it('waits for a broker and a service that are not there yet', async () => {
+    const late = await startNatsStreamingServer();
+    await late.kill('SIGKILL');
+    const port = await freePort();
+    const brokerRefuses = await refusing(late.port);
+    const serviceRefuses = await refusing(port);
+    const urls = { ORDERS_URL: `http://127.0.0.1:${port}/api/v1/orders`, NATS_URL: late.url };
+    const tested = smoke({ ...env, ...urls });
+    const tooSoon = tested.then(({ lines }) => Promise.reject(new Error(lines.at(-1))));
+
+    await Promise.race([brokerRefuses.once(), tooSoon]);
+    await late.restart();
+    await Promise.race([serviceRefuses.once(), tooSoon]);
+    const lateService = await startService({
+      MONGO_URL: mongod.url,
+      NATS_URL: late.url,
+      PORT: String(port),
+    });
+    const { code, lines } = await tested;
+    await lateService.kill('SIGTERM');
+    await late.stop();
+
+    expect(lines.at(-1)).toBe('ok   hear OrderCancelled');
+    expect(code).toBe(0);
+  });
+
+  it('fails when the broker stays away', async () => {
+    const NATS_URL = `nats://127.0.0.1:${await freePort()}`;
+    const { code, lines } = await smoke({ ...env, NATS_URL, DEADLINE_SECONDS: '1' });
 
     expect(code).toBe(1);
     expect(lines).toEqual([expect.stringMatching(/^FAIL connect to the broker: .*ECONNREFUSED/)]);
   });
 
   it('fails when the broker is of another cluster', async () => {
-    const { code, lines } = await smoke({ ...env, NATS_CLUSTER_ID: 'another' });
+    const { code, lines } = await smoke({ ...env, NATS_CLUSTER_ID: 'another', DEADLINE_SECONDS: '1' });
 
     expect(code).toBe(1);
-    expect(lines).toEqual([expect.stringMatching(/^FAIL connect to the broker: .*time/)]);
+    expect(lines).toEqual([expect.stringMatching(/^FAIL connect to the broker: .*connect request timeout/)]);
   });
 });
 
@@ -91,9 +133,13 @@ describe('the smoke test without its environment', () => {
       code: 2,
       lines: ['ORDERS_URL: is not set', 'NATS_URL: must be a URL such as nats://nats:4222'],
     });
-    expect(await smoke({ ORDERS_URL: 'orders', NATS_URL: 'nats://nats' })).toEqual({
+    expect(await smoke({ ORDERS_URL: 'orders', NATS_URL: 'nats://nats', DEADLINE_SECONDS: '1m' })).toEqual({
       code: 2,
-      lines: ['ORDERS_URL: must be a URL such as http://orders:3000/api/v1/orders', 'JWT_KEY: is not set'],
+      lines: [
+        'ORDERS_URL: must be a URL such as http://orders:3000/api/v1/orders',
+        'JWT_KEY: is not set',
+        'DEADLINE_SECONDS: must be a whole number between 1 and 9999',
+      ],
     });
   });
 });
