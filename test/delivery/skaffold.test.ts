@@ -9,11 +9,17 @@ interface Skaffold {
   build: { artifacts: { docker: { target: string }; sync?: { manual: { src: string; dest: string }[] } }[] };
   deploy: {
     kubeContext: string;
+    statusCheck?: boolean;
     helm: { releases: { name: string; chartPath: string; valuesFiles: string[] }[] };
   };
-  portForward: { resourceName: string; port: number }[];
+  portForward: { resourceName: string; namespace?: string; port: number }[];
   verify: { container: { args: string[]; env: { name: string; value: string }[] } }[];
-  profiles: { name: string; build?: Partial<Skaffold['build']>; patches: Patch[] }[];
+  profiles: {
+    name: string;
+    activation?: { command?: string }[];
+    build?: Partial<Skaffold['build']>;
+    patches: Patch[];
+  }[];
 }
 
 interface Patch {
@@ -26,13 +32,22 @@ const root = join(__dirname, '../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const skaffold = parse(read('skaffold.yaml')) as Skaffold;
 
+/** Those that a command brings with it. */
+const broughtBy = (command: string) =>
+  skaffold.profiles
+    .filter(({ activation = [] }) => activation.some((by) => by.command === command))
+    .map(({ name }) => name);
+
 /** Without a profile, each profile alone, and those that go together. */
-const RUNS = [[], ...skaffold.profiles.map(({ name }) => [name]), ['debug', 'external-services']].map(
-  (profiles) => ({
-    profiles,
-    title: profiles.join(' and ') || 'no profile',
-  }),
-);
+const RUNS = [
+  [],
+  ...skaffold.profiles.map(({ name }) => [name]),
+  ['debug', 'external-services'],
+  [...broughtBy('dev'), 'debug', 'external-services'],
+].map((profiles) => ({
+  profiles,
+  title: profiles.join(' and ') || 'no profile',
+}));
 
 /** As Skaffold does it: lists of a profile replace lists, and patches come last. */
 function withProfiles(names: readonly string[]): Skaffold {
@@ -50,8 +65,9 @@ function apply(target: unknown, { op, path, value }: Patch): void {
   const last = steps.pop()!;
   const place = steps.reduce((at, step) => (at as Record<string, unknown>)[step], target);
   if (op === 'add' && last === '-') (place as unknown[]).push(value);
-  else if ((place as Record<string, unknown>)[last] === undefined) throw new Error(`nothing is at ${path}`);
-  else (place as Record<string, unknown>)[last] = value;
+  else if (op === 'replace' && (place as Record<string, unknown>)[last] === undefined) {
+    throw new Error(`nothing is at ${path}`);
+  } else (place as Record<string, unknown>)[last] = value;
 }
 
 const releaseOf = (profiles: readonly string[]) => withProfiles(profiles).deploy.helm.releases[0]!;
@@ -71,6 +87,24 @@ describe('skaffold.yaml', () => {
   it('deploys to the cluster that scripts/dev-cluster.sh makes', () => {
     expect(skaffold.deploy.kubeContext).toBe('kind-order-service');
     expect(read('scripts/dev-cluster.sh')).toContain('\ncluster=order-service\n');
+  });
+
+  it('waits for pods that get ready, but not while somebody works on them', () => {
+    const waits = (command: string) => withProfiles(broughtBy(command)).deploy.statusCheck ?? true;
+
+    expect(waits('dev')).toBe(false);
+    for (const command of ['run', 'deploy', 'debug', 'verify']) expect(waits(command)).toBe(true);
+    // Within its deadline, a pod that fails would keep fixes waiting.
+    expect(skaffold.deploy).not.toHaveProperty('tolerateFailuresUntilDeadline');
+  });
+
+  it.each(RUNS)('forwards ports of the namespace that it deploys to, with $title', ({ profiles }) => {
+    const { portForward, deploy } = withProfiles(profiles);
+
+    expect(portForward.length).toBeGreaterThan(0);
+    for (const place of [...portForward, ...deploy.helm.releases]) {
+      expect(place).not.toHaveProperty('namespace');
+    }
   });
 
   it.each(RUNS)('names only what exists, with $title', ({ profiles }) => {
@@ -124,6 +158,10 @@ describe('the values for development', () => {
 
     expect(jwtKey).toMatch(/development only/);
     expect(Buffer.byteLength(jwtKey)).toBeGreaterThanOrEqual(32);
+  });
+
+  it('log what matters', () => {
+    expect(valuesOf(['helm/values-development.yaml']).settings.LOG_LEVEL).toBe('info');
   });
 
   it('are the defaults again where the production image is tried', () => {
