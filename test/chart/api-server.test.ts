@@ -83,10 +83,99 @@ describeWith(['helm', 'kubernetes'], 'on an API server', () => {
     expect(await Promise.all(secrets.map(dataOf))).toEqual(before);
   }, 60_000);
 
-  it('autoscaling goes on with the replicas that are there', async () => {
-    await helm('install', 'orders', CHART, '--set', 'replicas=2');
-    await helm('upgrade', 'orders', CHART, '--set', 'autoscaling.enabled=true');
-    expect(await kubectl('get', 'deployment', '-o', 'jsonpath={.items[0].spec.replicas}')).toBe('2');
+  it.each(['autoscaling.enabled=true', 'replicas=null'])(
+    'an autoscaler goes on with the replicas that are there, through every upgrade: %s',
+    async (scaled) => {
+      const replicas = () => kubectl('get', 'deployment', '-o', 'jsonpath={.items[0].spec.replicas}');
+      await helm('install', 'orders', CHART, '--set', 'replicas=2');
+      for (let upgrade = 1; upgrade <= 3; upgrade += 1) {
+        await helm('upgrade', 'orders', CHART, '--set', scaled);
+        expect(await replicas()).toBe('2');
+      }
+      await kubectl('scale', 'deployment', '--all', '--replicas=4');
+      await helm('upgrade', 'orders', CHART, '--set', `${scaled},settings.LOG_LEVEL=debug`);
+      expect(await replicas()).toBe('4');
+    },
+    60_000,
+  );
+
+  describe('with a quota', () => {
+    const LIMITS = { limits: { cpu: '1', memory: '512Mi' } };
+    const EACH = {
+      resources: LIMITS,
+      smokeTest: { resources: LIMITS },
+      mongodb: { replicas: 3, resources: LIMITS, replicaSet: { resources: LIMITS } },
+      nats: { resources: LIMITS },
+    };
+    const apply = async (object: object) => {
+      const applied = run('kubectl', ['--namespace', namespace, 'apply', '-f', '-'], { env: env() });
+      applied.child.stdin!.end(JSON.stringify({ apiVersion: 'v1', ...object }));
+      await applied;
+    };
+    const podsCreated = async (count: number) =>
+      eventually(async () => {
+        expect((await kubectl('get', 'pods', '-o', 'name')).trim().split('\n')).toHaveLength(count);
+      }, 20_000);
+    /** As `helm test` would create it; the API server checks it, and forgets it. */
+    const createSmokeTest = async () => {
+      const { stdout } = await helm('get', 'hooks', 'orders');
+      const created = run('kubectl', ['--namespace', namespace, 'create', '--dry-run=server', '-f', '-'], {
+        env: env(),
+      });
+      created.child.stdin!.end(stdout);
+      await created;
+    };
+
+    beforeEach(async () => {
+      const hard = {
+        'requests.cpu': '9',
+        'limits.cpu': '9',
+        'requests.memory': '9Gi',
+        'limits.memory': '9Gi',
+      };
+      await apply({ kind: 'ResourceQuota', metadata: { name: 'all' }, spec: { hard } });
+    });
+
+    it('of every resource all pods are created where the values limit them, and refused where not', async () => {
+      await helm('install', 'orders', CHART, '--set-json', `mongodb=${JSON.stringify({ replicas: 3 })}`);
+      await eventually(async () => {
+        const refused = await kubectl('get', 'events', '--field-selector', 'reason=FailedCreate');
+        expect(refused).toContain('must specify limits.cpu');
+      }, 20_000);
+      await expect(createSmokeTest()).rejects.toThrow('must specify limits.cpu');
+
+      const values = Object.entries(EACH).flatMap(([key, value]) => [
+        '--set-json',
+        `${key}=${JSON.stringify(value)}`,
+      ]);
+      await helm('upgrade', 'orders', CHART, ...values);
+      await podsCreated(5);
+      await createSmokeTest();
+    }, 60_000);
+
+    it('all pods are created where the namespace has limits for them', async () => {
+      const limits = [{ type: 'Container', default: { cpu: '1' } }];
+      await apply({ kind: 'LimitRange', metadata: { name: 'defaults' }, spec: { limits } });
+      await helm('install', 'orders', CHART, '--set', 'mongodb.replicas=3');
+      await podsCreated(5);
+      await createSmokeTest();
+    }, 60_000);
+  });
+
+  it('a volume without a class stays without one', async () => {
+    const none = ['--set', 'replicas=0,mongodb.persistence.storageClass=-,nats.persistence.storageClass=-'];
+    await helm('install', 'orders', CHART, ...none);
+    const claims = await kubectl(
+      'get',
+      'statefulset',
+      '-o',
+      'jsonpath={.items[*].spec.volumeClaimTemplates[0].spec}',
+    );
+    expect(claims.match(/"storageClassName":""/g)).toHaveLength(2);
+    await helm('upgrade', 'orders', CHART, ...none);
+    await expect(
+      helm('upgrade', 'orders', CHART, ...none, '--set', 'nats.persistence.storageClass=standard'),
+    ).rejects.toThrow('nats.persistence.storageClass: cannot be changed');
   }, 60_000);
 
   it('what the database and the volumes were not made with is refused', async () => {

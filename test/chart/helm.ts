@@ -28,6 +28,7 @@ export interface RenderOptions {
   readonly set?: object;
   readonly kubeVersion?: string;
   readonly release?: string;
+  readonly namespace?: string;
 }
 
 function argumentsOf({
@@ -35,13 +36,15 @@ function argumentsOf({
   set = {},
   kubeVersion = '1.35.0',
   release = 'orders',
+  namespace = 'default',
 }: RenderOptions) {
   const file = values === 'default' ? [] : ['--values', join(__dirname, `values/${values}.yaml`)];
   const json = Object.entries(set).flatMap(([key, value]) => [
     '--set-json',
     `${key}=${JSON.stringify(value)}`,
   ]);
-  return ['template', release, CHART, '--kube-version', kubeVersion, ...file, ...json];
+  const place = ['--namespace', namespace, '--kube-version', kubeVersion];
+  return ['template', release, CHART, ...place, ...file, ...json];
 }
 
 export function renderText(helm: string, options: RenderOptions = {}): string {
@@ -59,7 +62,8 @@ export function render(helm: string, options: RenderOptions = {}): Rendered[] {
 }
 
 function parse(text: string): Rendered[] {
-  return parseAllDocuments(text)
+  // By the rules of YAML 1.1, as Kubernetes and Helm read it: "no" without quotes is no text.
+  return parseAllDocuments(text, { version: '1.1' })
     .map((document) => document.toJS() as Rendered | null)
     .filter((object) => object !== null);
 }
@@ -71,6 +75,64 @@ export async function refusal(helm: string, options: RenderOptions): Promise<str
     (error: unknown) => error as { stderr: string },
   );
   return stderr;
+}
+
+const decoded = (text: string) => Buffer.from(text, 'base64').toString();
+
+/** What a secret or a ConfigMap holds under a key: undefined where the chart does not make it. */
+function contentOf(
+  objects: readonly Rendered[],
+  kind: string,
+  name: string,
+  key: string,
+): string | undefined {
+  const object = objects.find(({ kind: k, metadata }) => k === kind && metadata.name === name);
+  const content = object?.['data']?.[key] as string | undefined;
+  return kind === 'Secret' && content !== undefined ? decoded(content) : content;
+}
+
+/** Stands for what is in a secret of somebody else's, which the chart cannot see. */
+function foreign(setting: string): string {
+  if (setting === 'NATS_URL') return 'nats://broker:4222';
+  if (setting === 'MONGO_URL') return 'mongodb://database/orders';
+  return `x${setting}`.padEnd(32, 'x');
+}
+
+/** The environment of a pod's first container, as Kubernetes would resolve it. */
+export function environmentOf(objects: readonly Rendered[], kind = 'Deployment'): Record<string, string> {
+  const object = find(objects, kind);
+  const [container] = (object['spec'].template?.spec ?? object['spec']).containers;
+  const ofMaps = (container.envFrom ?? []).flatMap(({ configMapRef }: any) =>
+    Object.entries(
+      objects.find((o) => o.kind === 'ConfigMap' && o.metadata.name === configMapRef.name)?.['data'] ?? {},
+    ),
+  );
+  const own = container.env.flatMap(({ name, value, valueFrom }: any) => {
+    if (value !== undefined) return [[name, value]];
+    if (valueFrom.fieldRef) return [[name, 'the-pod']];
+    const { name: secret, key, optional } = valueFrom.secretKeyRef;
+    const content = contentOf(objects, 'Secret', secret, key) ?? (optional ? undefined : foreign(name));
+    return content === undefined ? [] : [[name, content]];
+  });
+  return Object.fromEntries([...ofMaps, ...own]);
+}
+
+/** The files that a pod's first container finds in projected volumes, by path. */
+export function filesOf(objects: readonly Rendered[], kind = 'Deployment'): Record<string, string> {
+  const object = find(objects, kind);
+  const { containers, volumes } = object['spec'].template?.spec ?? object['spec'];
+  return Object.fromEntries(
+    containers[0].volumeMounts.flatMap(({ name, mountPath }: any) => {
+      const { projected } = volumes.find((volume: any) => volume.name === name);
+      return (projected?.sources ?? []).flatMap(({ secret, configMap }: any) =>
+        (secret ?? configMap).items.map(({ key, path }: any) => [
+          `${mountPath}/${path}`,
+          contentOf(objects, secret ? 'Secret' : 'ConfigMap', (secret ?? configMap).name, key) ??
+            foreign(path),
+        ]),
+      );
+    }),
+  ) as Record<string, string>;
 }
 
 /** The one object of this kind whose name ends so. */

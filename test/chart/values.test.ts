@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { DEVELOPMENT_JWT_KEY } from '../../src/config';
 import { createMetrics } from '../../src/observability/metrics';
 import { describeWith, serverBinary } from '../support/servers';
 import { CHART, find, refusal, render } from './helm';
@@ -23,8 +24,7 @@ describe('values of the chart', () => {
   });
 
   it('are those of the schema', () => {
-    const optional =
-      /^(enabled|global|resources|mongodb\.resources|nats\.resources|\w+Probe|.+SecurityContext)(\.|$)/;
+    const optional = /^(enabled|global|([\w.]+\.)?resources|\w+Probe|.+SecurityContext)(\.|$)/;
     const inSchema = propertiesOf(schema, '').filter((path) => !optional.test(path));
     const inValues = keysOf(parse(read('values.yaml')), '').filter((path) => !optional.test(path));
     expect(inValues.filter((path) => !inSchema.includes(path))).toEqual([]);
@@ -46,6 +46,26 @@ describe('values of the chart', () => {
         [{ 'mongodb.replicas': 2 }, "at '/mongodb/replicas': value must be one of 1, 3"],
         [{ 'service.name': 'orders.srv' }, "at '/service/name'"],
         [{ 'externalMongodb.url': 'http://db' }, "at '/externalMongodb/url'"],
+        [{ 'externalMongodb.url': 'mongodb://db' }, "at '/externalMongodb/url'"],
+        [{ 'externalMongodb.url': 'mongodb://db/?replicaSet=a' }, "at '/externalMongodb/url'"],
+        [{ 'externalNats.url': 'broker:4222' }, "at '/externalNats/url'"],
+        [{ 'mongodb.persistence.size': 8 }, "at '/mongodb/persistence/size'"],
+        [{ 'mongodb.persistence.size': '8' }, "at '/mongodb/persistence/size'"],
+        [{ 'nats.persistence.size': 4 }, "at '/nats/persistence/size'"],
+        [{ 'nats.persistence.size': '4000m' }, "at '/nats/persistence/size'"],
+        [{ 'resources.limits.memory': 512 }, "at '/resources/limits/memory'"],
+        [{ 'resources.requests.memory': '512' }, "at '/resources/requests/memory'"],
+        [{ 'smokeTest.resources.limits.memory': '400m' }, "at '/smokeTest/resources/limits/memory'"],
+        [
+          { 'mongodb.replicaSet.resources': { limits: { 'ephemeral-storage': 2 } } },
+          "at '/mongodb/replicaSet/resources/limits/ephemeral-storage'",
+        ],
+        [{ 'networkPolicy.dnsPorts': [0] }, "at '/networkPolicy/dnsPorts/0'"],
+        [{ 'settings.KEEP_ALIVE_SECONDS': 0 }, "at '/settings/KEEP_ALIVE_SECONDS'"],
+        [{ 'settings.CORS_ORIGINS': '*' }, "at '/settings/CORS_ORIGINS'"],
+        [{ 'settings.CORS_ORIGINS': 'https://a.example/' }, "at '/settings/CORS_ORIGINS'"],
+        [{ 'image.tag': 1234 }, "at '/image/tag': got number, want string"],
+        [{ podAnnotations: { a: 1 } }, "at '/podAnnotations/a': got number, want string"],
         [{ 'nats.limits.maxAge': 'long' }, "at '/nats/limits/maxAge'"],
       ])('%j', async (set, message) => {
         expect(await refusal(serverBinary(program), { set })).toContain(message);
@@ -53,11 +73,13 @@ describe('values of the chart', () => {
 
       it.each([
         [{ 'mongodb.enabled': false }, 'externalMongodb: with mongodb.enabled false, set'],
-        [{ 'externalMongodb.url': 'mongodb://db' }, 'externalMongodb: set mongodb.enabled to false'],
+        [{ 'externalMongodb.url': 'mongodb://db/orders' }, 'externalMongodb: set mongodb.enabled to false'],
+        [{ 'externalMongodb.password': 'p' }, 'externalMongodb: set mongodb.enabled to false'],
+        [{ 'externalNats.tls.caSecret': 'ca' }, 'externalNats: set nats.enabled to false'],
         [
           {
             'mongodb.enabled': false,
-            'externalMongodb.url': 'mongodb://db',
+            'externalMongodb.url': 'mongodb://db/orders',
             'externalMongodb.existingSecret': 'db',
           },
           'externalMongodb: set url or existingSecret, not both',
@@ -68,12 +90,61 @@ describe('values of the chart', () => {
           { 'nats.enabled': false, 'externalNats.url': 'nats://n', 'externalNats.existingSecret': 'n' },
           'externalNats: set url or existingSecret, not both',
         ],
+        ...(['externalMongodb', 'externalNats'] as const).flatMap((path): [object, string][] => {
+          const external = {
+            'mongodb.enabled': false,
+            'externalMongodb.url': 'mongodb://db/orders',
+            'nats.enabled': false,
+            'externalNats.url': 'nats://n',
+          };
+          const given = (more: Record<string, string>) => ({
+            ...external,
+            ...Object.fromEntries(Object.entries(more).map(([key, value]) => [`${path}.${key}`, value])),
+          });
+          return [
+            [given({ username: 'u' }), `${path}: username and password go together`],
+            [given({ password: 'p' }), `${path}: username and password go together`],
+            [
+              given({ existingSecretPasswordKey: 'p' }),
+              `${path}.existingSecret: existingSecretUsernameKey and`,
+            ],
+            [
+              given({ existingSecret: 's', username: 'u', password: 'p', existingSecretPasswordKey: 'p' }),
+              `${path}: set password or existingSecretPasswordKey, not both`,
+            ],
+            [
+              given({ existingSecret: 's', username: 'u', password: 'p', existingSecretUsernameKey: 'u' }),
+              `${path}: set username or existingSecretUsernameKey, not both`,
+            ],
+            [
+              given({
+                url: path === 'externalNats' ? 'nats://a:b@n' : 'mongodb://a:b@db/orders',
+                username: 'u',
+                password: 'p',
+              }),
+              `${path}: the url holds a user as well`,
+            ],
+          ];
+        }),
+        [
+          {
+            'nats.enabled': false,
+            'externalNats.url': 'tls://n',
+            'externalNats.tls': { caSecret: 'a', caConfigMap: 'b', caKey: 'ca.crt', certSecret: '' },
+          },
+          'externalNats.tls: set caSecret or caConfigMap, not both',
+        ],
+        [{ 'auth.existingSecretPreviousKey': 'old' }, 'auth.existingSecretPreviousKey: is a key of'],
+        [{ 'auth.jwtKey': DEVELOPMENT_JWT_KEY }, 'auth.jwtKey: is the public key for development'],
+        [{ 'auth.jwtKeyPrevious': DEVELOPMENT_JWT_KEY }, 'auth.jwtKey: is the public key for development'],
         [{ 'auth.existingSecret': 'jwt', 'auth.jwtKey': 'key' }, 'auth: set existingSecret, or jwtKey'],
         [
           { 'mongodb.auth.existingSecret': 'db', 'mongodb.auth.password': 'p' },
           'mongodb.auth: set existingSecret, or passwords',
         ],
         [{ 'settings.CATCH_UP_SECONDS': 5 }, 'settings.CATCH_UP_SECONDS: must be longer than'],
+        [{ 'settings.CATCH_UP_LIMIT_SECONDS': 15 }, 'settings.CATCH_UP_LIMIT_SECONDS: must be longer than'],
+        [{ 'settings.API_BASE_PATH': '/Metrics' }, 'settings.API_BASE_PATH: must not be'],
         [
           { 'autoscaling.enabled': true, 'autoscaling.minReplicas': 9 },
           'autoscaling.minReplicas: must not be above',
@@ -86,6 +157,8 @@ describe('values of the chart', () => {
         [{ 'service.name': 'a', 'nats.service.name': 'a' }, 'must differ from each other'],
         [{ extraEnv: [{ name: 'NATS_URL', value: 'x' }] }, 'extraEnv: NATS_URL is used by other objects'],
         [{ extraEnv: [{ name: 'SHUTDOWN_SECONDS', value: '60' }] }, 'extraEnv: SHUTDOWN_SECONDS is used by'],
+        [{ extraEnv: [{ name: 'JWT_KEY_FILE', value: '/key' }] }, 'extraEnv: JWT_KEY_FILE is used by'],
+        [{ extraEnv: [{ name: 'NATS_CA_FILE', value: '/ca' }] }, 'extraEnv: NATS_CA_FILE is used by'],
         [{ 'prometheusRule.enabled': true }, 'prometheusRule: needs serviceMonitor.enabled'],
         [{ 'mongodb.database': 'admin' }, 'mongodb.database: admin, local and config'],
         [{ 'mongodb.auth.username': 'root' }, 'mongodb.auth.username: root is the administrator'],
@@ -93,6 +166,17 @@ describe('values of the chart', () => {
         [{ 'resources.limits.memory': '1Ti' }, 'resources.limits.memory: write it in'],
       ])('together: %j', async (set, message) => {
         expect(await refusal(serverBinary(program), { set })).toContain(message);
+      });
+
+      it('but not a URL beside a secret that holds the credentials alone', () => {
+        const set = {
+          'mongodb.enabled': false,
+          'externalMongodb.url': 'mongodb://db/orders',
+          'externalMongodb.existingSecret': 'db',
+          'externalMongodb.existingSecretUsernameKey': 'username',
+          'externalMongodb.existingSecretPasswordKey': 'password',
+        };
+        expect(render(serverBinary(program), { set }).length).toBeGreaterThan(5);
       });
 
       it('a release whose name no Service can have', async () => {
@@ -129,7 +213,8 @@ describeWith(['helm'], 'what the chart watches', () => {
 
   it('is a dashboard that is JSON, with panels that do not overlap', () => {
     const { data } = find(render(serverBinary('helm'), { values: 'everything' }), 'ConfigMap', '-dashboard');
-    const { panels } = JSON.parse(data['order-service.json']) as {
+    const [text] = Object.values(data as Record<string, string>);
+    const { panels } = JSON.parse(text!) as {
       panels: { id: number; gridPos: { x: number; y: number; w: number; h: number } }[];
     };
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>

@@ -226,8 +226,9 @@ describeUnless(helm3IsMissing, 'with Helm 3', () => {
   const MEMORY = set('mongodb.persistence.enabled=false', 'nats.persistence.enabled=false');
 
   it('is installed, upgraded and uninstalled', async () => {
-    await helm3('install', 'classic', CHART, '--wait', '--timeout', '2m', ...MEMORY);
-    await helm3('test', 'classic', '--timeout', '2m');
+    // Not waited for: its test waits by itself.
+    await helm3('install', 'classic', CHART, ...MEMORY);
+    await helm3('test', 'classic', '--timeout', '3m');
     const more = set('settings.LOG_LEVEL=warn');
     await helm3('upgrade', 'classic', CHART, '--wait', '--timeout', '2m', ...MEMORY, ...more);
     await helm3('uninstall', 'classic', '--wait', '--timeout', '2m');

@@ -15,8 +15,12 @@ PORT: "3000"
 MONGO_URL: {{ include "order-service.mongodb.url" . | quote }}
 {{- end }}
 {{- if .Values.nats.enabled }}
-NATS_URL: nats://{{ include "order-service.nats.serviceName" . }}:4222
+NATS_URL: {{ include "order-service.nats.url" . | quote }}
 {{- end }}
+{{- end }}
+
+{{- define "order-service.nats.url" -}}
+nats://{{ include "order-service.nats.serviceName" . }}:4222
 {{- end }}
 
 {{/* Without credentials: those come from the secret. */}}
@@ -86,69 +90,198 @@ JWT_KEY_PREVIOUS: {{ b64enc . }}
 {{- toYaml $data }}
 {{- end }}
 
+{{/* What is given in values about external servers, as far as it may be secret. */}}
 {{- define "order-service.externalSecretData" -}}
 {{- $data := dict }}
-{{- with .Values.externalMongodb.url }}{{ $_ := set $data "MONGO_URL" (b64enc .) }}{{ end }}
-{{- with .Values.externalNats.url }}{{ $_ := set $data "NATS_URL" (b64enc .) }}{{ end }}
+{{- range $prefix, $external := dict "MONGO" .Values.externalMongodb "NATS" .Values.externalNats }}
+{{- with $external.url }}{{ $_ := set $data (printf "%s_URL" $prefix) (b64enc .) }}{{ end }}
+{{- with $external.password }}{{ $_ := set $data (printf "%s_PASSWORD" $prefix) (b64enc .) }}{{ end }}
+{{- end }}
 {{- with $data }}{{ toYaml . }}{{ end }}
 {{- end }}
 
-{{/* Credentials and identity; the rest comes from the ConfigMap. */}}
+{{/* The environment of the service's container; the rest comes from the ConfigMap. */}}
 {{- define "order-service.env" -}}
-{{ include "order-service.jwtKeyEnv" . }}
-- name: JWT_KEY_PREVIOUS
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "order-service.jwtSecretName" . }}
-      key: JWT_KEY_PREVIOUS
-      optional: true
+{{- include "order-service.secretEnv" (dict "context" . "secrets" (include "order-service.secrets" . | fromYamlArray)) }}
 {{- if .Values.mongodb.enabled }}
-{{ include "order-service.mongodb.userEnv" . }}
+{{ include "order-service.mongodb.usernameEnv" . }}
 {{- else }}
-- name: MONGO_URL
-  valueFrom:
-    secretKeyRef:
-      {{- if .Values.externalMongodb.existingSecret }}
-      name: {{ .Values.externalMongodb.existingSecret }}
-      key: {{ .Values.externalMongodb.existingSecretKey }}
-      {{- else }}
-      name: {{ include "order-service.externalSecretName" . }}
-      key: MONGO_URL
-      {{- end }}
+{{- include "order-service.externalUsernameEnv" (dict "external" .Values.externalMongodb "name" "MONGO_USERNAME") }}
+{{- end }}
+{{- include "order-service.externalNatsEnv" . }}
+{{- end }}
+
+{{/* The same for the smoke test, which is a peer of the service. */}}
+{{- define "order-service.smokeTestEnv" -}}
+{{- include "order-service.secretEnv" (dict "context" . "secrets" (include "order-service.smokeTestSecrets" . | fromYamlArray)) }}
+{{- include "order-service.externalNatsEnv" . }}
+{{- end }}
+
+{{/* The service's secrets, each as {name, secret, key, optional}: its setting, and where the value is. */}}
+{{- define "order-service.secrets" -}}
+{{- $jwt := include "order-service.jwtSecretName" . }}
+{{- $list := list (dict "name" "JWT_KEY" "secret" $jwt "key" (include "order-service.jwtSecretKey" .)) }}
+{{- $previous := .Values.auth.existingSecretPreviousKey }}
+{{- if $previous }}
+{{- $list = append $list (dict "name" "JWT_KEY_PREVIOUS" "secret" $jwt "key" $previous) }}
+{{- else if or (not .Values.secretsAsFiles) .Values.auth.jwtKeyPrevious }}
+{{- /* A setting that names a file which is not there would be an error. */}}
+{{- $list = append $list (dict "name" "JWT_KEY_PREVIOUS" "secret" $jwt "key" "JWT_KEY_PREVIOUS" "optional" true) }}
+{{- end }}
+{{- if .Values.mongodb.enabled }}
+{{- $list = append $list (dict "name" "MONGO_PASSWORD" "secret" (include "order-service.mongodb.secretName" .) "key" "MONGO_PASSWORD") }}
+{{- else }}
+{{- $list = concat $list (include "order-service.externalSecrets" (dict "context" . "external" .Values.externalMongodb "prefix" "MONGO") | fromYamlArray) }}
 {{- end }}
 {{- if not .Values.nats.enabled }}
-{{ include "order-service.externalNatsEnv" . }}
+{{- $list = concat $list (include "order-service.externalSecrets" (dict "context" . "external" .Values.externalNats "prefix" "NATS") | fromYamlArray) }}
 {{- end }}
+{{- toYaml $list }}
 {{- end }}
 
-{{- define "order-service.jwtKeyEnv" -}}
-- name: JWT_KEY
+{{- define "order-service.smokeTestSecrets" -}}
+{{- $list := list }}
+{{- range include "order-service.secrets" . | fromYamlArray }}
+{{- if has .name (list "JWT_KEY" "NATS_URL" "NATS_PASSWORD") }}{{ $list = append $list . }}{{ end }}
+{{- end }}
+{{- toYaml $list }}
+{{- end }}
+
+{{/* URL and password of an external server. Takes (dict "context" $ "external" VALUES "prefix" "MONGO"). */}}
+{{- define "order-service.externalSecrets" -}}
+{{- $own := include "order-service.externalSecretName" .context }}
+{{- $url := printf "%s_URL" .prefix }}
+{{- $password := printf "%s_PASSWORD" .prefix }}
+{{- $list := list }}
+{{- if .external.url }}
+{{- $list = append $list (dict "name" $url "secret" $own "key" $url) }}
+{{- else }}
+{{- $list = append $list (dict "name" $url "secret" .external.existingSecret "key" .external.existingSecretKey) }}
+{{- end }}
+{{- if .external.password }}
+{{- $list = append $list (dict "name" $password "secret" $own "key" $password) }}
+{{- else if .external.existingSecretPasswordKey }}
+{{- $list = append $list (dict "name" $password "secret" .external.existingSecret "key" .external.existingSecretPasswordKey) }}
+{{- end }}
+{{- toYaml $list }}
+{{- end }}
+
+{{/* The secrets as environment variables, or as the files that hold them. Takes (dict "context" $ "secrets" LIST). */}}
+{{- define "order-service.secretEnv" -}}
+{{- $asFiles := .context.Values.secretsAsFiles }}
+{{- range .secrets }}
+{{- if $asFiles }}
+- name: {{ .name }}_FILE
+  value: {{ printf "%s/%s" (include "order-service.secretFolder" $) .name | quote }}
+{{- else }}
+- name: {{ .name }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "order-service.jwtSecretName" . }}
-      key: {{ include "order-service.jwtSecretKey" . }}
+      {{- omit . "secret" | merge (dict "name" .secret) | toYaml | nindent 6 }}
+{{- end }}
+{{- end }}
 {{- end }}
 
+{{- define "order-service.secretFolder" -}}
+/run/secrets/order-service
+{{- end }}
+
+{{/* Takes (dict "external" VALUES "name" "NATS_USERNAME"). */}}
+{{- define "order-service.externalUsernameEnv" -}}
+{{- if .external.username }}
+- name: {{ .name }}
+  value: {{ .external.username | quote }}
+{{- else if .external.existingSecretUsernameKey }}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .external.existingSecret | quote }}
+      key: {{ .external.existingSecretUsernameKey | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Besides the secrets: what a client of an external NATS is told. */}}
 {{- define "order-service.externalNatsEnv" -}}
-- name: NATS_URL
-  valueFrom:
-    secretKeyRef:
-      {{- if .Values.externalNats.existingSecret }}
-      name: {{ .Values.externalNats.existingSecret }}
-      key: {{ .Values.externalNats.existingSecretKey }}
-      {{- else }}
-      name: {{ include "order-service.externalSecretName" . }}
-      key: NATS_URL
-      {{- end }}
+{{- if not .Values.nats.enabled }}
+{{- include "order-service.externalUsernameEnv" (dict "external" .Values.externalNats "name" "NATS_USERNAME") }}
+{{- range $name, $file := include "order-service.natsTlsFiles" . | fromYaml }}
+- name: {{ $name }}
+  value: {{ printf "%s/%s" (include "order-service.secretFolder" $) $file.path | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* By setting, the files for TLS with an external NATS: {kind, object, key, path}. */}}
+{{- define "order-service.natsTlsFiles" -}}
+{{- $tls := .Values.externalNats.tls }}
+{{- $files := dict }}
+{{- if $tls.caSecret }}
+{{- $_ := set $files "NATS_CA_FILE" (dict "kind" "secret" "object" $tls.caSecret "key" $tls.caKey "path" "nats-ca.crt") }}
+{{- else if $tls.caConfigMap }}
+{{- $_ := set $files "NATS_CA_FILE" (dict "kind" "configMap" "object" $tls.caConfigMap "key" $tls.caKey "path" "nats-ca.crt") }}
+{{- end }}
+{{- if $tls.certSecret }}
+{{- $_ := set $files "NATS_CERT_FILE" (dict "kind" "secret" "object" $tls.certSecret "key" "tls.crt" "path" "nats-tls.crt") }}
+{{- $_ := set $files "NATS_KEY_FILE" (dict "kind" "secret" "object" $tls.certSecret "key" "tls.key" "path" "nats-tls.key") }}
+{{- end }}
+{{- toYaml $files }}
+{{- end }}
+
+{{/* The sources of the volume that holds these files; nothing where there are none. Takes what secretEnv takes. */}}
+{{- define "order-service.secretSources" -}}
+{{- if .context.Values.secretsAsFiles }}
+{{- range .secrets }}
+- secret:
+    name: {{ .secret | quote }}
+    {{- if .optional }}
+    optional: true
+    {{- end }}
+    items:
+      - key: {{ .key | quote }}
+        path: {{ .name }}
+{{- end }}
+{{- end }}
+{{- if not .context.Values.nats.enabled }}
+{{- range include "order-service.natsTlsFiles" .context | fromYaml }}
+- {{ .kind }}:
+    name: {{ .object | quote }}
+    items:
+      - key: {{ .key | quote }}
+        path: {{ .path }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Takes what secretEnv takes. 292 is 0444: nobody else is in the pod, and not everybody has an fsGroup. */}}
+{{- define "order-service.secretVolume" -}}
+{{- with include "order-service.secretSources" . }}
+- name: secrets
+  projected:
+    defaultMode: 292
+    sources:
+      {{- trim . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{- define "order-service.secretVolumeMount" -}}
+{{- if include "order-service.secretSources" . }}
+- name: secrets
+  mountPath: {{ include "order-service.secretFolder" . }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "order-service.mongodb.usernameEnv" -}}
+- name: MONGO_USERNAME
+  value: {{ .Values.mongodb.auth.username | quote }}
 {{- end }}
 
 {{- define "order-service.mongodb.userEnv" -}}
-- name: MONGO_USERNAME
-  value: {{ .Values.mongodb.auth.username | quote }}
+{{ include "order-service.mongodb.usernameEnv" . }}
 - name: MONGO_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ include "order-service.mongodb.secretName" . }}
+      name: {{ include "order-service.mongodb.secretName" . | quote }}
       key: MONGO_PASSWORD
 {{- end }}
 
@@ -158,7 +291,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . }}
 - name: MONGO_INITDB_ROOT_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ include "order-service.mongodb.secretName" . }}
+      name: {{ include "order-service.mongodb.secretName" . | quote }}
       key: MONGO_ROOT_PASSWORD
 {{- end }}
 

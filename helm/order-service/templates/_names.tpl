@@ -1,13 +1,23 @@
 {{/* What things are called. Every name leaves room for the longest ending that Kubernetes adds. */}}
 
 {{- define "order-service.name" -}}
-{{- default .Chart.Name .Values.nameOverride | replace "." "-" | trunc 40 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride }}
 {{- end }}
 
 {{- define "order-service.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
-{{- default $full .Values.fullnameOverride | replace "." "-" | trunc 40 | trimSuffix "-" }}
+{{- include "order-service.hostName" (default $full .Values.fullnameOverride) }}
+{{- end }}
+
+{{/* A name that hosts can have, in 40 characters. One that is changed for that ends in its hash: no two become the same. */}}
+{{- define "order-service.hostName" -}}
+{{- $name := replace "." "-" . }}
+{{- if and (eq $name .) (le (len $name) 40) -}}
+{{ $name }}
+{{- else -}}
+{{ trunc 31 $name | trimAll "-" }}-{{ sha256sum . | trunc 8 }}
+{{- end }}
 {{- end }}
 
 {{- define "order-service.serviceName" -}}
@@ -44,8 +54,8 @@
 
 {{/* Selectors must never change: a Deployment or StatefulSet refuses that. Takes (dict "context" $ "component" "api"). */}}
 {{- define "order-service.selector" -}}
-app.kubernetes.io/name: {{ include "order-service.name" .context }}
-app.kubernetes.io/instance: {{ .context.Release.Name }}
+app.kubernetes.io/name: {{ include "order-service.name" .context | quote }}
+app.kubernetes.io/instance: {{ .context.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -67,8 +77,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* The metadata of an object. Takes (dict "context" $ "component" "api" "name" NAME "annotations" MAP). */}}
 {{- define "order-service.metadata" -}}
-name: {{ .name }}
-namespace: {{ .context.Release.Namespace }}
+{{ dict "name" .name "namespace" .context.Release.Namespace | toYaml }}
 labels:
   {{- include "order-service.labels" . | nindent 2 }}
 {{- with merge (dict) (default (dict) .annotations) .context.Values.commonAnnotations }}

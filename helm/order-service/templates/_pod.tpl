@@ -9,7 +9,7 @@ imagePullSecrets:
 securityContext:
   {{- toYaml .pod.podSecurityContext | nindent 2 }}
 {{- with .pod.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ quote . }}
 {{- end }}
 {{- with .pod.nodeSelector }}
 nodeSelector:
@@ -25,7 +25,7 @@ affinity:
 {{- end }}
 {{- end }}
 
-{{/* Soft: pods are spread where that can be had, and run all the same where not. Takes what a selector takes. */}}
+{{/* Soft: pods are spread where that is possible, and run anyway where not. Takes what a selector takes. */}}
 {{- define "order-service.spread" -}}
 {{- $constraints := list }}
 {{- $selector := dict "matchLabels" (include "order-service.selector" . | fromYaml) }}
@@ -48,12 +48,18 @@ metadata:
     {{- include "order-service.selector" . | nindent 4 }}
 spec:
   accessModes: [ReadWriteOnce]
-  {{- with .persistence.storageClass }}
+  {{- with include "order-service.storageClass" .persistence }}
   storageClassName: {{ . }}
   {{- end }}
   resources:
     requests:
-      storage: {{ .persistence.size }}
+      storage: {{ .persistence.size | quote }}
+{{- end }}
+
+{{/* In quotes: "" asks for no class at all. Nothing where the cluster's default is wanted. */}}
+{{- define "order-service.storageClass" -}}
+{{- $class := include "order-service.scalar" .storageClass }}
+{{- if $class }}{{ ternary "" $class (eq $class "-") | quote }}{{ end }}
 {{- end }}
 
 {{/* Each Kubernetes before 1.30 lacks the sleep action; the image has no shell, but it has Node. */}}
@@ -67,12 +73,44 @@ exec:
 {{- end }}
 {{- end }}
 
-{{- define "order-service.dnsEgress" -}}
+{{/* In a NetworkPolicy: what every pod needs, and what is given. Takes (dict "context" $ "more" LIST). */}}
+{{- define "order-service.egress" -}}
+{{- with .context.Values.networkPolicy.dnsPorts }}
 - ports:
+    {{- range . }}
     - protocol: UDP
-      port: 53
+      port: {{ . }}
     - protocol: TCP
-      port: 53
+      port: {{ . }}
+    {{- end }}
+{{- end }}
+{{- with .more }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* To the broker of this release, else to wherever an external one may be. */}}
+{{- define "order-service.brokerEgress" -}}
+{{- if .Values.nats.enabled }}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "order-service.selector" (dict "context" . "component" "nats") | nindent 10 }}
+  ports:
+    - port: 4222
+{{- else }}
+{{- include "order-service.unknownEgress" . }}
+{{- end }}
+{{- end }}
+
+{{/* Where external servers are is not known here: anywhere over TCP, unless it is said. */}}
+{{- define "order-service.unknownEgress" -}}
+{{- if not .Values.networkPolicy.extraEgress }}
+- ports:
+    - protocol: TCP
+      port: 1
+      endPort: 65535
+{{- end }}
 {{- end }}
 
 {{/* In a NetworkPolicy: the pod of `helm test`. */}}
