@@ -11,6 +11,9 @@ main() {
     --check) need kubectl && require_local_context ;;
     '')
       need docker kind kubectl helm skaffold
+      if ! docker buildx version >/dev/null 2>&1; then
+        fail 'Docker has no buildx, which builds the image: https://docs.docker.com/build/'
+      fi
       if has_cluster; then
         echo "The kind cluster $cluster is there."
       else

@@ -132,7 +132,7 @@ export function filesOf(objects: readonly Rendered[], kind = 'Deployment'): Reco
         ]),
       );
     }),
-  ) as Record<string, string>;
+  );
 }
 
 /** The one object of this kind whose name ends so. */

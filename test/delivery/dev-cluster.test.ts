@@ -71,6 +71,17 @@ describe('scripts/dev-cluster.sh', () => {
     });
   });
 
+  it('says that Docker lacks buildx, and makes nothing', () => {
+    program('docker', '[ "$1" != buildx ]');
+    const others = ['helm', 'skaffold'];
+
+    expect(run([], { kind: [], kubectl: LOCAL, others })).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^Docker has no buildx/),
+      made: null,
+    });
+  });
+
   it.each([
     'https://127.0.0.1:40123',
     'https://localhost:6443',

@@ -127,6 +127,13 @@ describe('skaffold.yaml', () => {
     expect(read('Dockerfile')).toMatch(/^COPY .*src src$/m);
   });
 
+  it('is verified only where it deploys, for Skaffold would verify anywhere', () => {
+    const commands = read('docs/development.md').match(/^.*skaffold verify --.*$/gm);
+
+    expect(commands).toHaveLength(1);
+    expect(read('docs/development.md')).toContain(`npm run dev:cluster -- --check &&\n${commands![0]}`);
+  });
+
   it.each(RUNS)('verifies what it deployed, with $title', ({ profiles }) => {
     const { portForward, verify } = withProfiles(profiles);
     const values = valuesOf(releaseOf(profiles).valuesFiles);
