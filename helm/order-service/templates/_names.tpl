@@ -16,7 +16,7 @@
 {{- if and (eq $name .) (le (len $name) 40) -}}
 {{ $name }}
 {{- else -}}
-{{ trunc 31 $name | trimAll "-" }}-{{ sha256sum . | trunc 8 }}
+{{ trunc 31 $name }}-{{ sha256sum . | trunc 8 }}
 {{- end }}
 {{- end }}
 
