@@ -76,6 +76,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       });
 
       it('keeps every pod within the restricted Pod Security level', () => {
+        expect(podsOf(objects)).not.toEqual([]);
         for (const { owner, spec } of podsOf(objects)) {
           expect({ owner, token: spec.automountServiceAccountToken }).toEqual({ owner, token: false });
           expect(spec.securityContext).toMatchObject({
@@ -98,6 +99,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       });
 
       it('labels every object in the standard way', () => {
+        expect(objects).not.toEqual([]);
         for (const { metadata } of objects) {
           expect(metadata.labels).toMatchObject({
             'app.kubernetes.io/name': 'order-service',
@@ -110,6 +112,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       });
 
       it('selects by labels that no value and no version changes', () => {
+        expect(objects.map(({ kind }) => kind)).toContain('Deployment');
         for (const { kind, metadata, spec } of objects) {
           if (kind !== 'Deployment' && kind !== 'StatefulSet') continue;
           const component = metadata.name.replace(/^orders-order-service-?/, '') || 'api';
@@ -125,6 +128,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
 
       it('leads every Service to pods and ports that are there', () => {
         const pods = podsOf(objects).filter(({ owner }) => !owner.endsWith('smoke-test'));
+        expect(objects.map(({ kind }) => kind)).toContain('Service');
         for (const { kind, spec } of objects) {
           if (kind !== 'Service') continue;
           const selected = pods.filter(({ metadata }) => includes(metadata.labels, spec.selector));
@@ -140,6 +144,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
           .flatMap(({ data }) => Object.values(data as Record<string, string>))
           .map((value) => Buffer.from(value, 'base64').toString());
         const elsewhere = JSON.stringify(objects.filter(({ kind }) => kind !== 'Secret'));
+        expect(secrets).not.toEqual([]);
         for (const secret of secrets) expect(elsewhere).not.toContain(secret);
         expect(elsewhere).not.toContain('hunter2');
       });
@@ -289,8 +294,10 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
     });
 
     it('keeps generated secrets when the release goes, as the volumes are kept', () => {
-      for (const { kind, metadata } of rendered()) {
-        if (kind === 'Secret') expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+      const secrets = rendered().filter(({ kind }) => kind === 'Secret');
+      expect(secrets).not.toEqual([]);
+      for (const { metadata } of secrets) {
+        expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
       }
     });
 
@@ -348,5 +355,6 @@ function nameOf({ kind, metadata }: Rendered): string {
 }
 
 function includes(labels: Record<string, string>, selector: Record<string, string>): boolean {
-  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+  const entries = Object.entries(selector);
+  return entries.length > 0 && entries.every(([key, value]) => labels[key] === value);
 }

@@ -27,6 +27,7 @@ describe('values of the chart', () => {
     const optional = /^(enabled|global|([\w.]+\.)?resources|\w+Probe|.+SecurityContext)(\.|$)/;
     const inSchema = propertiesOf(schema, '').filter((path) => !optional.test(path));
     const inValues = keysOf(parse(read('values.yaml')), '').filter((path) => !optional.test(path));
+    expect(inValues).toContain('image.repository');
     expect(inValues.filter((path) => !inSchema.includes(path))).toEqual([]);
     expect(inSchema.filter((path) => !inValues.includes(path))).toEqual([]);
   });

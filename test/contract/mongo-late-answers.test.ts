@@ -15,6 +15,7 @@ import { silentLog } from '../support/silent';
 /** A connection went dead without a word; the server is well, and every other connection too. */
 const NEVER = () => new Promise<void>(() => {});
 const indexesOf = (collection: string) => (command: Command) => command['createIndexes'] === collection;
+const MORE_THAN_ONE_BATCH = 1_500;
 const insertOfOrders = (command: Command) => command['insert'] === 'orders';
 
 describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () => {
@@ -162,4 +163,36 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     expect(reasons.length).toBeGreaterThan(0);
     for (const reason of reasons) expect(reason).toBeInstanceOf(Unavailable);
   });
+
+  it('lets the reader of a whole history take longer than any operation may', async () => {
+    const { proxy, start } = await setUp();
+    const store = start();
+    await untilReady(store);
+    await store.outbox.book(await placeWithLease(store.orders));
+    await multiplyOrders(inspector, MORE_THAN_ONE_BATCH);
+    proxy.holdAnswerTo((command) => command['find'] === 'tickets', NEVER);
+
+    let events = 0;
+    for await (const _ of store.outboxHistory.published()) {
+      // An operation that begins with the reading has used up its time.
+      if (events === 0) await expect(store.tickets.find(newId())).rejects.toThrow(Unavailable);
+      events += 1;
+    }
+
+    expect(events).toBe(MORE_THAN_ONE_BATCH);
+    expect(proxy.commands.filter((command) => 'getMore' in command)).not.toEqual([]);
+  });
 });
+
+/** Copies the only order until there are so many. */
+async function multiplyOrders(connection: Connection, count: number): Promise<void> {
+  const orders = connection.collection('orders');
+  const { _id, ...order } = (await orders.findOne()) as { _id: unknown; turn: number };
+  await orders.insertMany(
+    Array.from({ length: count - 1 }, (_, i) => ({
+      ...order,
+      turn: order.turn + i + 1,
+      idempotencyKey: `copy-${i} of ${String(_id)}`,
+    })),
+  );
+}

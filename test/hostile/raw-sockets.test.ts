@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../support/eventually';
 import { BASE_PATH, tokenOf } from '../support/http-app';
 import { JWT_KEY, startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
@@ -143,9 +143,18 @@ describe('a client that does not speak HTTP as it should', () => {
     const halfway = `${headOfPlacing(body.length)}${body.slice(0, 20)}`;
     expect([0, 400]).toContain(await statusOf(halfway, true));
     const reset = await open(port);
-    reset.write(halfway);
-    await sleep(50);
+    reset.write(headOfPlacing(body.length, 'Expect: 100-continue', 'X-Request-Id: reset'));
+    // The service has taken the request, and waits for its body.
+    const [go] = (await once(reset, 'data')) as [Buffer];
+    expect(go.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    reset.write(body.slice(0, 20));
     reset.resetAndDestroy();
+    const line = await eventually(() => {
+      const found = service.lines.find((text) => text.includes('"requestId":"reset"'));
+      expect(found).toBeDefined();
+      return JSON.parse(found!) as object;
+    });
+    expect(line).not.toHaveProperty('orderId');
   });
 
   it('gets the answers to what it sends at once in the order of the questions', async () => {
@@ -155,8 +164,7 @@ describe('a client that does not speak HTTP as it should', () => {
     let text = '';
     socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
     const statuses = () => [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
-    const until = performance.now() + ANSWER_WITHIN_MS;
-    while (statuses().length < targets.length && performance.now() < until) await sleep(50);
+    await eventually(() => expect(statuses()).toHaveLength(targets.length), ANSWER_WITHIN_MS);
     expect(statuses()).toEqual(targets.map((target) => (target === '/livez' ? 200 : 404)));
     socket.destroy();
   }, 30_000);
