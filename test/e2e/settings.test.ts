@@ -181,9 +181,10 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     expect(await everythingSaid(service)).not.toMatch(/Qz7|p@ss|p%40ss|or:ders|or%3A/);
   });
 
-  it('a broker with a token', async () => {
+  it('a broker with a token, whose URL is in a file', async () => {
     nats = await startNatsStreamingServer(['--auth', 't@ken']);
-    const service = await start({ NATS_URL: nats.url.replace('//', '//t%40ken@') });
+    writeFileSync(join(folder, 'nats-url'), nats.url.replace('//', '//t%40ken@'));
+    const service = await start({ NATS_URL_FILE: join(folder, 'nats-url') });
     await isReady(service);
     expect(await everythingSaid(service)).not.toMatch(/t@ken|t%40ken/);
   });
@@ -211,7 +212,7 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     const settings = {
       NATS_URL: `tls://127.0.0.1:${await freePort()},tls://127.0.0.1:${nats.port}`,
       NATS_USERNAME: 'orders',
-      NATS_PASSWORD_FILE: join(folder, 'password'),
+      NATS_PASSWORD: PASSWORD,
       NATS_CA_FILE: files.ca,
       NATS_CERT_FILE: files.cert,
       NATS_KEY_FILE: files.key,

@@ -1,0 +1,23 @@
+const { availableParallelism } = require('node:os');
+
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/src', '<rootDir>/test'],
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // Those have configurations of their own: jest.cluster.config.js and jest.chaos.config.js.
+  testPathIgnorePatterns: ['<rootDir>/test/cluster/', '<rootDir>/test/chaos/campaign.test.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, sourceMaps: 'inline' },
+    ],
+  },
+  // compose.ts loads adapters by import(), which asks for the extension of what is built.
+  moduleNameMapper: { '^(\\./adapters/.+)\\.js$': '$1' },
+  globalSetup: '<rootDir>/test/support/find-servers.ts',
+  reporters: ['default', '<rootDir>/test/support/skipped-reporter.js'],
+  testTimeout: 30_000,
+  // Tests wait for servers more than they compute, and each server they start takes a share of the machine.
+  maxWorkers: Math.min(4, Math.max(2, availableParallelism() - 1)),
+};

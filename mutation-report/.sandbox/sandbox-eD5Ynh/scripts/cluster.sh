@@ -1,0 +1,95 @@
+# To be sourced: a Kubernetes for tests, whichever can be had here. With ../shared/k8s beside the project it is the
+# one-node cluster from there, else a kind cluster of its own. The user's kubeconfig is not looked at, on purpose:
+# what is there may be real.
+#
+#   cluster_up             sets TEST_KUBECONFIG and TEST_CLUSTER (one-node or kind)
+#   cluster_image TAG      builds order-service:TAG and loads it into the cluster
+#   cluster_down [NAME]    ends the cluster, if this shell brought it up; else deletes that namespace from it
+
+_kind=order-service-test
+_kubeconfig=
+_brought_up=
+
+if [ -d ../shared/k8s ]; then
+  . ../shared/env.sh
+
+  cluster_up() {
+    export TEST_CLUSTER=one-node TEST_KUBECONFIG=/var/lib/onenode/kubeconfig
+    if _kubectl get --raw /readyz >/dev/null 2>&1; then
+      _free_volumes
+    else
+      _brought_up=yes
+      ../shared/k8s/up >&2 || return
+    fi
+    _pin_gateway
+  }
+
+  cluster_image() {
+    ../shared/k8s/image "order-service:$1" . --target production --layers --build-arg "VERSION=$1" >&2
+  }
+
+  cluster_down() {
+    if [ -n "$_brought_up" ]; then ../shared/k8s/down >&2; else _delete_namespace "$@"; fi
+  }
+else
+  cluster_up() {
+    _need docker && _need kind && _need kubectl || return
+    if ! docker info >/dev/null 2>&1; then
+      echo 'A cluster for tests needs a Docker daemon that runs.' >&2
+      return 1
+    fi
+    _kubeconfig=$(mktemp) || return
+    export TEST_CLUSTER=kind TEST_KUBECONFIG=$_kubeconfig
+    if kind get clusters 2>/dev/null | grep -qx "$_kind"; then
+      kind export kubeconfig --quiet --name "$_kind" --kubeconfig "$_kubeconfig"
+    else
+      _brought_up=yes
+      kind create cluster --name "$_kind" --kubeconfig "$_kubeconfig" --wait 3m >&2
+    fi
+  }
+
+  cluster_image() {
+    docker build --quiet --tag "order-service:$1" --target production --build-arg "VERSION=$1" . >&2 &&
+      kind load docker-image "order-service:$1" --name "$_kind" >&2
+  }
+
+  cluster_down() {
+    if [ -n "$_brought_up" ]; then
+      kind delete cluster --quiet --name "$_kind" --kubeconfig "$_kubeconfig"
+    else
+      _delete_namespace "$@"
+    fi
+    rm -f "$_kubeconfig"
+  }
+fi
+
+_need() {
+  if command -v "$1" >/dev/null; then return; fi
+  echo "A cluster for tests needs $1, which is not on PATH." >&2
+  return 1
+}
+
+_kubectl() {
+  KUBECONFIG=$TEST_KUBECONFIG kubectl "$@"
+}
+
+# Its pods may take a while to end: that is left to the cluster.
+_delete_namespace() {
+  if [ -n "${1:-}" ]; then _kubectl delete namespace "$1" --ignore-not-found --wait=false >/dev/null; fi
+}
+
+# A bridge without an address of its own takes the lowest of its ports': whenever a pod came or went, that could be
+# another, and until all pods had noticed, up to a minute, they sent what was for the gateway to nobody.
+_pin_gateway() {
+  ip link set dev cni0 address 02:00:0a:58:00:01
+}
+
+# The one-node cluster has few volumes, and none whose claim is gone is offered again until somebody sees to it.
+_free_volumes() {
+  local fields='{.status.phase} {.metadata.name} {.spec.local.path}' phase volume path
+  _kubectl get pv -o jsonpath="{range .items[*]}$fields{'\n'}{end}" | while read -r phase volume path; do
+    if [ "$phase" != Released ]; then continue; fi
+    find "${path:?}" -mindepth 1 -delete
+    _kubectl patch pv "$volume" --type json -p '[{"op": "remove", "path": "/spec/claimRef"}]' >/dev/null
+  done
+}

@@ -1,0 +1,277 @@
+import { PublishFailed } from '../../application/ports';
+import type { Bus, Cancel, Clock, Log, Message, Receive, Subscriptions } from '../../application/ports';
+
+const MAX_IN_FLIGHT = 64;
+
+export interface MemoryBroker {
+  /** A connection such as one process has. Replicas of one service share a queue group. */
+  connect(options: { clientId: string; queueGroup: string }): Bus;
+  /** For tests: nobody can publish, nothing is delivered; connections come back by themselves. */
+  setUp(up: boolean): void;
+}
+
+interface Member {
+  readonly receive: Receive;
+  inFlight: number;
+}
+
+/** A queue group's durable position in one channel. */
+interface Durable {
+  /** The channel. */
+  readonly messages: Message[];
+  readonly members: Member[];
+  /** Index of the first message that was never delivered. */
+  next: number;
+  /** Messages to be delivered again, before any new one. */
+  readonly again: Message[];
+  /** Delivered and not acknowledged, by sequence: the timer of the redelivery. */
+  readonly unacknowledged: Map<number, Cancel>;
+  lastMember: number;
+}
+
+interface Watch {
+  /** The channel. */
+  readonly messages: Message[];
+  readonly sinceMs: number;
+  readonly hear: (message: Message) => void;
+  readonly observe: Subscriptions;
+}
+
+/**
+ * A broker inside the process: durable queue groups, manual acknowledgement, redelivery, and the whole history for
+ * new groups. Everything is kept for as long as the process lives, as the embedded store does.
+ */
+export function createMemoryBroker(deps: {
+  clock: Clock;
+  log: Pick<Log, 'error'>;
+  redeliveryWaitSeconds: number;
+}): MemoryBroker {
+  const { clock, log } = deps;
+  const channels = new Map<string, Message[]>();
+  const durables = new Map<string, Durable>();
+  const watches = new Set<Watch>();
+  const connections = new Set<{ brokerUp(up: boolean): void }>();
+  let up = true;
+
+  function channel(subject: string): Message[] {
+    return getOrCreate(channels, subject, () => []);
+  }
+
+  function durable(subject: string, group: string): Durable {
+    return getOrCreate(durables, JSON.stringify([subject, group]), () => ({
+      messages: channel(subject),
+      members: [],
+      next: 0,
+      again: [],
+      unacknowledged: new Map<number, Cancel>(),
+      lastMember: -1,
+    }));
+  }
+
+  function publish(subject: string, data: string): void {
+    const messages = channel(subject);
+    messages.push({
+      subject,
+      sequence: messages.length + 1,
+      publishedAt: clock.now(),
+      redelivered: false,
+      data: Buffer.from(data),
+    });
+    for (const group of durables.values()) if (group.messages === messages) deliver(group);
+    const message = messages.at(-1);
+    for (const watch of watches) if (message && watch.messages === messages) watch.hear(message);
+  }
+
+  /** Hands out as much as the members have room for, in order, to one member after the other. */
+  function deliver(group: Durable): void {
+    while (up) {
+      const member = nextFreeMember(group);
+      if (!member) return;
+      const message = group.again.shift() ?? group.messages[group.next];
+      if (!message) return;
+      if (!message.redelivered) group.next = message.sequence;
+      void deliverTo(member, message, group);
+    }
+  }
+
+  async function deliverTo(member: Member, message: Message, group: Durable): Promise<void> {
+    member.inFlight += 1;
+    const cancelRedelivery = clock.after(deps.redeliveryWaitSeconds * 1000, () => {
+      group.unacknowledged.delete(message.sequence);
+      group.again.push(again(message));
+      deliver(group);
+    });
+    group.unacknowledged.set(message.sequence, cancelRedelivery);
+    const verdict = await verdictOf(member, message);
+    member.inFlight -= 1;
+    // A member that left, and a connection that broke, cannot acknowledge any more.
+    if (verdict === 'done' && up && group.members.includes(member)) {
+      cancelRedelivery();
+      group.unacknowledged.delete(message.sequence);
+    }
+    deliver(group);
+  }
+
+  async function verdictOf(member: Member, message: Message): Promise<'done' | 'retry'> {
+    // A round trip later, as from any broker.
+    await new Promise((resolve) => setImmediate(resolve));
+    try {
+      return await member.receive(message);
+    } catch (error) {
+      log.error(
+        { err: error, subject: message.subject, sequence: message.sequence },
+        'handling a message failed',
+      );
+      return 'retry';
+    }
+  }
+
+  function connect({ queueGroup }: { clientId: string; queueGroup: string }): Bus {
+    const joined: { subject: string; group: Durable; member: Member; observe: Subscriptions }[] = [];
+    const watched = new Map<string, Watch>();
+    const inHand = new Set<Promise<unknown>>();
+    const onAvailable: (() => void)[] = [];
+    let started = false;
+    let receiving = true;
+
+    const connection = {
+      brokerUp(isUp: boolean) {
+        if (!started) return;
+        for (const { subject, group, observe } of joined) {
+          if (isUp) {
+            observe.up(subject);
+            deliver(group);
+          } else {
+            observe.down(subject);
+          }
+        }
+        for (const [subject, watch] of watched) {
+          if (isUp) begin(subject, watch);
+          else end(subject, watch);
+        }
+        if (isUp) for (const listener of onAvailable) listener();
+      },
+    };
+
+    function counted(receive: Receive): Receive {
+      return async (message) => {
+        if (!receiving) return 'retry';
+        const handling = receive(message);
+        inHand.add(handling);
+        try {
+          return await handling;
+        } finally {
+          inHand.delete(handling);
+        }
+      };
+    }
+
+    function begin(subject: string, watch: Watch): void {
+      const since = clock.now().getTime() - watch.sinceMs;
+      watches.add(watch);
+      watch.observe.up(subject);
+      for (const message of watch.messages) if (message.publishedAt.getTime() >= since) watch.hear(message);
+    }
+
+    function end(subject: string, watch: Watch): void {
+      if (watches.delete(watch)) watch.observe.down(subject);
+    }
+
+    function leave(): void {
+      for (const [subject, watch] of watched) end(subject, watch);
+      watched.clear();
+      for (const { subject, group, member, observe } of joined.splice(0)) {
+        group.members.splice(group.members.indexOf(member), 1);
+        observe.down(subject);
+      }
+    }
+
+    return {
+      start() {
+        started = true;
+        connections.add(connection);
+        if (up) connection.brokerUp(true);
+      },
+      available: () => started && up,
+      onAvailable: (listener) => void onAvailable.push(listener),
+      async publish(subject, data) {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (!started || !up) throw new PublishFailed('disconnected', 'the broker is away');
+        publish(subject, data);
+      },
+      subscribe(subjects, receive, observe) {
+        for (const subject of subjects) {
+          const group = durable(subject, queueGroup);
+          const member = { receive: counted(receive), inFlight: 0 };
+          group.members.push(member);
+          joined.push({ subject, group, member, observe });
+          if (!started || !up) continue;
+          observe.up(subject);
+          deliver(group);
+        }
+      },
+      watch(subject, sinceMs, hear, observe) {
+        const watch = { messages: channel(subject), sinceMs, hear, observe };
+        watched.set(subject, watch);
+        if (started && up) begin(subject, watch);
+      },
+      async stopReceiving() {
+        receiving = false;
+        await Promise.allSettled(inHand);
+        // One turn more, so that what was settled last is acknowledged before the member leaves.
+        await new Promise((resolve) => setImmediate(resolve));
+        leave();
+      },
+      async close() {
+        receiving = false;
+        leave();
+        started = false;
+        connections.delete(connection);
+        if (connections.size === 0) for (const group of durables.values()) forgetTimers(group);
+        await Promise.resolve();
+      },
+    };
+  }
+
+  /** Nobody is left to deliver to: what is unacknowledged is due as soon as somebody joins. */
+  function forgetTimers(group: Durable): void {
+    for (const [sequence, cancel] of group.unacknowledged) {
+      cancel();
+      const message = group.messages[sequence - 1];
+      if (message) group.again.push(again(message));
+    }
+    group.unacknowledged.clear();
+  }
+
+  return {
+    connect,
+    setUp(isUp) {
+      up = isUp;
+      for (const connection of connections) connection.brokerUp(isUp);
+    },
+  };
+}
+
+function again(message: Message): Message {
+  return { ...message, redelivered: true };
+}
+
+/** Round robin among those with room. */
+function nextFreeMember(group: Durable): Member | undefined {
+  for (let step = 1; step <= group.members.length; step += 1) {
+    const index = (group.lastMember + step) % group.members.length;
+    const member = group.members[index];
+    if (!member || member.inFlight >= MAX_IN_FLIGHT) continue;
+    group.lastMember = index;
+    return member;
+  }
+  return undefined;
+}
+
+function getOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  const existing = map.get(key);
+  if (existing !== undefined) return existing;
+  const created = create();
+  map.set(key, created);
+  return created;
+}

@@ -1,0 +1,43 @@
+import type { DeadLetter, OutboxEvent } from '../../application/ports';
+import type { Order } from '../../domain/order';
+import type { Ticket } from '../../domain/ticket';
+
+export interface OrderRecord {
+  order: Order;
+  turn: number;
+  idempotencyKey: string;
+  outbox: OutboxEvent[];
+  /** `seq` of the next event to publish. */
+  next: number;
+  pending: number;
+  /** By the clock's `now`, in milliseconds; 0: no lease. */
+  leaseUntil: number;
+  owner: string | undefined;
+  attempts: number;
+}
+
+/** What several replicas share. Lost with the process. */
+export interface MemoryDatabase {
+  readonly orders: Map<string, OrderRecord>;
+  /** Each ticket's orders, by turn. */
+  readonly turns: Map<string, OrderRecord[]>;
+  readonly byIdempotencyKey: Map<string, OrderRecord>;
+  readonly tickets: Map<string, Ticket>;
+  readonly deadLetters: Map<string, DeadLetter>;
+}
+
+export function createMemoryDatabase(): MemoryDatabase {
+  return {
+    orders: new Map(),
+    turns: new Map(),
+    byIdempotencyKey: new Map(),
+    tickets: new Map(),
+    deadLetters: new Map(),
+  };
+}
+
+/** What a round trip would be: others get their turn, and no value is shared with the caller. */
+export async function roundTrip<T>(operation: () => T): Promise<T> {
+  await new Promise((resolve) => setImmediate(resolve));
+  return structuredClone(operation());
+}

@@ -1,0 +1,115 @@
+import type {
+  Change,
+  Clock,
+  OrderQuery,
+  OrderStore,
+  Placement,
+  PlacementResult,
+  StoredOrder,
+} from '../../application/ports';
+import type { Order } from '../../domain/order';
+import { roundTrip } from './database';
+import type { MemoryDatabase, OrderRecord } from './database';
+import { toPublication } from './outbox';
+import type { LeaseSettings } from './outbox';
+
+export function createOrders(database: MemoryDatabase, clock: Clock, lease: LeaseSettings): OrderStore {
+  const { orders, turns, byIdempotencyKey } = database;
+
+  function insert(placement: Placement, sentAt: number): PlacementResult {
+    const { order } = placement;
+    const idempotencyKey = placement.idempotencyKey ?? order.id;
+    if (orders.has(order.id)) return { type: 'inserted' };
+    const sameKey = byIdempotencyKey.get(idempotencyKey);
+    if (sameKey) return { type: 'key-taken', order: sameKey.order };
+    const taken = turns.get(order.ticket.id) ?? [];
+    const latest = taken.at(-1);
+    if (taken[placement.turn] && latest) {
+      return { type: 'turn-taken', latest: { order: latest.order, turn: latest.turn } };
+    }
+
+    const takesLease = placement.lease && placement.events.length > 0;
+    const record: OrderRecord = {
+      order,
+      turn: placement.turn,
+      idempotencyKey,
+      outbox: [...placement.events],
+      next: 0,
+      pending: placement.events.length,
+      leaseUntil: takesLease ? clock.now().getTime() + lease.ms : 0,
+      owner: takesLease ? lease.owner : undefined,
+      attempts: 0,
+    };
+    orders.set(order.id, record);
+    taken[placement.turn] = record;
+    turns.set(order.ticket.id, taken);
+    byIdempotencyKey.set(idempotencyKey, record);
+    if (!takesLease) return { type: 'inserted' };
+    return { type: 'inserted', publication: toPublication(record, sentAt + lease.ms) };
+  }
+
+  function save({ before, after, events }: Change): boolean {
+    const record = orders.get(after.id);
+    if (record?.order.version !== before.order.version) return false;
+    record.order = after;
+    record.outbox.push(...events);
+    record.pending += events.length;
+    return true;
+  }
+
+  function overdue(time: Date, limit: number): string[] {
+    return [...orders.values()]
+      .map(({ order }) => order)
+      .filter(({ status, expiresAt }) => isOpen(status) && expiresAt < time)
+      .sort((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime())
+      .slice(0, limit)
+      .map(({ id }) => id);
+  }
+
+  return {
+    insert(placement) {
+      const copy = structuredClone(placement);
+      const sentAt = clock.monotonic();
+      return roundTrip(() => insert(copy, sentAt));
+    },
+    find: (id) => roundTrip(() => toStored(orders.get(id))),
+    save(change) {
+      const copy = structuredClone(change);
+      return roundTrip(() => save(copy));
+    },
+    confirmReads: () => roundTrip(() => undefined),
+    list: (query) =>
+      roundTrip(() =>
+        list(
+          [...orders.values()].map(({ order }) => order),
+          query,
+        ),
+      ),
+    overdue: (time, limit) => roundTrip(() => overdue(time, limit)),
+  };
+}
+
+function isOpen(status: Order['status']): boolean {
+  return status === 'created' || status === 'awaiting:payment';
+}
+
+function toStored(record: OrderRecord | undefined): StoredOrder | undefined {
+  return record && { order: record.order, turn: record.turn, recorded: record.outbox.length };
+}
+
+function list(orders: readonly Order[], { userId, status, limit, after }: OrderQuery): Order[] {
+  return orders
+    .filter((order) => order.userId === userId && (status === undefined || order.status === status))
+    .filter((order) => after === undefined || newestFirst(order, after) > 0)
+    .sort(newestFirst)
+    .slice(0, limit);
+}
+
+type Position = Pick<Order, 'createdAt' | 'id'>;
+
+function newestFirst(a: Position, b: Position): number {
+  const time = b.createdAt.getTime() - a.createdAt.getTime();
+  if (time !== 0) return time;
+  if (a.id === b.id) return 0;
+  return a.id < b.id ? 1 : -1;
+}

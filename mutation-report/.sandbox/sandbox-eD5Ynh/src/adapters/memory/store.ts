@@ -1,0 +1,38 @@
+import type { Clock, DeadLetters, Log, OrderStore, Outbox, TicketStore } from '../../application/ports';
+import type { MemoryDatabase } from './database';
+import { createDeadLetters } from './dead-letters';
+import { createOrders } from './orders';
+import { createOutbox } from './outbox';
+import { createTickets } from './tickets';
+
+export { createMemoryDatabase } from './database';
+
+export interface MemoryStore {
+  readonly tickets: TicketStore;
+  readonly orders: OrderStore;
+  readonly outbox: Outbox;
+  readonly deadLetters: DeadLetters;
+  now(): Date;
+  ready(): boolean;
+  start(): void;
+  close(): Promise<void>;
+}
+
+/** One replica's view of the database. It keeps the promises that the real one keeps, as long as the process lives. */
+export function connectMemoryStore(
+  database: MemoryDatabase,
+  deps: { replicaId: string; clock: Clock; leaseMs: number; log?: Log },
+): MemoryStore {
+  const { clock } = deps;
+  const lease = { owner: deps.replicaId, ms: deps.leaseMs };
+  return {
+    tickets: createTickets(database),
+    orders: createOrders(database, clock, lease),
+    outbox: createOutbox(database, clock, lease),
+    deadLetters: createDeadLetters(database, clock),
+    now: clock.now,
+    ready: () => true,
+    start() {},
+    close: () => Promise.resolve(),
+  };
+}

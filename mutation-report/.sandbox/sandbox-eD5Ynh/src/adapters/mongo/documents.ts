@@ -1,0 +1,167 @@
+import { Schema, Types } from 'mongoose';
+import type { Connection, Model } from 'mongoose';
+import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
+import type { DeadLetter, OutboxEvent, Publication, StoredOrder } from '../../application/ports';
+import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
+
+/** How far an order's events are published. No change of it moves `version`. */
+export interface PublishingDocument {
+  /** `seq` of the next event to publish. */
+  next: number;
+  /** How many are to be published from there on. */
+  pending: number;
+  /** Database time; {@link NO_LEASE} when nobody has it. */
+  leaseUntil: Date;
+  owner: string | null;
+  attempts: number;
+}
+
+export interface OrderDocument {
+  _id: Types.ObjectId;
+  version: number;
+  userId: string;
+  status: OrderStatus;
+  reason?: CancelReason;
+  createdAt: Date;
+  expiresAt: Date;
+  ticket: { id: Types.ObjectId; title: string; price: number };
+  /** Unique per ticket. */
+  turn: number;
+  /** The order's own id when the request named no key. Unique. */
+  idempotencyKey: string;
+  payments: Payment[];
+  /** Append-only: what to publish, and the audit trail. */
+  outbox: OutboxEvent[];
+  publishing: PublishingDocument;
+}
+
+export interface TicketDocument {
+  _id: Types.ObjectId;
+  version: number;
+  title: string;
+  price: number;
+  userId: string;
+}
+
+export type DeadLetterDocument = Omit<DeadLetter, 'id'> & { _id: string };
+
+export const NO_LEASE = new Date(0);
+
+export interface Models {
+  readonly orders: Model<OrderDocument>;
+  readonly tickets: Model<TicketDocument>;
+  readonly deadLetters: Model<DeadLetterDocument>;
+}
+
+/** No index is made behind our back: the service is not ready before all of them are verified. */
+const OPTIONS = { autoIndex: false, autoCreate: false, id: false, minimize: false } as const;
+
+export function createModels(connection: Connection): Models {
+  const orders = new Schema<OrderDocument>(
+    {
+      userId: String,
+      status: String,
+      reason: String,
+      createdAt: Date,
+      expiresAt: Date,
+      ticket: { id: Schema.Types.ObjectId, title: String, price: Number },
+      turn: Number,
+      idempotencyKey: String,
+      payments: [
+        new Schema<Payment>(
+          { id: String, stripeId: String, at: Date, refund: String },
+          { _id: false, id: false },
+        ),
+      ],
+      outbox: [
+        new Schema<OutboxEvent>({ seq: Number, subject: String, data: String, at: Date }, { _id: false }),
+      ],
+      publishing: {
+        next: Number,
+        pending: Number,
+        leaseUntil: Date,
+        owner: String,
+        attempts: Number,
+      },
+    },
+    { ...OPTIONS, versionKey: 'version' },
+  );
+  orders.plugin(versionOCCPlugin as (schema: Schema) => void);
+
+  // `version` is the ticket service's here, not Mongoose's.
+  const tickets = new Schema<TicketDocument>(
+    { version: Number, title: String, price: Number, userId: String },
+    { ...OPTIONS, versionKey: false },
+  );
+  const deadLetters = new Schema<DeadLetterDocument>(
+    {
+      _id: String,
+      subject: String,
+      sequence: Number,
+      publishedAt: Date,
+      data: String,
+      encoding: String,
+      reason: String,
+      attempts: Number,
+      retryAt: Date,
+      at: Date,
+    },
+    { ...OPTIONS, versionKey: false },
+  );
+  return {
+    orders: connection.model('Order', orders, 'orders'),
+    tickets: connection.model('Ticket', tickets, 'tickets'),
+    deadLetters: connection.model('DeadLetter', deadLetters, 'dead_letters'),
+  };
+}
+
+export function toObjectId(hex: string): Types.ObjectId {
+  return Types.ObjectId.createFromHexString(hex);
+}
+
+type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
+
+export function toOrder(document: ReadOrder): Order {
+  return {
+    id: document._id.toHexString(),
+    version: document.version,
+    userId: document.userId,
+    status: document.status,
+    ...(document.reason ? { reason: document.reason } : {}),
+    createdAt: document.createdAt,
+    expiresAt: document.expiresAt,
+    ticket: {
+      id: document.ticket.id.toHexString(),
+      title: document.ticket.title,
+      price: document.ticket.price,
+    },
+    payments: document.payments,
+  };
+}
+
+export function toStoredOrder(document: OrderDocument): StoredOrder {
+  return {
+    order: toOrder(document),
+    turn: document.turn,
+    recorded: document.outbox.length,
+  };
+}
+
+/** What a publication is made of. */
+export const PUBLICATION_FIELDS = { ticket: 1, turn: 1, outbox: 1, publishing: 1 } as const;
+
+/** What may be published by whoever wrote `document` just now, until `leaseUntil` by the monotonic clock. */
+export function toPublication(
+  document: Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'outbox' | 'publishing'>,
+  leaseUntil: number,
+): Publication {
+  const { next, pending, attempts } = document.publishing;
+  return {
+    orderId: document._id.toHexString(),
+    ticketId: document.ticket.id.toHexString(),
+    turn: document.turn,
+    events: document.outbox.slice(next, next + pending),
+    attempts,
+    leaseUntil,
+  };
+}

@@ -1,0 +1,140 @@
+import { Unavailable } from '../../application/ports';
+import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
+import { backoff, pause } from '../../application/schedule';
+import type { MongoConnection } from './connection';
+import { NO_LEASE, toObjectId, toOrder, toPublication } from './documents';
+import type { Models, OrderDocument } from './documents';
+import { grouped } from './grouped';
+import { insertEach } from './insert-each';
+import type { InsertOutcome } from './insert-each';
+
+const LARGEST_GROUP = 100;
+/** How long an insert of unknown outcome is tried again before the caller hears that it is unknown. */
+const SETTLE_WITHIN_MS = 3_000;
+const RETRY = { firstMs: 50, longestMs: 500 };
+
+export interface LeaseSettings {
+  readonly owner: string;
+  readonly ms: number;
+}
+
+/** What is needed to write orders, of whatever kind the write is. */
+export interface OrderDeps {
+  readonly clock: Clock;
+  readonly lease: LeaseSettings;
+  /** Resolves when what was read before cannot be undone. */
+  readonly confirmReads: () => Promise<void>;
+  readonly onRetry: Metrics['retried'];
+}
+
+/** Places orders: one insert each, those of the same moment in one round trip. */
+export function createPlacing(
+  { orders }: Models,
+  connection: Pick<MongoConnection, 'ask' | 'ready'>,
+  deps: OrderDeps,
+): (placement: Placement) => Promise<PlacementResult> {
+  const { clock, lease } = deps;
+  const insertGrouped = grouped(insertAll, LARGEST_GROUP);
+
+  return async function place(placement) {
+    // Nothing is unknown yet, so there is nothing to wait for.
+    if (!connection.ready()) throw new Unavailable('the database is not ready');
+    const deadline = clock.monotonic() + SETTLE_WITHIN_MS;
+    for (let attempt = 1; ; attempt += 1) {
+      const result = await placeOnce(placement);
+      if (result) return result;
+      // Once more in any case: the first attempt alone may have lasted as long.
+      if (attempt > 1 && clock.monotonic() > deadline) {
+        throw new Unavailable('whether the order was stored is not known');
+      }
+      deps.onRetry('insert');
+      await pause(clock, backoff(clock, attempt, RETRY));
+    }
+  };
+
+  /** Resolves to undefined when the outcome is unknown. */
+  async function placeOnce(placement: Placement): Promise<PlacementResult | undefined> {
+    const sentAt = clock.monotonic();
+    const document = toDocument(placement);
+    switch (await insertGrouped(document)) {
+      case 'inserted':
+        return inserted(document, sentAt);
+      case 'duplicate':
+        return findDuplicate(document).catch(unknownIfUnavailable);
+      case 'unknown':
+        return undefined;
+    }
+  }
+
+  async function insertAll(documents: readonly OrderDocument[]): Promise<InsertOutcome[]> {
+    // Asked for each group: the database may have been lost since the callers came.
+    const outcomes = await connection
+      .ask(() => insertEach(orders.collection, documents))
+      .catch(unknownIfUnavailable);
+    return outcomes ?? documents.map(() => 'unknown');
+  }
+
+  function inserted(document: OrderDocument, sentAt: number): PlacementResult {
+    const hasLease = document.publishing.owner !== null;
+    return hasLease
+      ? { type: 'inserted', publication: toPublication(document, sentAt + lease.ms) }
+      : { type: 'inserted' };
+  }
+
+  /**
+   * Which of several duplicates the server names is not defined, so all of them are looked at, in this order. Resolves
+   * to undefined while a majority does not have the other order.
+   */
+  async function findDuplicate(ours: OrderDocument): Promise<PlacementResult | undefined> {
+    const { _id, idempotencyKey, ticket } = ours;
+    const [sameIdOrKey, latest] = await connection.ask(() =>
+      Promise.all([
+        orders
+          .find({ $or: [{ _id }, { idempotencyKey }] }, { outbox: 0, publishing: 0 })
+          .readConcern('majority')
+          .lean<OrderDocument[]>(),
+        orders
+          .findOne({ 'ticket.id': ticket.id }, { outbox: 0, publishing: 0 })
+          .sort({ turn: -1 })
+          .readConcern('majority')
+          .lean<OrderDocument>(),
+      ]),
+    );
+    // Two questions, two moments: the second may have found what the first was too early for.
+    const found = latest ? [...sameIdOrKey, latest] : sameIdOrKey;
+    if (found.some((other) => other._id.equals(_id))) {
+      // Stored by an attempt whose answer never came. The lease has been running since, so it is not relied on.
+      await deps.confirmReads();
+      return { type: 'inserted' };
+    }
+    const sameKey = found.find((other) => other.idempotencyKey === idempotencyKey);
+    if (sameKey) return { type: 'key-taken', order: toOrder(sameKey) };
+    if (!latest || latest.turn < ours.turn) return undefined;
+    return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };
+  }
+
+  function toDocument({ order, turn, events, idempotencyKey, lease: wantsLease }: Placement): OrderDocument {
+    const { id, ticket, payments, ...fields } = order;
+    const takesLease = wantsLease && events.length > 0;
+    return {
+      _id: toObjectId(id),
+      ...fields,
+      ticket: { ...ticket, id: toObjectId(ticket.id) },
+      turn,
+      idempotencyKey: idempotencyKey ?? id,
+      payments: [...payments],
+      outbox: [...events],
+      publishing: {
+        next: 0,
+        pending: events.length,
+        leaseUntil: takesLease ? new Date(clock.now().getTime() + lease.ms) : NO_LEASE,
+        owner: takesLease ? lease.owner : null,
+        attempts: 0,
+      },
+    };
+  }
+}
+
+function unknownIfUnavailable(error: unknown): undefined {
+  if (!(error instanceof Unavailable)) throw error;
+}

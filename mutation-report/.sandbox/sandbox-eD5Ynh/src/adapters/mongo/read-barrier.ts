@@ -1,0 +1,31 @@
+import type { Connection } from 'mongoose';
+import type { MongoConnection } from './connection';
+import { isDuplicateKey } from './errors';
+import { grouped } from './grouped';
+
+/**
+ * Makes what was read durable. On a standalone a read may show a write that has not reached the journal yet; the
+ * journal is one sequence, so a later write that is journalled takes all earlier ones with it. On a replica set the
+ * deciding reads are majority reads and durable as they are; there the write merely costs a round trip, in rare cases.
+ */
+export function createReadBarrier(
+  mongoose: Connection,
+  connection: Pick<MongoConnection, 'ask'>,
+): () => Promise<void> {
+  const barriers = () => mongoose.collection<{ _id: string; writes: number }>('read_barriers');
+  const write = () => barriers().updateOne({ _id: 'barrier' }, { $inc: { writes: 1 } }, { upsert: true });
+
+  async function pass(callers: readonly undefined[]): Promise<undefined[]> {
+    try {
+      await write();
+    } catch (error) {
+      // Two replicas made the document at once: now it is there.
+      if (!isDuplicateKey(error)) throw error;
+      await write();
+    }
+    return [...callers];
+  }
+
+  const share = grouped(pass, Infinity);
+  return () => connection.ask(() => share(undefined));
+}

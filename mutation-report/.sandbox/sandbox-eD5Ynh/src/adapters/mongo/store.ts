@@ -1,0 +1,100 @@
+import type {
+  Clock,
+  DeadLetters,
+  Log,
+  Metrics,
+  OrderStore,
+  Outbox,
+  OutboxHistory,
+  TicketStore,
+} from '../../application/ports';
+import { createLoop } from '../../application/schedule';
+import { createMongoConnection } from './connection';
+import { createDatabaseClock } from './database-clock';
+import { createDeadLetters } from './dead-letters';
+import { createModels } from './documents';
+import { verifyIndexes } from './indexes';
+import { createOrderStore } from './orders';
+import { createOutbox } from './outbox';
+import { createOutboxHistory } from './outbox-history';
+import { createReadBarrier } from './read-barrier';
+import { createTicketStore } from './tickets';
+
+const SYNCHRONISE_CLOCK_EVERY_MS = 10_000;
+
+export interface MongoStore {
+  readonly tickets: TicketStore;
+  readonly orders: OrderStore;
+  readonly outbox: Outbox;
+  readonly outboxHistory: OutboxHistory;
+  readonly deadLetters: DeadLetters;
+  /** Database time. */
+  now(): Date;
+  /** Connected, and the indexes verified since. */
+  ready(): boolean;
+  /** Connects in the background, for as long as it takes. */
+  start(): void;
+  close(): Promise<void>;
+}
+
+/** The stores on MongoDB, standalone or replica set. */
+export function createMongoStore(deps: {
+  url: string;
+  /** Owns the publishing leases: unique per process. */
+  replicaId: string;
+  leaseMs: number;
+  clock: Omit<Clock, 'now'>;
+  log: Log;
+  onReadyChange?: (ready: boolean) => void;
+  onRetry?: Metrics['retried'];
+}): MongoStore {
+  const { log, onRetry = () => {} } = deps;
+  const connection = createMongoConnection({
+    url: deps.url,
+    clock: deps.clock,
+    log,
+    verify,
+    onReadyChange: deps.onReadyChange ?? (() => {}),
+    onRetry: () => onRetry('database_connection'),
+  });
+  const { mongoose } = connection;
+  const models = createModels(mongoose);
+  const databaseClock = createDatabaseClock(deps.clock, askTime);
+  const clock: Clock = { ...deps.clock, now: databaseClock.now };
+  const lease = { owner: deps.replicaId, ms: deps.leaseMs };
+  const confirmReads = createReadBarrier(mongoose, connection);
+  const clockLoop = createLoop({
+    clock,
+    everyMs: SYNCHRONISE_CLOCK_EVERY_MS,
+    task: () => connection.ask(databaseClock.synchronise),
+    onError: (error) => log.debug({ err: error }, 'asking the database for its time failed'),
+  });
+
+  async function verify(): Promise<void> {
+    await verifyIndexes(models);
+    await databaseClock.synchronise();
+  }
+
+  async function askTime(): Promise<Date> {
+    const { localTime } = await mongoose.getClient().db().command({ hello: 1 });
+    return localTime as Date;
+  }
+
+  return {
+    tickets: createTicketStore(models, connection, confirmReads),
+    orders: createOrderStore(models, connection, { clock, lease, confirmReads, onRetry }),
+    outbox: createOutbox(models, connection, { clock, lease, confirmReads, onRetry }),
+    outboxHistory: createOutboxHistory(models),
+    deadLetters: createDeadLetters(models, connection, { now: clock.now, confirmReads }),
+    now: clock.now,
+    ready: connection.ready,
+    start() {
+      connection.start();
+      clockLoop.start();
+    },
+    async close() {
+      // Together: what the clock has asked of a server that hangs ends with the connection.
+      await Promise.all([clockLoop.stop(), connection.close()]);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import type { Types } from 'mongoose';
+import { Unavailable } from '../../application/ports';
+import type { TicketStore } from '../../application/ports';
+import { supersedes } from '../../domain/ticket';
+import type { Ticket } from '../../domain/ticket';
+import type { MongoConnection } from './connection';
+import { toObjectId } from './documents';
+import type { Models, TicketDocument } from './documents';
+import { grouped } from './grouped';
+import { insertEach } from './insert-each';
+
+const LARGEST_GROUP = 500;
+
+/** Local copies of tickets. The version is the ticket service's, so the guard is ours, not the plugin's. */
+export function createTicketStore(
+  { tickets }: Models,
+  connection: Pick<MongoConnection, 'ask'>,
+  confirmReads: () => Promise<void>,
+): TicketStore {
+  async function findAll(ids: readonly Types.ObjectId[]): Promise<(Ticket | undefined)[]> {
+    const found = await tickets.find({ _id: { $in: ids } }).lean<TicketDocument[]>();
+    const byId = new Map(found.map((document) => [document._id.toHexString(), toTicket(document)]));
+    return ids.map((id) => byId.get(id.toHexString()));
+  }
+
+  /** Most are new: those that exist already, and only those, take a second step. */
+  async function applyAll(copies: readonly Ticket[]): Promise<undefined[]> {
+    const newest = newestOfEach(copies);
+    const existing = await insert(newest);
+    if (existing.length > 0) await update(existing);
+    return new Array<undefined>(copies.length).fill(undefined);
+  }
+
+  /** Resolves to those that were there before. */
+  async function insert(copies: readonly Ticket[]): Promise<Ticket[]> {
+    const outcomes = await insertEach(tickets.collection, copies.map(toDocument));
+    if (outcomes.includes('unknown')) throw new Unavailable('whether the ticket was stored is not known');
+    return copies.filter((_, index) => outcomes[index] === 'duplicate');
+  }
+
+  async function update(copies: readonly Ticket[]): Promise<void> {
+    const { matchedCount } = await tickets.collection.bulkWrite(
+      copies.map(toDocument).map(({ _id, ...fields }) => ({
+        updateOne: { filter: { _id, version: { $lt: fields.version } }, update: { $set: fields } },
+      })),
+      { ordered: false },
+    );
+    // That a copy was there already, and newer, is what was read: it must be durable before it is acknowledged.
+    if (matchedCount < copies.length) await confirmReads();
+  }
+
+  const find = grouped(findAll, LARGEST_GROUP);
+  const apply = grouped(applyAll, LARGEST_GROUP);
+  return {
+    find: (id) => connection.ask(() => find(toObjectId(id))),
+    apply: (ticket) => connection.ask(() => apply(ticket)),
+  };
+}
+
+function newestOfEach(copies: readonly Ticket[]): Ticket[] {
+  const newest = new Map<string, Ticket>();
+  for (const copy of copies) if (supersedes(copy, newest.get(copy.id))) newest.set(copy.id, copy);
+  return [...newest.values()];
+}
+
+function toDocument({ id, version, title, price, userId }: Ticket): TicketDocument {
+  return { _id: toObjectId(id), version, title, price, userId };
+}
+
+function toTicket({ _id, version, title, price, userId }: TicketDocument): Ticket {
+  return { id: _id.toHexString(), version, title, price, userId };
+}

@@ -1,0 +1,34 @@
+import type { Payment } from '../domain/order';
+import type { ChangeOrder } from './change-order';
+import type { Log, Metrics } from './ports';
+
+export interface PaymentReceived {
+  readonly orderId: string;
+  readonly payment: Omit<Payment, 'refund'>;
+}
+
+export type CompleteOrder = (input: PaymentReceived) => Promise<'done' | 'unknown-order'>;
+
+/** A payment was taken: the order is complete, or the payment has to be given back. */
+export function createCompleteOrder(deps: {
+  changeOrder: ChangeOrder;
+  metrics: Pick<Metrics, 'orderOutcome' | 'refundRequired'>;
+  log: Pick<Log, 'error'>;
+}): CompleteOrder {
+  const { metrics, log } = deps;
+
+  return async function completeOrder({ orderId, payment }) {
+    const result = await deps.changeOrder(orderId, { type: 'pay', payment });
+    if (result.type === 'unknown-order') return 'unknown-order';
+    if (result.type !== 'changed') return 'done';
+
+    const refund = result.order.payments.find(({ id }) => id === payment.id)?.refund;
+    if (refund === undefined) {
+      metrics.orderOutcome('completed');
+    } else {
+      metrics.refundRequired(refund);
+      log.error({ orderId, paymentId: payment.id, reason: refund }, 'a payment must be refunded');
+    }
+    return 'done';
+  };
+}

@@ -1,0 +1,281 @@
+/** What the use cases need from the outside. Adapters implement these; nothing here knows how. */
+import type { OrderEvent } from '../domain/events';
+import type { Decision, Order, OrderInput, OrderStatus } from '../domain/order';
+import type { Ticket } from '../domain/ticket';
+
+// --- time and chance -------------------------------------------------------------------------
+
+export type Cancel = () => void;
+
+export interface Clock {
+  /** Database time, the one clock that all replicas share: a wrong clock on one of them harms nothing. */
+  now(): Date;
+  /** Milliseconds that never jump; only differences mean something. */
+  monotonic(): number;
+  /** Runs `task` once after `ms`. */
+  after(ms: number, task: () => void): Cancel;
+  /** In [0, 1), for jitter. */
+  random(): number;
+}
+
+/** A new order id: 24 lower-case hexadecimal characters, never twice. */
+export type NewId = () => string;
+
+// --- stores ----------------------------------------------------------------------------------
+
+/**
+ * The store could not answer, or could not say whether a write took place. Whatever was asked may or may
+ * not have happened; asking again is safe.
+ */
+export class Unavailable extends Error {
+  readonly code = 'unavailable';
+  override readonly name = 'Unavailable';
+}
+
+export interface TicketStore {
+  find(id: string): Promise<Ticket | undefined>;
+  /** Newest version wins. Resolves when it is durable that the copy is this version or a newer one. */
+  apply(ticket: Ticket): Promise<void>;
+}
+
+/** An event as it will be published. `data` is the exact text; `seq` counts from 0 within its order. */
+export interface OutboxEvent {
+  readonly seq: number;
+  readonly subject: OrderEvent['subject'];
+  readonly data: string;
+  readonly at: Date;
+}
+
+export interface Placement {
+  readonly order: Order;
+  /** The orders of a ticket take turns: 0 for its first one. Unique per ticket, for ever. */
+  readonly turn: number;
+  readonly events: readonly OutboxEvent[];
+  /** Unambiguous per user and key. Absent: the request named no key. */
+  readonly idempotencyKey?: string;
+  /** Whether the placing replica takes the publishing lease with the insert. */
+  readonly lease: boolean;
+}
+
+export type PlacementResult =
+  /** `publication` is present when the lease was taken and is certainly ours. */
+  | { readonly type: 'inserted'; readonly publication?: Publication }
+  | { readonly type: 'key-taken'; readonly order: Order }
+  /** `latest`: the order of the ticket whose turn is the highest. */
+  | { readonly type: 'turn-taken'; readonly latest: { readonly order: Order; readonly turn: number } };
+
+export interface StoredOrder {
+  readonly order: Order;
+  readonly turn: number;
+  /** How many events the outbox holds: the next event's `seq`. */
+  readonly recorded: number;
+}
+
+export interface Change {
+  readonly before: StoredOrder;
+  readonly after: Order;
+  readonly events: readonly OutboxEvent[];
+}
+
+export interface OrderQuery {
+  readonly userId: string;
+  readonly status?: OrderStatus;
+  readonly limit: number;
+  /** Only orders that come after this one in the listing. */
+  readonly after?: { readonly createdAt: Date; readonly id: string };
+}
+
+export interface OrderStore {
+  /**
+   * One atomic write: order, turn, key, events and lease. At most one order has a turn of a ticket, and at most
+   * one an idempotency key, however many replicas insert. An insert of unknown outcome is settled inside, by the
+   * same order id. Rejects with {@link Unavailable} when it cannot be settled in time.
+   */
+  insert(placement: Placement): Promise<PlacementResult>;
+  find(id: string): Promise<StoredOrder | undefined>;
+  /**
+   * One guarded write: false when `before` is not the newest version any more. Durable when it resolves. Never
+   * takes a live lease. Rejects with {@link Unavailable} when the outcome is unknown.
+   */
+  save(change: Change): Promise<boolean>;
+  /**
+   * Resolves when everything read before the call is durable. To be awaited before an answer or an
+   * acknowledgement that rests on a read alone: what was read may not have reached the journal yet.
+   */
+  confirmReads(): Promise<void>;
+  /** Newest first by (createdAt, id), a total order. */
+  list(query: OrderQuery): Promise<readonly Order[]>;
+  /** Unpaid orders that expired before `time`, oldest first. */
+  overdue(time: Date, limit: number): Promise<readonly string[]>;
+}
+
+// --- publishing ------------------------------------------------------------------------------
+
+/**
+ * A live lease on an order's publishing and what may be published under it: only what a durable write of our
+ * own returned.
+ */
+export interface Publication {
+  readonly orderId: string;
+  readonly ticketId: string;
+  readonly turn: number;
+  /** The events not yet booked, in order; never empty. */
+  readonly events: readonly OutboxEvent[];
+  /** Failed attempts at the first of them. */
+  readonly attempts: number;
+  /** By {@link Clock.monotonic}, from before the lease was asked for: after this moment it may be another's. */
+  readonly leaseUntil: number;
+}
+
+export interface Outbox {
+  /** Orders of this ticket with an earlier turn that have events to publish. */
+  pendingBefore(ticketId: string, turn: number): Promise<readonly string[]>;
+  /** Orders that have events to publish and no live lease. */
+  claimable(limit: number): Promise<readonly string[]>;
+  /** Takes the lease if it is free and something is to be published. */
+  claim(orderId: string): Promise<Publication | undefined>;
+  /**
+   * Books the first event of the publication as published. Resolves to what is left to publish under the
+   * renewed lease; undefined when nothing is left (the lease is given back) or the lease was lost.
+   */
+  book(publication: Publication): Promise<Publication | undefined>;
+  /** Gives the lease back, if it is still ours; the order is claimable again after `delayMs`. */
+  release(publication: Publication, delayMs: number, attempts: number): Promise<void>;
+  /** Orders with events to publish, and when the oldest such event came to be. */
+  backlog(): Promise<{ readonly pending: number; readonly oldest?: Date }>;
+}
+
+export interface OutboxHistory {
+  /** What was published before, of one ticket or of all: ticket by ticket, its orders by turn, their events in order. */
+  published(ticketId?: string): AsyncIterable<{ readonly orderId: string; readonly event: OutboxEvent }>;
+}
+
+/**
+ * A publish was not acknowledged. `disconnected`: it never left or its fate is unknown, and the connection is
+ * gone. `timeout`: no acknowledgement in time. `refused`: the broker said no to this message.
+ */
+export class PublishFailed extends Error {
+  readonly code = 'publish-failed';
+  override readonly name = 'PublishFailed';
+  constructor(
+    readonly reason: 'disconnected' | 'timeout' | 'refused',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+export interface Publisher {
+  /** Whether a publish has a chance right now. */
+  available(): boolean;
+  /**
+   * Resolves when the broker has acknowledged this very message; rejects with {@link PublishFailed}.
+   * @param messageId `<orderId>:<seq>`: brokers that can, drop what they have already stored under it.
+   */
+  publish(subject: string, data: string, messageId: string): Promise<void>;
+  /** Calls back each time publishing becomes possible. */
+  onAvailable(listener: () => void): void;
+}
+
+// --- consuming -------------------------------------------------------------------------------
+
+export interface Message {
+  readonly subject: string;
+  /** The broker's number of it within the subject, from 1. */
+  readonly sequence: number;
+  /** The broker's time of it. */
+  readonly publishedAt: Date;
+  readonly redelivered: boolean;
+  readonly data: Buffer;
+}
+
+/** `done`: acknowledge. `retry`: leave unacknowledged, so that the broker delivers it again. Never rejects. */
+export type Receive = (message: Message) => Promise<'done' | 'retry'>;
+
+export interface Subscriptions {
+  /** A subject's subscription is up, for the first time or again. */
+  up(subject: string): void;
+  /** It is broken; messages may go elsewhere or wait meanwhile. */
+  down(subject: string): void;
+}
+
+export interface Subscriber {
+  /**
+   * Durable queue-group subscriptions, everything from the beginning of the channel, at least once. Kept up
+   * through every loss of the broker until {@link Subscriber.stopReceiving}.
+   */
+  subscribe(subjects: readonly string[], receive: Receive, observe: Subscriptions): void;
+  /**
+   * Hears every message of the subject that is not older than `sinceMs`, in order, whichever member of the group handles
+   * it; from there again after each loss of the broker. Nothing is acknowledged.
+   */
+  watch(subject: string, sinceMs: number, hear: (message: Message) => void, observe: Subscriptions): void;
+  /** Takes no more messages; resolves when those in hand are settled and acknowledged. Keeps the durable. */
+  stopReceiving(): Promise<void>;
+}
+
+export interface Bus extends Publisher, Subscriber {
+  /** Connects, and reconnects for ever; resolves at once. */
+  start(): void;
+  close(): Promise<void>;
+}
+
+export interface DeadLetter {
+  /** `<subject>:<sequence>:<broker timestamp>`: a broker that lost its store counts from 1 again. */
+  readonly id: string;
+  readonly subject: string;
+  readonly sequence: number;
+  readonly publishedAt: Date;
+  /** The message as text; base64 when `encoding` says so, for what is not UTF-8. */
+  readonly data: string;
+  readonly encoding?: 'base64';
+  readonly reason: string;
+  readonly attempts: number;
+  /** When it is tried again. Absent: it is dead until someone replays it. */
+  readonly retryAt?: Date;
+  /** When it was put here. */
+  readonly at: Date;
+}
+
+export interface DeadLetters {
+  /** Durable when it resolves. Does nothing if the letter is there already. */
+  put(letter: DeadLetter): Promise<void>;
+  /** Parked letters whose time has come, oldest first; each is given to one caller until `claimedUntil`. */
+  takeDue(claimedUntil: Date, limit: number): Promise<readonly DeadLetter[]>;
+  /** Puts back one that failed again; without `retryAt` it is dead. */
+  postpone(id: string, update: { reason: string; attempts: number; retryAt?: Date }): Promise<void>;
+  remove(id: string): Promise<void>;
+  list(limit: number): Promise<readonly DeadLetter[]>;
+  /** Makes one (or all, without an id) due now, with a fresh count; resolves to how many. */
+  replay(id?: string): Promise<number>;
+  count(): Promise<{ readonly parked: number; readonly dead: number }>;
+}
+
+// --- seeing inside ---------------------------------------------------------------------------
+
+export interface Log {
+  debug(fields: object, text: string): void;
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+  error(fields: object, text: string): void;
+}
+
+/**
+ * `place`: another order had the turn, or an idempotency key was outlived. `change`: another change came first.
+ * `insert`, `booking`, `change` too: the database did not say what became of it.
+ */
+export type RetriedOperation =
+  'place' | 'change' | 'insert' | 'booking' | 'parked_message' | 'broker_connection' | 'database_connection';
+
+export interface Metrics {
+  orderOutcome(outcome: 'placed' | 'refused_reserved' | 'cancelled_by_user' | 'expired' | 'completed'): void;
+  /** One look at the order's state table; `unchanged` of a payment means that it was known. */
+  decided(input: OrderInput['type'], status: OrderStatus, decision: Decision['type']): void;
+  refundRequired(reason: 'late' | 'second'): void;
+  publishAttempt(subject: string): void;
+  publishFailure(reason: PublishFailed['reason']): void;
+  messageHandled(subject: string, verdict: string, seconds: number): void;
+  deadLettered(subject: string): void;
+  retried(operation: RetriedOperation): void;
+}

@@ -1,0 +1,99 @@
+import { Unavailable } from './ports';
+import type { Cancel, Clock, Log } from './ports';
+
+export function pause(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+}
+
+/** Between half and one and a half times `ms`, so that replicas do not march in step. */
+export function jittered(clock: Pick<Clock, 'random'>, ms: number): number {
+  return ms * (0.5 + clock.random());
+}
+
+/** Doubles from `firstMs` with each attempt (from 1) up to `longestMs`, with jitter. */
+export function backoff(
+  clock: Pick<Clock, 'random'>,
+  attempt: number,
+  { firstMs, longestMs }: { firstMs: number; longestMs: number },
+): number {
+  const exponent = Math.min(attempt - 1, 30);
+  return Math.min(longestMs, jittered(clock, firstMs * 2 ** exponent));
+}
+
+export interface Loop {
+  start(): void;
+  /** Sees to it that the next run begins within `ms`, or as soon as the run in hand has ended. */
+  wake(ms?: number): void;
+  /** No run starts any more; resolves when the one in hand has ended. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a task about every `everyMs`, never two runs at once. A task that wants to go on at once, because there
+ * was more than one run could take, resolves to `again`.
+ */
+export function createLoop(deps: {
+  clock: Pick<Clock, 'after' | 'monotonic' | 'random'>;
+  everyMs: number;
+  task: () => Promise<void | 'again'>;
+  onError: (error: unknown) => void;
+}): Loop {
+  const { clock, everyMs, task, onError } = deps;
+  let stopped = true;
+  let running = false;
+  let nextRunAt = Infinity;
+  let cancelTimer: Cancel = () => {};
+  let inHand: Promise<void> = Promise.resolve();
+
+  function runWithin(ms: number): void {
+    const at = clock.monotonic() + ms;
+    if (stopped || at >= nextRunAt) return;
+    nextRunAt = at;
+    cancelTimer();
+    if (!running) cancelTimer = clock.after(ms, run);
+  }
+
+  function run(): void {
+    running = true;
+    nextRunAt = Infinity;
+    inHand = runOnce();
+  }
+
+  async function runOnce(): Promise<void> {
+    let everyOrNow = everyMs;
+    try {
+      if ((await task()) === 'again') everyOrNow = 0;
+    } catch (error) {
+      onError(error);
+    }
+    running = false;
+    const wokenIn = Math.max(0, nextRunAt - clock.monotonic());
+    nextRunAt = Infinity;
+    runWithin(Math.min(wokenIn, jittered(clock, everyOrNow)));
+  }
+
+  return {
+    start() {
+      stopped = false;
+      runWithin(jittered(clock, everyMs));
+    },
+    wake(ms = 0) {
+      runWithin(ms);
+    },
+    stop() {
+      stopped = true;
+      cancelTimer();
+      return inHand;
+    },
+  };
+}
+
+/**
+ * What a loop does with an error: it is logged, and the next run tries again. That the database is away has been said
+ * when it was lost; every loop would say it again with every run.
+ */
+export function reportTo(log: Pick<Log, 'debug' | 'warn'>, message: string): (error: unknown) => void {
+  return (error) => log[error instanceof Unavailable ? 'debug' : 'warn']({ err: error }, message);
+}

@@ -1,0 +1,115 @@
+import { createCancelOrder } from './application/cancel-order';
+import { createCatchUp } from './application/catch-up';
+import { createChangeOrder } from './application/change-order';
+import { createCompleteOrder } from './application/complete-order';
+import { createExpireOrder, createExpirySweep } from './application/expire-order';
+import { createPlaceOrder } from './application/place-order';
+import type {
+  Bus,
+  Clock,
+  DeadLetters,
+  Log,
+  Metrics,
+  NewId,
+  OrderStore,
+  Outbox,
+  TicketStore,
+} from './application/ports';
+import { createFindOrder, createListOrders } from './application/read-orders';
+import { createRelay } from './application/relay';
+import { createTurns } from './application/turns';
+import type { Config } from './config';
+import { createInbox } from './messaging/inbox';
+import { createParkedMessages } from './messaging/parked-messages';
+
+const PAYMENTS = 'payment:created';
+
+/** Everything of the service that is neither HTTP nor an adapter, wired together over its ports. */
+export type Core = ReturnType<typeof createCore>;
+
+export function createCore(deps: {
+  store: {
+    tickets: TicketStore;
+    orders: OrderStore;
+    outbox: Outbox;
+    deadLetters: DeadLetters;
+    ready(): boolean;
+  };
+  bus: Bus;
+  clock: Clock;
+  newId: NewId;
+  metrics: Metrics;
+  log: Log;
+  expiration: Config['expiration'];
+}) {
+  const { store, bus, clock, metrics, log, expiration } = deps;
+  const { orders, tickets, outbox, deadLetters } = store;
+
+  const turns = createTurns();
+  const relay = createRelay({ outbox, publisher: bus, clock, metrics, log });
+  const catchUp = createCatchUp({
+    clock,
+    databaseReady: store.ready(),
+    catchUpSeconds: expiration.catchUpSeconds,
+    hardLimitSeconds: expiration.catchUpLimitSeconds,
+    log,
+  });
+  const changeOrder = createChangeOrder({ orders, turns, nudge: relay.nudge, clock, metrics });
+  const expireOrder = createExpireOrder({ changeOrder, catchUp, metrics });
+  const completeOrder = createCompleteOrder({ changeOrder, metrics, log });
+  const inbox = createInbox({
+    tickets,
+    expireOrder,
+    completeOrder,
+    catchUp,
+    deadLetters,
+    clock,
+    metrics,
+    log,
+  });
+  const { graceSeconds, windowSeconds } = expiration;
+
+  return {
+    relay,
+    parkedMessages: createParkedMessages({ deadLetters, handle: inbox.handle, clock, metrics, log }),
+    expirySweep: createExpirySweep({ orders, expireOrder, clock, graceSeconds, log }),
+    useCases: {
+      placeOrder: createPlaceOrder({
+        orders,
+        tickets,
+        turns,
+        publish: relay.publish,
+        takeLease: bus.available,
+        clock,
+        newId: deps.newId,
+        metrics,
+        expirationWindowSeconds: windowSeconds,
+      }),
+      cancelOrder: createCancelOrder({ changeOrder, metrics }),
+      findOrder: createFindOrder({ orders }),
+      listOrders: createListOrders({ orders }),
+    },
+    /** To be told whenever the database was found or lost. */
+    databaseChanged(ready: boolean): void {
+      catchUp.databaseChanged(ready);
+      if (!ready) turns.forget();
+    },
+    /** Begins to hear; payments are caught up on only while their subscription is up. */
+    subscribe(): void {
+      bus.subscribe(inbox.subjects, inbox.receive, {
+        up(subject) {
+          if (subject === PAYMENTS) catchUp.subscribed('group');
+        },
+        down(subject) {
+          if (subject === PAYMENTS) catchUp.lost('group');
+        },
+      });
+      // Those that an order which has not expired yet can be waiting for.
+      const sinceSeconds = windowSeconds + graceSeconds + expiration.catchUpLimitSeconds;
+      bus.watch(PAYMENTS, sinceSeconds * 1000, inbox.hearPayment, {
+        up: () => catchUp.subscribed('watch'),
+        down: () => catchUp.lost('watch'),
+      });
+    },
+  };
+}

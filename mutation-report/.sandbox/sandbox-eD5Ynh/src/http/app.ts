@@ -1,0 +1,112 @@
+import type { RequestListener } from 'node:http';
+import express from 'express';
+import type { IRoute, RequestHandler } from 'express';
+import helmet from 'helmet';
+import type { Logger } from 'pino';
+import { exposeMetrics, logRequests, measureRequests, nameRoute } from './observe';
+import type { HttpMetrics } from './observe';
+import { createOrderHandlers } from './orders';
+import type { OrderUseCases } from './orders';
+import { closeWhenDraining, livez, readyz } from './probes';
+import type { Probes } from './probes';
+import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from './problems';
+import { limitRate } from './rate-limit';
+import { refuseCrossSite, signIn } from './session';
+import { createTokenVerifier } from './tokens';
+import type { TokenSettings } from './tokens';
+import { validateListing, validateOneOrder, validatePlacing } from './validation';
+
+export interface AppDeps {
+  /** Where the orders are, without a slash at the end. */
+  readonly basePath: string;
+  readonly useCases: OrderUseCases;
+  readonly session: TokenSettings;
+  /** Per user; 0 switches the limit off. */
+  readonly rateLimitPerMinute: number;
+  readonly probes: Probes;
+  readonly metrics: HttpMetrics;
+  readonly logger: Logger;
+}
+
+/** The HTTP API: the whole route table. */
+export function createApp(deps: AppDeps): RequestListener {
+  const { basePath, probes, metrics } = deps;
+  const orders = createOrderHandlers(deps.useCases, basePath);
+  const signedIn = [
+    signIn(createTokenVerifier(deps.session)),
+    refuseCrossSite,
+    ...limitRate(deps.rateLimitPerMinute),
+  ];
+
+  const app = express();
+  const route = (path: string): IRoute => app.route(path).all(nameRoute(path));
+  app.set('etag', false).disable('x-powered-by');
+
+  app.use(
+    measureRequests(metrics),
+    logRequests(deps.logger, ['/livez', '/readyz', '/metrics']),
+    closeWhenDraining(probes),
+    securityHeaders,
+  );
+
+  route('/livez').get(livez).all(allowOnly('GET, HEAD'));
+  route('/readyz').get(readyz(probes)).all(allowOnly('GET, HEAD'));
+  route('/metrics').get(exposeMetrics(metrics)).all(allowOnly('GET, HEAD'));
+
+  route(basePath)
+    .all(signedIn)
+    .get(validateListing, orders.list)
+    .post(requireJson, parseJson, validatePlacing, orders.place)
+    .all(allowOnly('GET, HEAD, POST'));
+  route(`${basePath}/:orderId`)
+    .all(signedIn)
+    .get(validateOneOrder, orders.show)
+    .delete(validateOneOrder, orders.cancel)
+    .all(allowOnly('GET, HEAD, DELETE'));
+
+  app.use(refuseUnknownRoute);
+  app.use(handleError);
+
+  return function listener(req, res) {
+    req.url = toPath(req.url ?? '/');
+    app(req, res);
+  };
+}
+
+/** What an API needs of it: browsers are to render, frame, sniff and guess nothing. */
+const securityHeaders: RequestHandler = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  },
+  referrerPolicy: { policy: 'no-referrer' },
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xPoweredBy: false,
+  xXssProtection: false,
+});
+
+const notJson = problem(415, 'not-json', 'Content-Type must be application/json', 'Content-Type');
+
+/** A body of another type is refused unread; a request without any body is left to the validation. */
+const requireJson: RequestHandler = (req, res, next) => {
+  const isOther = req.is('application/json') === false && req.headers['content-length'] !== '0';
+  if (isOther) sendProblem(res, notJson);
+  else next();
+};
+
+// A body is about 50 bytes long: nobody has a reason to compress one.
+const parseJson = express.json({ limit: '10kb', inflate: false, type: () => true });
+
+/**
+ * Express skips every handler, the last ones too, where the request target is no path; it would answer such a
+ * request itself, unlogged.
+ */
+function toPath(target: string): string {
+  if (target.startsWith('/')) return target;
+  const path = target.replace(/^https?:\/\/[^/?]+/i, '');
+  return path.startsWith('/') ? path : '/';
+}

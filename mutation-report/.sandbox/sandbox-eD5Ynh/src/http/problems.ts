@@ -1,0 +1,100 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import { Unavailable } from '../application/ports';
+
+/** One thing that is wrong. `field`: the part of the request that it is about. */
+export interface ProblemError {
+  readonly message: string;
+  readonly field?: string;
+}
+
+/** An RFC 9457 problem. Holds only what a client may see. */
+export interface Problem {
+  readonly type: string;
+  readonly status: number;
+  readonly title: string;
+  readonly errors: readonly ProblemError[];
+  readonly extensions?: { readonly orderId: string };
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const RETRY_AFTER_SECONDS = '2';
+
+/** A problem whose title says it all. */
+export function problem(status: number, name: string, title: string, field?: string): Problem {
+  return {
+    type: `urn:order-service:problem:${name}`,
+    status,
+    title,
+    errors: [field === undefined ? { message: title } : { message: title, field }],
+  };
+}
+
+const malformedPath = problem(400, 'malformed-path', 'The path is not properly percent-encoded');
+const malformedJson = problem(400, 'malformed-json', 'The body is not valid JSON', 'body');
+const incompleteBody = problem(400, 'incomplete-body', 'The body is not as long as announced', 'body');
+const notFound = problem(404, 'no-such-route', 'Not found');
+const methodNotAllowed = problem(405, 'method-not-allowed', 'This method is not allowed here');
+const bodyTooLarge = problem(413, 'body-too-large', 'The body is larger than 10 kB', 'body');
+const unsupportedCharset = problem(415, 'unsupported-charset', 'The body must be UTF-8', 'Content-Type');
+const unsupportedEncoding = problem(
+  415,
+  'unsupported-encoding',
+  'The body must not be compressed',
+  'Content-Encoding',
+);
+const internalError = problem(500, 'internal-error', 'Something went wrong on our side');
+const unavailable: Problem = {
+  ...problem(503, 'unavailable', 'The service cannot answer right now; trying again is safe'),
+  headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+};
+
+/** What express.json() calls its refusals. */
+const bodyProblems = new Map<unknown, Problem>([
+  ['entity.parse.failed', malformedJson],
+  ['entity.too.large', bodyTooLarge],
+  ['encoding.unsupported', unsupportedEncoding],
+  ['charset.unsupported', unsupportedCharset],
+  ['request.aborted', incompleteBody],
+]);
+
+/** Answers with the problem. The only way an error leaves this service. */
+export function sendProblem(res: Response, { errors, extensions, headers, ...rest }: Problem): void {
+  const requestId = res.get('X-Request-Id');
+  res
+    .status(rest.status)
+    .set({ ...headers, 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' })
+    .json({
+      ...rest,
+      ...(requestId === undefined ? {} : { instance: `urn:request:${requestId}` }),
+      ...extensions,
+      errors,
+    });
+}
+
+/** The last route: nothing else wanted the request. */
+export const refuseUnknownRoute: RequestHandler = (_req, res) => sendProblem(res, notFound);
+
+/** The last handler of a route: it exists, but not for this method. */
+export function allowOnly(methods: string): RequestHandler {
+  const refusal: Problem = { ...methodNotAllowed, headers: { Allow: methods } };
+  return (_req, res) => sendProblem(res, refusal);
+}
+
+/**
+ * Turns whatever was thrown into a problem. What nobody expected tells the client nothing; `res.err` takes it into the
+ * log line of the request.
+ */
+export const handleError: ErrorRequestHandler = (error: unknown, _req, res, _next) => {
+  const known = toProblem(error);
+  if (known.status >= 500) res.err = error instanceof Error ? error : new Error(String(error));
+  // An answer that has begun can only be broken off.
+  if (res.headersSent) res.destroy();
+  else sendProblem(res, known);
+};
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Unavailable) return unavailable;
+  if (error instanceof URIError) return malformedPath;
+  if (error instanceof Error && 'type' in error) return bodyProblems.get(error.type) ?? internalError;
+  return internalError;
+}

@@ -1,0 +1,81 @@
+import type { KeyObject } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import { LRUCache } from 'lru-cache';
+
+/**
+ * How tokens are checked. `keys`: HS256 secrets, made once with `crypto.createSecretKey` (from text, every
+ * verification would parse it again, first as a public key): the current one first, then previous ones.
+ */
+export interface TokenSettings {
+  readonly keys: readonly KeyObject[];
+  readonly now: () => Date;
+}
+
+/** The user id that the token stands for; undefined when it is not to be trusted, for whatever reason. */
+export type VerifyToken = (token: string) => string | undefined;
+
+interface Verified {
+  readonly userId: string;
+  /** Seconds since 1970, as in the token. */
+  readonly notBefore: number;
+  readonly expires: number;
+}
+
+const LONGEST_TOKEN = 8 * 1024;
+const LONGEST_USER_ID = 200;
+/** Half of a surrogate pair: the database would give another id back, and that to all of them. */
+const HALF_A_PAIR = /\p{Surrogate}/u;
+/** With the next limit: some megabytes at most. Longer tokens are verified every time. */
+const CACHED_TOKENS = 10_000;
+const LONGEST_CACHED_TOKEN = 1024;
+
+/**
+ * Remembers verified tokens by their whole text. That changes no answer: the keys are fixed, the same text always
+ * has the same signature and claims, and the only part of the verdict that changes, the time, is looked at on every
+ * use. Tokens cannot be revoked here, cached or not: they are valid until they expire. Only what our key signed gets
+ * in, so nobody else can fill it.
+ */
+export function createTokenVerifier({ keys, now }: TokenSettings): VerifyToken {
+  const cache = new LRUCache<string, Verified>({ max: CACHED_TOKENS });
+
+  return function verifyToken(token) {
+    if (token.length > LONGEST_TOKEN) return undefined;
+    const seconds = Math.floor(now().getTime() / 1000);
+
+    const cached = cache.get(token);
+    if (cached) return isTimely(cached, seconds) ? cached.userId : undefined;
+
+    const verified = verify(token, keys, seconds);
+    if (verified && token.length <= LONGEST_CACHED_TOKEN) cache.set(token, verified);
+    return verified?.userId;
+  };
+}
+
+function isTimely({ notBefore, expires }: Verified, seconds: number): boolean {
+  return notBefore <= seconds && seconds < expires;
+}
+
+function verify(token: string, keys: readonly KeyObject[], seconds: number): Verified | undefined {
+  for (const key of keys) {
+    try {
+      return toVerified(jwt.verify(token, key, { algorithms: ['HS256'], clockTimestamp: seconds }));
+    } catch {
+      // Whatever it was, this key does not vouch for this token now.
+    }
+  }
+  return undefined;
+}
+
+/** A signature says who wrote the claims, not that they have the right shape. */
+function toVerified(claims: unknown): Verified | undefined {
+  if (typeof claims !== 'object' || claims === null) return undefined;
+  const { id, email, iat, nbf, exp } = claims as Record<string, unknown>;
+  if (typeof id !== 'string' || id === '' || id.length > LONGEST_USER_ID || HALF_A_PAIR.test(id))
+    return undefined;
+  if (typeof email !== 'string' || typeof iat !== 'number') return undefined;
+  return {
+    userId: id,
+    notBefore: typeof nbf === 'number' ? nbf : -Infinity,
+    expires: typeof exp === 'number' ? exp : Infinity,
+  };
+}

@@ -1,0 +1,128 @@
+import type { Request, RequestHandler } from 'express';
+import { checkSchema, matchedData, validationResult } from 'express-validator';
+import type { Schema, ValidationError } from 'express-validator';
+import { ORDER_STATUSES } from '../domain/order';
+import type { OrderStatus } from '../domain/order';
+import { decodeCursor } from './cursor';
+import type { Position } from './cursor';
+import { problem, sendProblem } from './problems';
+import type { ProblemError } from './problems';
+
+const MOST_PER_PAGE = 200;
+const DEFAULT_PER_PAGE = 100;
+/** Of the fields that should not be there, so many are named. */
+const MOST_NAMED = 10;
+const LONGEST_NAME = 100;
+
+const IDEMPOTENCY_KEY = 'Idempotency-Key';
+/** Visible ASCII; the quotes of a structured header are part of the key. */
+const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
+const ID_PATTERN = /^[0-9a-f]{24}$/i;
+
+// A value may have any type here, and the other validators look into arrays: so "is it text" always comes first.
+const text = { isString: { bail: true } } as const;
+const id = { ...text, matches: { options: ID_PATTERN, bail: true }, toLowerCase: true } as const;
+
+const placing: Schema = {
+  ticketId: { in: 'body', errorMessage: 'ticketId must be 24 hexadecimal characters', ...id },
+  [IDEMPOTENCY_KEY.toLowerCase()]: {
+    in: 'headers',
+    errorMessage: `${IDEMPOTENCY_KEY} must be 1 to 255 visible ASCII characters`,
+    optional: true,
+    ...text,
+    matches: { options: KEY_PATTERN },
+  },
+};
+
+const oneOrder: Schema = {
+  orderId: { in: 'params', errorMessage: 'orderId must be 24 hexadecimal characters', ...id },
+};
+
+const listing: Schema = {
+  status: {
+    in: 'query',
+    errorMessage: `status must be one of ${ORDER_STATUSES.join(', ')}`,
+    optional: true,
+    ...text,
+    isIn: { options: [ORDER_STATUSES] },
+  },
+  limit: {
+    in: 'query',
+    errorMessage: `limit must be a whole number from 1 to ${MOST_PER_PAGE}`,
+    optional: true,
+    ...text,
+    isInt: { options: { min: 1, max: MOST_PER_PAGE, allow_leading_zeroes: false }, bail: true },
+    toInt: true,
+  },
+  cursor: {
+    in: 'query',
+    errorMessage: 'cursor must be one that a listing gave out',
+    optional: true,
+    ...text,
+    custom: { options: (value: string) => decodeCursor(value) !== undefined, bail: true },
+    customSanitizer: { options: decodeCursor },
+  },
+};
+
+/** Each refuses with 400 what its reader below could not read. */
+export const validatePlacing = validate(placing, ({ body }) => unknownBodyFields(body, ['ticketId']));
+export const validateOneOrder = validate(oneOrder);
+export const validateListing = validate(listing, ({ query }) => unknownFields(query, Object.keys(listing)));
+
+export function readPlacing(req: Request): { ticketId: string; idempotencyKey?: string } {
+  const data = matchedData<{ ticketId: string; 'idempotency-key'?: string }>(req);
+  const { ticketId, 'idempotency-key': idempotencyKey } = data;
+  return { ticketId, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
+}
+
+export function readOrderId(req: Request): string {
+  return matchedData<{ orderId: string }>(req).orderId;
+}
+
+export function readListing(req: Request): { status?: OrderStatus; limit: number; after?: Position } {
+  const { status, limit, cursor } = matchedData<{ status?: OrderStatus; limit?: number; cursor?: Position }>(
+    req,
+  );
+  return {
+    limit: limit ?? DEFAULT_PER_PAGE,
+    ...(status === undefined ? {} : { status }),
+    ...(cursor === undefined ? {} : { after: cursor }),
+  };
+}
+
+function validate(schema: Schema, unknown: (req: Request) => ProblemError[] = () => []): RequestHandler {
+  const chains = checkSchema(schema);
+  const invalid = problem(400, 'invalid-request', 'The request is not valid');
+  return async function validateHandler(req, res, next) {
+    await chains.run(req);
+    const errors = [...validationResult(req).array().map(toProblemError), ...unknown(req)];
+    if (errors.length === 0) next();
+    else sendProblem(res, { ...invalid, errors });
+  };
+}
+
+function toProblemError(error: ValidationError): ProblemError {
+  const message = String(error.msg);
+  if (error.type !== 'field') return { message };
+  return { message, field: error.path === IDEMPOTENCY_KEY.toLowerCase() ? IDEMPOTENCY_KEY : error.path };
+}
+
+function unknownBodyFields(body: unknown, known: readonly string[]): ProblemError[] {
+  if (body === undefined) return [];
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    return [{ message: 'The body must be a JSON object', field: 'body' }];
+  }
+  return unknownFields(body, known);
+}
+
+/**
+ * In place of express-validator's checkExact(), which looks names up in a plain object: it takes `constructor` and
+ * `__proto__` for known fields, and throws where such a field is null.
+ */
+function unknownFields(fields: object, known: readonly string[]): ProblemError[] {
+  return Object.keys(fields)
+    .filter((name) => !known.includes(name))
+    .slice(0, MOST_NAMED)
+    .map((name) => name.slice(0, LONGEST_NAME))
+    .map((field) => ({ message: `${field} is not known here`, field }));
+}

@@ -1,0 +1,183 @@
+import { createMemoryDatabase, connectMemoryStore } from '../../src/adapters/memory/store';
+import { createChangeOrder } from '../../src/application/change-order';
+import { createCompleteOrder } from '../../src/application/complete-order';
+import { createExpireOrder } from '../../src/application/expire-order';
+import { toOutbox } from '../../src/application/outbox-events';
+import { Unavailable } from '../../src/application/ports';
+import type { OrderStore } from '../../src/application/ports';
+import { createTurns } from '../../src/application/turns';
+import { place } from '../../src/domain/order';
+import { createTestClock } from '../support/clock';
+import { silentLog, silentMetrics } from '../support/silent';
+
+const ORDER = 'a'.repeat(24);
+const ticket = { id: 'b'.repeat(24), version: 0, title: 'T', price: 1, userId: 's' };
+
+async function setUp(overrides: Partial<OrderStore> = {}) {
+  const clock = createTestClock();
+  const store = connectMemoryStore(createMemoryDatabase(), {
+    replicaId: 'r',
+    clock: { ...clock, after: (_, task) => (setImmediate(task), () => {}) },
+    leaseMs: 1_000,
+    log: silentLog,
+  });
+  const { order, events } = place({
+    id: ORDER,
+    userId: 'buyer',
+    ticket,
+    now: clock.now(),
+    expirationWindowSeconds: 900,
+  });
+  await store.orders.insert({ order, turn: 0, events: toOutbox(events, 0, clock.now()), lease: false });
+  const nudged: string[] = [];
+  const turns = createTurns();
+  const orders = { ...store.orders, ...overrides };
+  const changeOrder = createChangeOrder({
+    orders,
+    turns,
+    nudge: (orderId) => nudged.push(orderId),
+    // Pauses last no time here.
+    clock: { ...clock, after: (_, task) => (setImmediate(task), () => {}) },
+    metrics: silentMetrics,
+  });
+  const pay = (id: string) => ({ type: 'pay' as const, payment: { id, stripeId: id, at: clock.now() } });
+  return { clock, store, orders, changeOrder, nudged, turns, pay };
+}
+
+describe('changing an order', () => {
+  it('lets one of many cancellations, expiries and payments decide, and announces it once', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const { store, changeOrder, pay } = await setUp();
+      const results = await Promise.allSettled([
+        changeOrder(ORDER, { type: 'cancel' }),
+        changeOrder(ORDER, { type: 'expire' }),
+        changeOrder(ORDER, { type: 'cancel' }),
+        changeOrder(ORDER, pay('p1')),
+        changeOrder(ORDER, pay('p1')),
+      ]);
+      expect(results.every(({ status }) => status === 'fulfilled')).toBe(true);
+      const stored = await store.orders.find(ORDER);
+      const publication = await store.outbox.claim(ORDER);
+      const subjects = publication?.events.map(({ subject }) => subject);
+      if (stored?.order.status === 'complete') {
+        expect(subjects).toEqual(['order:created']);
+        expect(stored.order.version).toBe(1);
+      } else {
+        expect(stored?.order).toMatchObject({ status: 'cancelled', version: 2 });
+        expect(subjects).toEqual(['order:created', 'order:cancelled', 'order:refund-required']);
+      }
+      expect(publication?.events.map(({ seq }) => seq)).toEqual(subjects?.map((_, index) => index));
+    }
+  });
+
+  it('tells the relay, and remembers that the turn is over, only after the cancellation is stored', async () => {
+    const { changeOrder, nudged, turns, store } = await setUp();
+    const changing = changeOrder(ORDER, { type: 'cancel' });
+    expect([nudged, turns.next(ticket.id)]).toEqual([[], 0]);
+    await changing;
+    expect([nudged, turns.next(ticket.id)]).toEqual([[ORDER], 1]);
+    expect((await store.orders.find(ORDER))?.order.status).toBe('cancelled');
+  });
+
+  it('reads again after a write of unknown outcome, and counts it as its own when it took place', async () => {
+    const { orders, changeOrder, store, nudged } = await setUp();
+    let saves = 0;
+    orders.save = async (change) => {
+      saves += 1;
+      await store.orders.save(change);
+      throw new Unavailable('the answer never came');
+    };
+    expect(await changeOrder(ORDER, { type: 'cancel' })).toMatchObject({ type: 'changed' });
+    expect([saves, nudged]).toEqual([1, [ORDER]]);
+    const publication = await store.outbox.claim(ORDER);
+    expect(publication?.events.map(({ subject }) => subject)).toEqual(['order:created', 'order:cancelled']);
+  });
+
+  it('gives up after five lost races', async () => {
+    let attempts = 0;
+    const { changeOrder } = await setUp({
+      save: async () => {
+        attempts += 1;
+        return false;
+      },
+    });
+    await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toBeInstanceOf(Unavailable);
+    expect(attempts).toBe(5);
+  });
+
+  it('is not tried again when it has taken long already', async () => {
+    let attempts = 0;
+    const { changeOrder, clock } = await setUp({
+      save: async (): Promise<never> => {
+        attempts += 1;
+        await clock.advance(2_000);
+        throw new Unavailable('the answer never came');
+      },
+    });
+    await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toBeInstanceOf(Unavailable);
+    expect(attempts).toBe(2);
+  });
+
+  it('rests nothing on a read alone before that is durable', async () => {
+    const steps: string[] = [];
+    const { changeOrder } = await setUp({ confirmReads: async () => void steps.push('confirmed') });
+    await changeOrder(ORDER, { type: 'cancel' });
+    expect(steps).toEqual([]);
+    await changeOrder(ORDER, { type: 'cancel' });
+    expect(steps).toEqual(['confirmed']);
+  });
+
+  it('knows no order that is not there', async () => {
+    const { changeOrder } = await setUp();
+    expect(await changeOrder('f'.repeat(24), { type: 'expire' })).toEqual({ type: 'unknown-order' });
+  });
+});
+
+describe('an expiry', () => {
+  const expiring = async (mayExpire: boolean) => {
+    const { changeOrder, store, pay } = await setUp();
+    const outcomes: string[] = [];
+    const metrics = { orderOutcome: (outcome: string) => outcomes.push(outcome) };
+    const expireOrder = createExpireOrder({ changeOrder, catchUp: { mayExpire: () => mayExpire }, metrics });
+    return { expireOrder, changeOrder, store, pay, outcomes };
+  };
+
+  it('waits while payments are not caught up, and leaves the order alone', async () => {
+    const { expireOrder, store, outcomes } = await expiring(false);
+    expect(await expireOrder(ORDER)).toBe('payments-behind');
+    expect((await store.orders.find(ORDER))?.order.status).toBe('created');
+    expect(outcomes).toEqual([]);
+  });
+
+  it('cancels an unpaid order, and counts it once', async () => {
+    const { expireOrder, store, outcomes } = await expiring(true);
+    expect([await expireOrder(ORDER), await expireOrder(ORDER)]).toEqual(['done', 'done']);
+    expect((await store.orders.find(ORDER))?.order).toMatchObject({ status: 'cancelled', reason: 'expired' });
+    expect(outcomes).toEqual(['expired']);
+  });
+
+  it('need not wait where there is nothing to cancel', async () => {
+    const { expireOrder, changeOrder, pay } = await expiring(false);
+    await changeOrder(ORDER, pay('p1'));
+    expect(await expireOrder(ORDER)).toBe('done');
+  });
+});
+
+describe('a payment', () => {
+  it('is counted once, and one that cannot be kept is an error for a person to see', async () => {
+    const { changeOrder, pay } = await setUp();
+    const seen: string[] = [];
+    const completeOrder = createCompleteOrder({
+      changeOrder,
+      metrics: {
+        orderOutcome: (outcome) => seen.push(outcome),
+        refundRequired: (reason) => seen.push(`refund ${reason}`),
+      },
+      log: { error: (_, text) => seen.push(text) },
+    });
+    for (const id of ['p1', 'p1', 'p2', 'p2']) {
+      await completeOrder({ orderId: ORDER, payment: pay(id).payment });
+    }
+    expect(seen).toEqual(['completed', 'refund second', 'a payment must be refunded']);
+  });
+});

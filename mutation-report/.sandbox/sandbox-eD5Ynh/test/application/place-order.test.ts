@@ -1,0 +1,187 @@
+import { createPlaceOrder } from '../../src/application/place-order';
+import type { Placement, PlacementResult, Publication } from '../../src/application/ports';
+import { createTurns } from '../../src/application/turns';
+import { createTestClock } from '../support/clock';
+import { silentMetrics } from '../support/silent';
+
+const ticket = { id: 'a'.repeat(24), version: 1, title: 'Concert', price: 10, userId: 'seller' };
+const HOUR = 3_600_000;
+
+function setUp(answers: PlacementResult[], { lease = true } = {}) {
+  const clock = createTestClock();
+  const placements: Placement[] = [];
+  const published: Publication[] = [];
+  const turns = createTurns();
+  const retried: string[] = [];
+  let confirmed = 0;
+  const placeOrder = createPlaceOrder({
+    tickets: { find: async (id) => (id === ticket.id ? ticket : undefined) },
+    orders: {
+      insert: async (placement) => {
+        placements.push(placement);
+        return answers.shift() ?? { type: 'inserted' };
+      },
+      confirmReads: async () => void (confirmed += 1),
+    },
+    turns,
+    publish: (publication) => published.push(publication),
+    takeLease: () => lease,
+    clock,
+    newId: () => 'b'.repeat(24),
+    metrics: { ...silentMetrics, retried: (operation) => retried.push(operation) },
+    expirationWindowSeconds: 900,
+  });
+  const earlier = (overrides: object) => ({
+    id: 'c'.repeat(24),
+    version: 1,
+    userId: 'buyer',
+    status: 'cancelled' as const,
+    reason: 'user' as const,
+    createdAt: clock.now(),
+    expiresAt: clock.now(),
+    ticket,
+    payments: [],
+    ...overrides,
+  });
+  return { clock, placeOrder, placements, published, turns, retried, earlier, confirmed: () => confirmed };
+}
+
+const command = { userId: 'buyer', ticketId: ticket.id };
+
+describe('placing an order', () => {
+  it('inserts nothing for a ticket that is not known', async () => {
+    const { placeOrder, placements } = setUp([]);
+    expect(await placeOrder({ userId: 'buyer', ticketId: 'd'.repeat(24) })).toEqual({
+      type: 'unknown-ticket',
+    });
+    expect(placements).toEqual([]);
+  });
+
+  it('inserts the order with its event as the exact text, and hands over what may be published', async () => {
+    const publication = { orderId: 'b'.repeat(24) } as Publication;
+    const { placeOrder, placements, published } = setUp([{ type: 'inserted', publication }]);
+    expect(await placeOrder(command)).toMatchObject({
+      type: 'placed',
+      order: { version: 0, status: 'created' },
+    });
+    expect(placements[0]?.events).toEqual([
+      {
+        seq: 0,
+        subject: 'order:created',
+        at: placements[0]?.order.createdAt,
+        data: `{"id":"${'b'.repeat(24)}","version":0,"status":"created","userId":"buyer","expiresAt":"2026-01-01T00:15:00.000Z","ticket":{"id":"${ticket.id}","price":10}}`,
+      },
+    ]);
+    expect(published).toEqual([publication]);
+  });
+
+  it('takes no lease while nothing can be published', async () => {
+    const { placeOrder, placements } = setUp([], { lease: false });
+    await placeOrder(command);
+    expect(placements[0]?.lease).toBe(false);
+  });
+
+  it("names the caller's own order that holds the ticket, never another's", async () => {
+    const { placeOrder, earlier } = setUp([]);
+    const held = { status: 'created' as const };
+    const own = setUp([{ type: 'turn-taken', latest: { order: earlier(held), turn: 0 } }]);
+    const others = setUp([
+      { type: 'turn-taken', latest: { order: earlier({ ...held, userId: 'other' }), turn: 0 } },
+    ]);
+    expect(await own.placeOrder(command)).toEqual({ type: 'reserved', ownOrderId: 'c'.repeat(24) });
+    expect(await others.placeOrder(command)).toEqual({ type: 'reserved' });
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+  });
+
+  it('keeps user and key apart, so that no two users can share one', async () => {
+    const { placeOrder, placements } = setUp([]);
+    await placeOrder({ ...command, userId: 'a', idempotencyKey: 'b,c' });
+    await placeOrder({ ...command, userId: 'a,b', idempotencyKey: 'c' });
+    await placeOrder({ ...command, userId: 'a","b', idempotencyKey: 'c' });
+    expect(new Set(placements.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(3);
+  });
+});
+
+describe('the turns of a ticket', () => {
+  it('begin at 0 and go on after the one that is known to be over', async () => {
+    const { placeOrder, placements, turns } = setUp([]);
+    await placeOrder(command);
+    turns.over(ticket.id, 4);
+    turns.over(ticket.id, 2);
+    await placeOrder(command);
+    turns.forget();
+    await placeOrder(command);
+    expect(placements.map(({ turn }) => turn)).toEqual([0, 5, 0]);
+  });
+
+  it('go on after a cancelled order of another replica, once its cancellation is durable', async () => {
+    const { placeOrder, placements, confirmed, turns, retried } = setUp([
+      { type: 'turn-taken', latest: { order: setUp([]).earlier({}), turn: 6 } },
+    ]);
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+    expect(placements.map(({ turn }) => turn)).toEqual([0, 7]);
+    expect(confirmed()).toBe(1);
+    expect(turns.next(ticket.id)).toBe(7);
+    expect(retried).toEqual(['place']);
+  });
+
+  it('are not waited for without end', async () => {
+    const taken = { type: 'turn-taken' as const, latest: { order: setUp([]).earlier({}), turn: 0 } };
+    const { placeOrder } = setUp(new Array<typeof taken>(100).fill(taken));
+    await expect(placeOrder(command)).rejects.toThrow('changes hands too often');
+  });
+});
+
+describe('a repeated idempotency key', () => {
+  const repeated = { ...command, idempotencyKey: 'k' };
+
+  it('gets the order as it was placed, whatever became of it, once that is durable', async () => {
+    const { placeOrder, earlier, confirmed } = setUp([]);
+    const again = setUp([{ type: 'key-taken', order: earlier({}) }]);
+    const result = await again.placeOrder(repeated);
+    expect(result).toMatchObject({
+      type: 'replayed',
+      order: { id: 'c'.repeat(24), version: 0, status: 'created' },
+    });
+    expect(result).not.toHaveProperty('order.reason');
+    expect(again.confirmed()).toBe(1);
+    await placeOrder(repeated);
+    expect(confirmed()).toBe(0);
+  });
+
+  it('is refused for another ticket', async () => {
+    const other = { ...ticket, id: 'e'.repeat(24) };
+    const { placeOrder } = setUp([{ type: 'key-taken', order: setUp([]).earlier({ ticket: other }) }]);
+    expect(await placeOrder(repeated)).toEqual({ type: 'key-reused' });
+  });
+
+  it('places a new order after a day, under a key that names the order before', async () => {
+    const { clock, placeOrder, placements } = setUp([{ type: 'key-taken', order: setUp([]).earlier({}) }]);
+    clock.setNow(new Date(clock.now().getTime() + 24 * HOUR + 1));
+    expect(await placeOrder(repeated)).toMatchObject({ type: 'placed' });
+    expect(placements.map(({ idempotencyKey }) => idempotencyKey)).toEqual([
+      '["buyer","k",null]',
+      `["buyer","k","${'c'.repeat(24)}"]`,
+    ]);
+  });
+
+  it('places a new order on whatever day it is used again', async () => {
+    const days = Array.from({ length: 30 }, (_, day) => day + 1);
+    const { clock, placeOrder, placements } = setUp(
+      days.map((day) => {
+        const { earlier, clock: now } = setUp([]);
+        const createdAt = new Date(now.now().getTime() + day * 25 * HOUR);
+        return { type: 'key-taken', order: earlier({ id: String(day).padStart(24, 'c'), createdAt }) };
+      }),
+    );
+    clock.setNow(new Date(clock.now().getTime() + 40 * 25 * HOUR));
+    expect(await placeOrder(repeated)).toMatchObject({ type: 'placed' });
+    expect(placements).toHaveLength(days.length + 1);
+  });
+
+  it('still gets the first order after a day less a moment', async () => {
+    const { clock, placeOrder } = setUp([{ type: 'key-taken', order: setUp([]).earlier({}) }]);
+    clock.setNow(new Date(clock.now().getTime() + 24 * HOUR));
+    expect(await placeOrder(repeated)).toMatchObject({ type: 'replayed' });
+  });
+});

@@ -1,0 +1,259 @@
+import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
+import { createCancelOrder } from '../../src/application/cancel-order';
+import { createChangeOrder } from '../../src/application/change-order';
+import { createPlaceOrder } from '../../src/application/place-order';
+import { PublishFailed } from '../../src/application/ports';
+import type { Publisher } from '../../src/application/ports';
+import { LEASE_MS, createRelay } from '../../src/application/relay';
+import { createTurns } from '../../src/application/turns';
+import { createTestClock } from '../support/clock';
+import { silentLog, silentMetrics } from '../support/silent';
+
+const TICKET = 'f'.repeat(24);
+
+/** One database and one broker that a test can switch off, slow down or make refuse. */
+function setUp() {
+  const clock = createTestClock();
+  const database = createMemoryDatabase();
+  const broker = {
+    up: true,
+    /** Called before each publish is taken; may throw or wait. */
+    onPublish: (_id: string): Promise<void> | void => undefined,
+    taken: [] as { id: string; subject: string; data: string }[],
+    listeners: [] as (() => void)[],
+    comeBack() {
+      broker.up = true;
+      for (const listener of broker.listeners) listener();
+    },
+  };
+  const publisher: Publisher = {
+    available: () => broker.up,
+    async publish(subject, data, id) {
+      if (!broker.up) throw new PublishFailed('disconnected', 'away');
+      await broker.onPublish(id);
+      broker.taken.push({ id, subject, data });
+    },
+    onAvailable: (listener) => broker.listeners.push(listener),
+  };
+  let ids = 0;
+
+  function startReplica(replicaId: string) {
+    const store = connectMemoryStore(database, { replicaId, clock, leaseMs: LEASE_MS, log: silentLog });
+    store.start();
+    const turns = createTurns();
+    const relay = createRelay({
+      outbox: store.outbox,
+      publisher,
+      clock,
+      metrics: silentMetrics,
+      log: silentLog,
+    });
+    const changeOrder = createChangeOrder({
+      orders: store.orders,
+      turns,
+      nudge: relay.nudge,
+      clock,
+      metrics: silentMetrics,
+    });
+    const place = createPlaceOrder({
+      orders: store.orders,
+      tickets: store.tickets,
+      turns,
+      publish: relay.publish,
+      takeLease: publisher.available,
+      clock,
+      newId: () => (++ids).toString(16).padStart(24, '0'),
+      metrics: silentMetrics,
+      expirationWindowSeconds: 900,
+    });
+    const cancel = createCancelOrder({ changeOrder, metrics: silentMetrics });
+    const id = (n: number) => n.toString(16).padStart(24, '0');
+    return {
+      relay,
+      store,
+      announce: () => store.tickets.apply({ id: TICKET, version: 0, title: 'T', price: 1, userId: 's' }),
+      place: async () => {
+        const result = await place({ userId: 'buyer', ticketId: TICKET });
+        if (result.type !== 'placed') throw new Error(result.type);
+        return result.order.id;
+      },
+      cancel: (orderId: string) => cancel({ userId: 'buyer', orderId }),
+      id,
+    };
+  }
+  const taken = () => broker.taken.map(({ id }) => id.replace(/^0+/, ''));
+  return { clock, broker, startReplica, taken };
+}
+
+describe('the relay', () => {
+  it('publishes an order right after it was placed, without waiting for the poll', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    await replica.place();
+    await clock.advance(0);
+    expect(taken()).toEqual(['1:0']);
+    expect(JSON.parse(broker.taken[0]?.data ?? '')).toMatchObject({ version: 0, status: 'created' });
+    expect(await replica.store.outbox.backlog()).toEqual({ pending: 0 });
+  });
+
+  it('publishes a cancellation after the creation', async () => {
+    const { clock, startReplica, broker } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    await replica.cancel(await replica.place());
+    await clock.advance(0);
+    expect(broker.taken.map(({ subject }) => subject)).toEqual(['order:created', 'order:cancelled']);
+  });
+
+  it('goes on with what came while it was publishing', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    let acknowledge = () => {};
+    broker.onPublish = () => new Promise((resolve) => (acknowledge = resolve));
+    const orderId = await replica.place();
+    await clock.advance(0);
+    await replica.cancel(orderId);
+    broker.onPublish = () => undefined;
+    acknowledge();
+    await clock.advance(0);
+    expect(taken()).toEqual(['1:0', '1:1']);
+  });
+
+  it('publishes nothing twice while two replicas look for work', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const [a, b] = [startReplica('a'), startReplica('b')];
+    await a.announce();
+    broker.up = false;
+    await a.place();
+    a.relay.start();
+    b.relay.start();
+    broker.comeBack();
+    await clock.advance(60_000);
+    expect(taken()).toEqual(['1:0']);
+    await Promise.all([a.relay.stop(), b.relay.stop()]);
+  });
+
+  it('publishes what a crashed replica left, once its lease has run out', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const [crashed, other] = [startReplica('a'), startReplica('b')];
+    await crashed.announce();
+    broker.onPublish = () => new Promise(() => {});
+    await crashed.place();
+    await clock.advance(0);
+    broker.onPublish = () => undefined;
+    other.relay.start();
+    await clock.advance(LEASE_MS - 1_000);
+    expect(taken()).toEqual([]);
+    await clock.advance(5_000);
+    expect(taken()).toEqual(['1:0']);
+    await other.relay.stop();
+  });
+
+  it('does not begin to publish when too little of its lease is left', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const [slow, other] = [startReplica('a'), startReplica('b')];
+    await slow.announce();
+    const published: Parameters<typeof slow.relay.publish>[0][] = [];
+    const result = await slow.store.orders.insert({
+      order: {
+        id: slow.id(9),
+        version: 0,
+        userId: 'u',
+        status: 'created',
+        createdAt: clock.now(),
+        expiresAt: clock.now(),
+        ticket: { id: TICKET, title: 'T', price: 1 },
+        payments: [],
+      },
+      turn: 0,
+      events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
+      lease: true,
+    });
+    if (result.type === 'inserted' && result.publication) published.push(result.publication);
+    await clock.advance(LEASE_MS - 4_000);
+    for (const publication of published) slow.relay.publish(publication);
+    await clock.advance(0);
+    expect(published).toHaveLength(1);
+    expect(taken()).toEqual([]);
+    other.relay.start();
+    await clock.advance(10_000);
+    expect(broker.taken).toHaveLength(1);
+    await other.relay.stop();
+  });
+
+  it('publishes everything when the broker is back, soon and in order', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    replica.relay.start();
+    broker.up = false;
+    for (let turn = 0; turn < 3; turn += 1) await replica.cancel(await replica.place());
+    await replica.place();
+    await clock.advance(3_600_000);
+    broker.comeBack();
+    await clock.advance(10_000);
+    expect(taken()).toEqual(['1:0', '1:1', '2:0', '2:1', '3:0', '3:1', '4:0']);
+    await replica.relay.stop();
+  });
+
+  it("holds a ticket's next order until the earlier ones are out, though they fail", async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    replica.relay.start();
+    let failures = 4;
+    broker.onPublish = (id) => {
+      if (id.endsWith('1:1') && failures-- > 0) throw new PublishFailed('refused', 'no');
+    };
+    await replica.cancel(await replica.place());
+    await replica.place();
+    await clock.advance(120_000);
+    expect(taken()).toEqual(['1:0', '1:1', '2:0']);
+    await replica.relay.stop();
+  });
+
+  it('lets a failing order hold up no order of another ticket', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    broker.onPublish = (id) => {
+      if (id.endsWith('1:0')) throw new PublishFailed('refused', 'no');
+    };
+    await replica.place();
+    await replica.store.tickets.apply({ id: 'e'.repeat(24), version: 0, title: 'T', price: 1, userId: 's' });
+    await replica.store.orders.insert({
+      order: {
+        id: replica.id(7),
+        version: 0,
+        userId: 'u',
+        status: 'created',
+        createdAt: clock.now(),
+        expiresAt: clock.now(),
+        ticket: { id: 'e'.repeat(24), title: 'T', price: 1 },
+        payments: [],
+      },
+      turn: 0,
+      events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
+      lease: false,
+    });
+    replica.relay.start();
+    await clock.advance(10_000);
+    expect(taken()).toEqual(['7:0']);
+    await replica.relay.stop();
+  });
+
+  it('makes one last pass when it stops, and leaves no timer', async () => {
+    const { clock, startReplica, broker, taken } = setUp();
+    const replica = startReplica('a');
+    await replica.announce();
+    broker.up = false;
+    await replica.place();
+    broker.up = true;
+    replica.relay.start();
+    await replica.relay.stop();
+    expect(taken()).toEqual(['1:0']);
+    expect(clock.pendingTimers()).toBe(0);
+  });
+});

@@ -1,0 +1,169 @@
+import { Unavailable } from '../../src/application/ports';
+import { backoff, createLoop, reportTo } from '../../src/application/schedule';
+import { createHands } from '../../src/application/hands';
+import { createTestClock } from '../support/clock';
+
+describe('a loop', () => {
+  function setUp(task: () => Promise<void | 'again'>) {
+    const clock = createTestClock();
+    const errors: unknown[] = [];
+    const loop = createLoop({ clock, everyMs: 1_000, task, onError: (error) => errors.push(error) });
+    return { clock, loop, errors };
+  }
+
+  it('runs its task every so often until it is stopped', async () => {
+    let runs = 0;
+    const { clock, loop } = setUp(async () => void (runs += 1));
+    loop.start();
+    await clock.advance(3_000);
+    expect(runs).toBe(3);
+    await loop.stop();
+    await clock.advance(10_000);
+    expect(runs).toBe(3);
+    expect(clock.pendingTimers()).toBe(0);
+  });
+
+  it('goes on at once when there is more', async () => {
+    let left = 5;
+    const { clock, loop } = setUp(async () => (--left > 0 ? 'again' : undefined));
+    loop.start();
+    await clock.advance(1_000);
+    expect(left).toBe(0);
+  });
+
+  it('survives a failing run and reports it', async () => {
+    let runs = 0;
+    const { clock, loop, errors } = setUp(async () => {
+      runs += 1;
+      throw new Error('no');
+    });
+    loop.start();
+    await clock.advance(2_000);
+    expect(runs).toBe(2);
+    expect(errors).toHaveLength(2);
+  });
+
+  it('runs sooner when woken, and again right after a run during which it was woken', async () => {
+    let runs = 0;
+    let finish = () => {};
+    const { clock, loop } = setUp(() => {
+      runs += 1;
+      return new Promise((resolve) => (finish = resolve));
+    });
+    loop.start();
+    loop.wake(10);
+    await clock.advance(10);
+    expect(runs).toBe(1);
+    loop.wake();
+    await clock.advance(500);
+    expect(runs).toBe(1);
+    finish();
+    await clock.advance(0);
+    expect(runs).toBe(2);
+  });
+
+  it('is stopped only when the run in hand has ended', async () => {
+    let finish = () => {};
+    const { clock, loop } = setUp(() => new Promise((resolve) => (finish = resolve)));
+    loop.start();
+    await clock.advance(1_000);
+    let stopped = false;
+    const stopping = loop.stop().then(() => (stopped = true));
+    await clock.advance(0);
+    expect(stopped).toBe(false);
+    finish();
+    await stopping;
+    expect(clock.pendingTimers()).toBe(0);
+  });
+});
+
+describe('a backoff', () => {
+  it('doubles up to its longest', () => {
+    const clock = { random: () => 0.5 };
+    const delays = [1, 2, 3, 10, 1_000].map((attempt) =>
+      backoff(clock, attempt, { firstMs: 10, longestMs: 100 }),
+    );
+    expect(delays).toEqual([10, 20, 40, 100, 100]);
+  });
+});
+
+describe('hands', () => {
+  function setUp(limit: number) {
+    const log: string[] = [];
+    const hands = createHands({
+      limit,
+      onError: (error, key) => log.push(`${key} failed: ${String(error)}`),
+    });
+    const gates = new Map<string, () => void>();
+    const work = (name: string) => async () => {
+      log.push(`${name} begins`);
+      await new Promise<void>((resolve) => gates.set(name, resolve));
+      log.push(`${name} ends`);
+    };
+    const again = (key: string) => {
+      log.push(`${key} again`);
+      return Promise.resolve();
+    };
+    return { hands, log, work, again, open: (name: string) => gates.get(name)?.() };
+  }
+
+  it('works at no more keys at once than it has', async () => {
+    const { hands, log, work, again, open } = setUp(1);
+    void hands.take('a', work('a'), again);
+    void hands.take('b', work('b'), again);
+    expect(log).toEqual(['a begins']);
+    open('a');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log).toEqual(['a begins', 'a ends', 'b begins']);
+    open('b');
+    await hands.close();
+  });
+
+  it('leaves a key to the hand that is at it, and looks again afterwards', async () => {
+    const { hands, log, work, again, open } = setUp(2);
+    const first = hands.take('a', work('first'), again);
+    await hands.take('a', work('second'), again);
+    await hands.take('a', work('third'), again);
+    expect(log).toEqual(['first begins']);
+    open('first');
+    await first;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log).toEqual(['first begins', 'first ends', 'a again']);
+  });
+
+  it('reports what fails and goes on', async () => {
+    const { hands, log, again } = setUp(1);
+    await hands.take('a', () => Promise.reject(new Error('no')), again);
+    await hands.take('b', () => Promise.resolve(void log.push('b done')), again);
+    expect(log).toEqual(['a failed: Error: no', 'b done']);
+  });
+
+  it('takes nothing more once closed, and is closed when all is done', async () => {
+    const { hands, log, work, again, open } = setUp(1);
+    void hands.take('a', work('a'), again);
+    void hands.take('b', work('b'), again);
+    const closed = hands.close();
+    await hands.take('c', work('c'), again);
+    open('a');
+    await new Promise((resolve) => setImmediate(resolve));
+    open('b');
+    await closed;
+    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+  });
+});
+
+describe('what a loop says of an error', () => {
+  it.each([
+    ['nothing loud while the database is away: that was said once', new Unavailable('away'), 'debug'],
+    ['all there is to say of any other', new Error('a mistake'), 'warn'],
+  ])('is %s', (_, error, level) => {
+    const said: unknown[] = [];
+    const log = { debug: say('debug'), warn: say('warn') };
+    reportTo(log, 'the sweep failed')(error);
+    expect(said).toEqual([[level, { err: error }, 'the sweep failed']]);
+
+    function say(level: string) {
+      return (fields: object, message: string) => void said.push([level, fields, message]);
+    }
+  });
+});

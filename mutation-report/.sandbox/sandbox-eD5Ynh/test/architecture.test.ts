@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import ts from 'typescript';
+
+interface Import {
+  readonly file: string;
+  /** A file of src/ without its extension, or the name of a package. */
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+const COMPOSITION_ROOTS = ['compose.ts', 'compose-admin.ts'];
+
+const root = join(__dirname, '../src');
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .map((file) => file.replaceAll('\\', '/'))
+  .filter((file) => file.endsWith('.ts'));
+const imports = files.flatMap(importsOf);
+
+describe('the import direction', () => {
+  /** Paths of src/; what ends in a slash means all under it. */
+  const mayImport: Record<string, readonly string[]> = {
+    'domain/': ['domain/'],
+    'application/': ['application/', 'domain/'],
+    'http/': ['http/', 'application/', 'domain/'],
+    'messaging/': ['messaging/', 'application/', 'domain/'],
+    'observability/': ['observability/', 'application/', 'domain/'],
+    'adapters/': ['application/ports', 'application/schedule', 'domain/'],
+  };
+  /** These may know the shapes of logs, metrics and settings, not make them. */
+  const mayImportTypes: Record<string, readonly string[]> = {
+    'http/': ['observability/', 'config'],
+    'messaging/': ['observability/', 'config'],
+    'observability/': ['config'],
+  };
+
+  it.each(Object.keys(mayImport))('holds in src/%s', (layer) => {
+    const ofLayer = imports.filter(({ file }) => file.startsWith(layer));
+    const wrong = ofLayer.filter(
+      ({ file, target, typeOnly }) =>
+        target.startsWith('src/') &&
+        !isUnder(target, mayImport[layer] ?? []) &&
+        !(typeOnly && isUnder(target, mayImportTypes[layer] ?? [])) &&
+        !(layer === 'adapters/' && isUnder(target, [adapterOf(file)])),
+    );
+
+    expect(ofLayer).not.toEqual([]);
+    expect(wrong).toEqual([]);
+  });
+
+  it('knows every folder of src/', () => {
+    const folders = files.filter((file) => file.includes('/')).map((file) => `${file.split('/')[0]}/`);
+
+    expect(Object.keys(mayImport)).toEqual(expect.arrayContaining(folders));
+  });
+
+  it('lets only the composition roots choose adapters', () => {
+    const choosing = imports.filter(
+      ({ file, target }) => isUnder(target, ['adapters/']) && !file.startsWith('adapters/'),
+    );
+
+    expect(new Set(choosing.map(({ file }) => file))).toEqual(new Set(COMPOSITION_ROOTS));
+  });
+
+  it('lets only the entry points compose', () => {
+    const composing = imports.filter(({ target }) => target === 'src/compose');
+
+    expect(composing.map(({ file }) => file)).toContain('run.ts');
+    expect(
+      composing.filter(({ file }) => !['run.ts', 'admin.ts', 'compose-admin.ts'].includes(file)),
+    ).toEqual([]);
+  });
+
+  it.each([
+    ['mongoose', ['adapters/mongo/']],
+    ['mongoose-update-if-current', ['adapters/mongo/']],
+    ['mongodb', ['adapters/mongo/']],
+    // The smoke test is a peer of the service, no part of it.
+    ['node-nats-streaming', ['adapters/nats-streaming/', 'smoke.ts']],
+  ])('keeps %s inside %j of src/', (library, homes) => {
+    const using = imports.filter(({ target }) => target === library || target.startsWith(`${library}/`));
+
+    // The driver comes with Mongoose: nothing imports it by its own name.
+    expect(using.length > 0).toBe(library !== 'mongodb');
+    expect(using.filter(({ file }) => !homes.some((home) => file.startsWith(home)))).toEqual([]);
+  });
+});
+
+it('has no file of more than 300 lines', () => {
+  expect(files).not.toEqual([]);
+  const long = files.filter((file) => read(file).trimEnd().split('\n').length > 300);
+
+  expect(long).toEqual([]);
+});
+
+/** `adapters/mongo/` of `adapters/mongo/orders.ts`. */
+function adapterOf(file: string): string {
+  return `${file.split('/').slice(0, 2).join('/')}/`;
+}
+
+function isUnder(target: string, places: readonly string[]): boolean {
+  return places.some((place) =>
+    place.endsWith('/') ? target.startsWith(`src/${place}`) : target === `src/${place}`,
+  );
+}
+
+function read(file: string): string {
+  return readFileSync(join(root, file), 'utf8');
+}
+
+function importsOf(file: string): Import[] {
+  const found: Import[] = [];
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean): void => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
+    const target = specifier.text.startsWith('.')
+      ? posix.join('src', posix.dirname(file), specifier.text.replace(/\.js$/, ''))
+      : specifier.text;
+    found.push({ file, target, typeOnly });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    } else if (ts.isExportDeclaration(node)) {
+      add(node.moduleSpecifier, node.isTypeOnly);
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      add(node.argument.literal, true);
+    } else if (ts.isExternalModuleReference(node)) {
+      add(node.expression, false);
+    } else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText())) {
+      add(node.arguments[0], false);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true));
+  return found;
+}

@@ -1,0 +1,404 @@
+import { randomBytes } from 'node:crypto';
+import { loadConfig } from '../../src/config';
+import { describeWith, serverBinary } from '../support/servers';
+import { CHART, VALUES_FILES, find, podsOf, render, renderText } from './helm';
+import type { Rendered, RenderOptions } from './helm';
+import { execFileSync } from 'node:child_process';
+
+describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
+  describeWith([program], 'the chart', () => {
+    const rendered = (options?: RenderOptions) => render(serverBinary(program), options);
+
+    it('passes the strict linter without a word', () => {
+      const said = execFileSync(serverBinary(program), ['lint', '--strict', CHART], { encoding: 'utf8' });
+      expect(said.split('\n').filter((line) => line.startsWith('['))).toEqual([]);
+      expect(said).toContain('0 chart(s) failed');
+    });
+
+    it('makes what one release needs', () => {
+      expect(rendered().map(nameOf).sort()).toEqual([
+        'ConfigMap orders-order-service',
+        'ConfigMap orders-order-service-mongodb',
+        'Deployment orders-order-service',
+        'NetworkPolicy orders-order-service',
+        'NetworkPolicy orders-order-service-mongodb',
+        'NetworkPolicy orders-order-service-nats',
+        'Pod orders-order-service-smoke-test',
+        'Secret orders-order-service',
+        'Secret orders-order-service-mongodb',
+        'Service orders-order-service',
+        'Service orders-order-service-mongodb',
+        'Service orders-order-service-mongodb-members',
+        'Service orders-order-service-nats',
+        'ServiceAccount orders-order-service',
+        'StatefulSet orders-order-service-mongodb',
+        'StatefulSet orders-order-service-nats',
+      ]);
+    });
+
+    it('makes more of it with everything on', () => {
+      const names = rendered({ values: 'everything' }).map(nameOf);
+      const byDefault = rendered().map(nameOf);
+      expect(names.filter((name) => !byDefault.includes(name)).sort()).toEqual([
+        'ConfigMap orders-order-service-dashboard',
+        'HTTPRoute orders-order-service',
+        'HorizontalPodAutoscaler orders-order-service',
+        'Ingress orders-order-service',
+        'PodDisruptionBudget orders-order-service',
+        'PodDisruptionBudget orders-order-service-mongodb',
+        'PrometheusRule orders-order-service',
+        'Service nats-srv',
+        'Service order-mongo-srv',
+        'Service orders-srv',
+        'ServiceAccount orders',
+        'ServiceMonitor orders-order-service',
+      ]);
+    });
+
+    it('brings no database and no broker beside external ones', () => {
+      expect(rendered({ values: 'external' }).map(nameOf).sort()).toEqual([
+        'ConfigMap orders-order-service',
+        'Deployment orders-order-service',
+        'NetworkPolicy orders-order-service',
+        'Pod orders-order-service-smoke-test',
+        'Secret orders-order-service',
+        'Secret orders-order-service-external',
+        'Service orders-order-service',
+        'ServiceAccount orders-order-service',
+      ]);
+    });
+
+    describe.each(VALUES_FILES)('with %s values', (values) => {
+      let objects: Rendered[];
+      beforeAll(() => {
+        objects = rendered({ values });
+      });
+
+      it('keeps every pod within the restricted Pod Security level', () => {
+        expect(podsOf(objects)).not.toEqual([]);
+        for (const { owner, spec } of podsOf(objects)) {
+          expect({ owner, token: spec.automountServiceAccountToken }).toEqual({ owner, token: false });
+          expect(spec.securityContext).toMatchObject({
+            runAsNonRoot: true,
+            runAsUser: expect.any(Number),
+            seccompProfile: { type: 'RuntimeDefault' },
+          });
+          for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+            expect(container.securityContext).toEqual({
+              allowPrivilegeEscalation: false,
+              readOnlyRootFilesystem: true,
+              capabilities: { drop: ['ALL'] },
+            });
+            expect(container.resources).toMatchObject({
+              requests: { cpu: expect.anything(), memory: expect.anything() },
+              limits: { memory: expect.anything() },
+            });
+          }
+        }
+      });
+
+      it('labels every object in the standard way', () => {
+        expect(objects).not.toEqual([]);
+        for (const { metadata } of objects) {
+          expect(metadata.labels).toMatchObject({
+            'app.kubernetes.io/name': 'order-service',
+            'app.kubernetes.io/instance': 'orders',
+            'app.kubernetes.io/managed-by': 'Helm',
+            'app.kubernetes.io/version': expect.any(String),
+            'helm.sh/chart': expect.stringMatching(/^order-service-/),
+          });
+        }
+      });
+
+      it('selects by labels that no value and no version changes', () => {
+        expect(objects.map(({ kind }) => kind)).toContain('Deployment');
+        for (const { kind, metadata, spec } of objects) {
+          if (kind !== 'Deployment' && kind !== 'StatefulSet') continue;
+          const component = metadata.name.replace(/^orders-order-service-?/, '') || 'api';
+          const selector = {
+            'app.kubernetes.io/name': 'order-service',
+            'app.kubernetes.io/instance': 'orders',
+            'app.kubernetes.io/component': component,
+          };
+          expect(spec.selector.matchLabels).toEqual(selector);
+          expect(spec.template.metadata.labels).toMatchObject(selector);
+        }
+      });
+
+      it('leads every Service to pods and ports that are there', () => {
+        const pods = podsOf(objects).filter(({ owner }) => !owner.endsWith('smoke-test'));
+        expect(objects.map(({ kind }) => kind)).toContain('Service');
+        for (const { kind, spec } of objects) {
+          if (kind !== 'Service') continue;
+          const selected = pods.filter(({ metadata }) => includes(metadata.labels, spec.selector));
+          expect(selected).toHaveLength(1);
+          const ports = selected[0]!.spec.containers.flatMap(({ ports = [] }: any) => ports);
+          expect(ports.map(({ name }: any) => name)).toContain(spec.ports[0].targetPort);
+        }
+      });
+
+      it('writes no secret anywhere but into secrets', () => {
+        const secrets = objects
+          .filter(({ kind }) => kind === 'Secret')
+          .flatMap(({ data }) => Object.values(data as Record<string, string>))
+          .map((value) => Buffer.from(value, 'base64').toString());
+        const elsewhere = JSON.stringify(objects.filter(({ kind }) => kind !== 'Secret'));
+        expect(secrets).not.toEqual([]);
+        for (const secret of secrets) expect(elsewhere).not.toContain(secret);
+        expect(elsewhere).not.toContain('hunter2');
+      });
+
+      it('gives the service settings that it accepts', () => {
+        const { warnings, ...config } = loadConfig(environmentOf(objects));
+        expect(config).toMatchObject({ production: true, http: { host: undefined, port: 3000 } });
+        expect(config.nats.clientId).toBe('the-pod');
+        expect(warnings.filter((warning) => !warning.startsWith('JWT_KEY_PREVIOUS'))).toEqual([]);
+      });
+    });
+
+    it('has the same defaults as the service', () => {
+      const { http, nats, expiration, shutdownSeconds, log } = loadConfig(environmentOf(rendered()));
+      const own = loadConfig({});
+      expect({ http, expiration, shutdownSeconds, log }).toEqual({
+        http: { ...own.http, host: undefined },
+        expiration: own.expiration,
+        shutdownSeconds: own.shutdownSeconds,
+        log: own.log,
+      });
+      expect(nats).toMatchObject({
+        clusterId: own.nats.clusterId,
+        queueGroup: own.nats.queueGroup,
+        redeliveryWaitSeconds: own.nats.redeliveryWaitSeconds,
+      });
+    });
+
+    it('gives the service no setting that it does not know', () => {
+      const known = Object.keys(environmentOf(rendered()));
+      for (const name of known.filter((name) => name !== 'NODE_OPTIONS')) {
+        // What the service knows, it refuses when it is nonsense; what is free text is named here.
+        const isFreeText = ['NODE_ENV', 'JWT_KEY', 'NATS_CLUSTER_ID', 'QUEUE_GROUP_NAME'].includes(name);
+        const isCredential = name.startsWith('MONGO_') && name !== 'MONGO_URL';
+        if (isFreeText || isCredential) continue;
+        expect(() => loadConfig({ ...environmentOf(rendered()), [name]: '\0nonsense' })).toThrow('wrong');
+      }
+    });
+
+    it('updates without a pod too few, and lets a pod end in its own time', () => {
+      const { spec } = find(
+        rendered({ set: { preStopSeconds: 7, 'settings.SHUTDOWN_SECONDS': 30 } }),
+        'Deployment',
+      );
+      expect(spec.strategy.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+      const [container] = spec.template.spec.containers;
+      expect(container.lifecycle.preStop).toEqual({ sleep: { seconds: 7 } });
+      expect(spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(7 + 30);
+      expect(container.startupProbe.httpGet).toEqual({ path: '/livez', port: 'http' });
+      expect(container.livenessProbe.httpGet).toEqual({ path: '/livez', port: 'http' });
+      expect(container.readinessProbe.httpGet).toEqual({ path: '/readyz', port: 'http' });
+    });
+
+    it('waits by Node before it ends where Kubernetes cannot sleep yet', () => {
+      const { spec } = find(rendered({ kubeVersion: '1.29.0', set: { preStopSeconds: 7 } }), 'Deployment');
+      const [, , script] = spec.template.spec.containers[0].lifecycle.preStop.exec.command.slice(-3);
+      expect(script).toBe('setTimeout(() => {}, 7000)');
+    });
+
+    it('replaces pods when settings or secrets change, and only then', () => {
+      const checksums = (set: object) => {
+        const { annotations } = find(rendered({ set }), 'Deployment')['spec'].template.metadata;
+        return [annotations['checksum/config'], annotations['checksum/secret']];
+      };
+      const given = {
+        'auth.jwtKey': 'one key',
+        'mongodb.auth.rootPassword': 'root',
+        'mongodb.auth.password': 'one password',
+      };
+      const before = checksums(given);
+      expect(checksums({ ...given, 'service.port': 80 })).toEqual(before);
+      expect(checksums({ ...given, 'settings.LOG_LEVEL': 'debug' })[0]).not.toBe(before[0]);
+      expect(checksums({ ...given, 'auth.jwtKey': 'another key' })[1]).not.toBe(before[1]);
+      expect(checksums({ ...given, 'mongodb.auth.password': 'another' })[1]).not.toBe(before[1]);
+    });
+
+    it.each([
+      ['512Mi', 358],
+      ['1Gi', 716],
+      ['1.5Gi', 1075],
+      ['1G', 667],
+      [1073741824, 716],
+    ])('gives Node its share of a limit of %s', (memory, megabytes) => {
+      const environment = environmentOf(rendered({ set: { 'resources.limits.memory': memory } }));
+      expect(environment['NODE_OPTIONS']).toBe(`--max-old-space-size=${megabytes}`);
+    });
+
+    it.each([
+      ['there is no limit', { 'resources.limits': null }],
+      ['its share is 0', { heapPercent: 0 }],
+    ])('leaves the heap to Node where %s', (_, set) => {
+      expect(environmentOf(rendered({ set }))).not.toHaveProperty('NODE_OPTIONS');
+    });
+
+    it('leaves NODE_OPTIONS to who sets it', () => {
+      const extraEnv = [{ name: 'NODE_OPTIONS', value: '--enable-source-maps' }];
+      expect(environmentOf(rendered({ set: { extraEnv } }))['NODE_OPTIONS']).toBe('--enable-source-maps');
+    });
+
+    it('protects from disruption only above one replica', () => {
+      const kinds = (set: object) => rendered({ set }).map(({ kind }) => kind);
+      expect(kinds({ replicas: 1 })).not.toContain('PodDisruptionBudget');
+      expect(kinds({ replicas: 2 })).toContain('PodDisruptionBudget');
+      expect(kinds({ autoscaling: { enabled: true, minReplicas: 1 } })).not.toContain('PodDisruptionBudget');
+    });
+
+    it('leaves the number of replicas to the autoscaler', () => {
+      expect(find(rendered({ values: 'everything' }), 'Deployment')['spec']).not.toHaveProperty('replicas');
+    });
+
+    it('finds database and broker under the names that are set', () => {
+      const environment = environmentOf(
+        rendered({ set: { 'mongodb.service.name': 'order-mongo-srv', 'nats.service.name': 'nats-srv' } }),
+      );
+      expect(environment['MONGO_URL']).toBe('mongodb://order-mongo-srv:27017/orders?authSource=orders');
+      expect(environment['NATS_URL']).toBe('nats://nats-srv:4222');
+    });
+
+    it('addresses each member of a replica set', () => {
+      const objects = rendered({ values: 'production' });
+      const host = (i: number) =>
+        `orders-order-service-mongodb-${i}.orders-order-service-mongodb-members.default.svc:27017`;
+      const members = [0, 1, 2].map(host).join(',');
+      expect(environmentOf(objects)['MONGO_URL']).toBe(
+        `mongodb://${members}/orders?authSource=orders&replicaSet=rs0`,
+      );
+      const { spec } = find(objects, 'StatefulSet', '-mongodb');
+      const { containers } = spec.template.spec;
+      expect(containers[0].args).toEqual(['--replSet=rs0', '--keyFile=/key/key', '--bind_ip_all']);
+      expect(containers[1].env).toContainEqual({ name: 'MEMBERS', value: members });
+      expect(find(objects, 'Service', '-members')['spec']).toMatchObject({
+        clusterIP: 'None',
+        publishNotReadyAddresses: true,
+      });
+    });
+
+    it('keeps what the broker is told, without limits that drop messages silently', () => {
+      const { args } = find(rendered(), 'StatefulSet', '-nats')['spec'].template.spec.containers[0];
+      expect(args).toEqual(
+        expect.arrayContaining([
+          '--store=FILE',
+          '--max_channels=0',
+          '--max_subs=0',
+          '--max_msgs=0',
+          '--max_bytes=0',
+          '--max_age=0s',
+        ]),
+      );
+      const limited = find(rendered({ values: 'everything' }), 'StatefulSet', '-nats');
+      expect(limited['spec'].template.spec.containers[0].args).toEqual(
+        expect.arrayContaining(['--max_msgs=1000000', '--max_bytes=1073741824', '--max_age=720h']),
+      );
+    });
+
+    it('keeps generated secrets when the release goes, as the volumes are kept', () => {
+      const secrets = rendered().filter(({ kind }) => kind === 'Secret');
+      expect(secrets).not.toEqual([]);
+      for (const { metadata } of secrets) {
+        expect(metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+      }
+    });
+
+    it('leads from outside to the API alone', () => {
+      const objects = rendered({ values: 'everything' });
+      const paths = find(objects, 'Ingress')['spec'].rules.flatMap(({ http }: any) => http.paths);
+      expect(paths).toHaveLength(2);
+      for (const path of paths) {
+        expect(path).toMatchObject({
+          path: '/api/v1/orders',
+          pathType: 'Prefix',
+          backend: { service: { name: 'orders-srv', port: { name: 'http' } } },
+        });
+      }
+      expect(find(objects, 'HTTPRoute')['spec'].rules).toEqual([
+        {
+          matches: [{ path: { type: 'PathPrefix', value: '/api/v1/orders' } }],
+          backendRefs: [{ name: 'orders-srv', port: 80 }],
+        },
+      ]);
+    });
+
+    it('lets only the service reach MongoDB, and MongoDB reach nothing', () => {
+      const { spec } = find(rendered(), 'NetworkPolicy', '-mongodb');
+      expect(spec.ingress[0].from).toEqual([
+        { podSelector: { matchLabels: find(rendered(), 'Deployment')['spec'].selector.matchLabels } },
+      ]);
+      expect(spec).toMatchObject({ policyTypes: ['Ingress', 'Egress'], egress: [] });
+    });
+
+    it('lets its own test in wherever others are shut out', () => {
+      const ingressFrom = [{ podSelector: { matchLabels: { a: 'b' } } }];
+      const objects = rendered({
+        set: { 'networkPolicy.ingressFrom': ingressFrom, 'networkPolicy.natsFrom': [] },
+      });
+      const { labels } = find(objects, 'Pod').metadata;
+      for (const nameEnd of ['orders-order-service', '-nats']) {
+        const { from } = find(objects, 'NetworkPolicy', nameEnd)['spec'].ingress[0];
+        const selectors = from.map(({ podSelector }: any) => podSelector.matchLabels);
+        expect(selectors.some((selector: Record<string, string>) => includes(labels, selector))).toBe(true);
+      }
+    });
+
+    it('restarts MongoDB for new scripts of its members only', () => {
+      const annotations = (set: object) =>
+        find(rendered({ set }), 'StatefulSet', '-mongodb')['spec'].template.metadata.annotations ?? {};
+      expect(annotations({ 'mongodb.replicas': 3 })).toHaveProperty(['checksum/scripts']);
+      expect(annotations({})).not.toHaveProperty(['checksum/scripts']);
+    });
+
+    it('gives names that Kubernetes takes, however long or odd the release is called', () => {
+      for (const release of ['a.b', `x${'y'.repeat(52)}`]) {
+        for (const { kind, metadata } of rendered({ release })) {
+          // A Service's and a pod's name is a host's name; a StatefulSet's gets eleven characters more in a label.
+          expect(`${kind} ${metadata.name}`).toMatch(/^\w+ [a-z]([-a-z0-9]*[a-z0-9])?$/);
+          expect(metadata.name.length).toBeLessThanOrEqual(kind === 'StatefulSet' ? 52 : 63);
+        }
+      }
+    });
+
+    it('renders the same twice, but for what is random', () => {
+      const set = { 'auth.jwtKey': randomBytes(32).toString('hex') };
+      const text = () => renderText(serverBinary(program), { values: 'external', set });
+      expect(text()).toBe(text());
+    });
+  });
+});
+
+function nameOf({ kind, metadata }: Rendered): string {
+  return `${kind} ${metadata.name}`;
+}
+
+function includes(labels: Record<string, string>, selector: Record<string, string>): boolean {
+  const entries = Object.entries(selector);
+  return entries.length > 0 && entries.every(([key, value]) => labels[key] === value);
+}
+
+/** The environment of the service's container, as Kubernetes would resolve it. */
+function environmentOf(objects: readonly Rendered[]): Record<string, string> {
+  const [container] = find(objects, 'Deployment')['spec'].template.spec.containers;
+  const ofMaps = container.envFrom.flatMap(({ configMapRef }: any) =>
+    Object.entries(
+      objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef.name)?.[
+        'data'
+      ] ?? {},
+    ),
+  );
+  const own = container.env.flatMap(({ name, value, valueFrom }: any) => {
+    if (value !== undefined) return [[name, value]];
+    if (valueFrom.fieldRef) return [[name, 'the-pod']];
+    const { name: secretName, key, optional } = valueFrom.secretKeyRef;
+    const secret = objects.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === secretName);
+    const data = secret?.['data'][key];
+    if (data !== undefined) return [[name, Buffer.from(data, 'base64').toString()]];
+    // A secret of yours: the chart cannot see what is in it.
+    return optional ? [] : [[name, name === 'NATS_URL' ? 'nats://broker:4222' : 'x'.repeat(32)]];
+  });
+  return Object.fromEntries([...ofMaps, ...own]);
+}

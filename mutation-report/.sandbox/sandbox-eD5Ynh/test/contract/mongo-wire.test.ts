@@ -1,0 +1,275 @@
+import { createConnection, mongo } from 'mongoose';
+import type { Connection } from 'mongoose';
+import type { MongoStore } from '../../src/adapters/mongo/store';
+import { startMongoProxy } from '../support/mongo-proxy';
+import type { Command, MongoProxy } from '../support/mongo-proxy';
+import { startMongod } from '../support/mongod';
+import { startMongoStore, untilReady } from '../support/mongo-store';
+import { change, changeOf, newId, newPlacement, payment, placeWithLease, read } from '../support/placements';
+import type { ServerProcess } from '../support/server-process';
+import { describeWith } from '../support/servers';
+
+const WRITES = new Set(['insert', 'update', 'delete', 'findAndModify', 'createIndexes']);
+
+describeWith(['mongod'], 'what the store says to MongoDB', () => {
+  let server: ServerProcess;
+  let proxy: MongoProxy;
+  let store: MongoStore;
+  let inspector: Connection;
+
+  beforeAll(async () => {
+    server = await startMongod();
+    proxy = await startMongoProxy(server.port);
+    // Whatever the URL asks for, our answers must be durable and our reads the newest.
+    store = startMongoStore({
+      url: `mongodb://127.0.0.1:${proxy.port}/orders?w=1&journal=false&readPreference=secondaryPreferred`,
+    });
+    inspector = await createConnection(server.url).asPromise();
+    await untilReady(store);
+  });
+
+  beforeEach(() => proxy.forget());
+
+  afterAll(async () => {
+    await store.close();
+    await inspector.close();
+    await proxy.close();
+    await server.stop();
+  });
+
+  function named(name: string): Command[] {
+    return proxy.commands.filter((command) => name in command);
+  }
+
+  it('asks for a majority and the journal with every write', async () => {
+    const publication = await placeWithLease(store.orders);
+    const ticket = { id: newId(), version: 0, title: 'T', price: 1, userId: 'u' };
+    await store.tickets.apply(ticket);
+    await store.tickets.apply({ ...ticket, version: 1 });
+    await change(store.orders, publication.orderId, { type: 'cancel' });
+    const rest = await store.outbox.book(publication);
+    await store.outbox.release(rest!, 0, 1);
+    const claimed = await store.outbox.claim(publication.orderId);
+    await store.outbox.book(claimed!);
+    await store.orders.confirmReads();
+    await putTakePostponeRemove(store);
+
+    const writes = proxy.commands.filter((command) => WRITES.has(Object.keys(command)[0]!));
+    expect(writes.length).toBeGreaterThan(10);
+    for (const write of writes) {
+      expect(write).toMatchObject({ writeConcern: { w: 'majority', j: true } });
+    }
+    for (const command of proxy.commands) expect(command).not.toHaveProperty('$readPreference');
+  });
+
+  it('decides on majority reads only', async () => {
+    const placement = newPlacement();
+    await store.orders.insert(placement);
+    await store.orders.insert(newPlacement({ ticketId: placement.order.ticket.id }));
+    await store.orders.find(placement.order.id);
+    await store.outbox.pendingBefore(placement.order.ticket.id, 1);
+
+    expect(named('find')).toHaveLength(4);
+    for (const command of named('find'))
+      expect(command).toMatchObject({ readConcern: { level: 'majority' } });
+  });
+
+  it('makes durable what it has read before anything rests on it', async () => {
+    const placement = newPlacement();
+    const ticket = { id: newId(), version: 1, title: 'T', price: 1, userId: 'u' };
+    await store.orders.insert(placement);
+    await store.tickets.apply(ticket);
+    const letter = newLetter(store.now());
+    await store.deadLetters.put(letter);
+
+    for (const restOnRead of [
+      () => store.orders.insert(placement),
+      () => store.tickets.apply({ ...ticket, version: 0 }),
+      () => store.deadLetters.put(letter),
+      () => store.outbox.pendingBefore(placement.order.ticket.id, 1),
+      () => store.orders.confirmReads(),
+    ]) {
+      proxy.forget();
+      await restOnRead();
+      expect(proxy.commands.at(-1)).toMatchObject({ update: 'read_barriers' });
+    }
+  });
+
+  it('shares one barrier among all who wait for it at once', async () => {
+    await Promise.all(Array.from({ length: 50 }, () => store.orders.confirmReads()));
+
+    expect(proxy.commands).toHaveLength(1);
+  });
+
+  it('places many orders of one moment in two round trips for all', async () => {
+    const tickets = Array.from({ length: 30 }, newId);
+    await Promise.all(
+      tickets.map((id) => store.tickets.apply({ id, version: 0, title: 'T', price: 1, userId: 'u' })),
+    );
+    proxy.forget();
+
+    await Promise.all(tickets.map((id) => store.tickets.find(id)));
+    const results = await Promise.all(
+      tickets.map((ticketId) => store.orders.insert(newPlacement({ ticketId }))),
+    );
+
+    expect(proxy.commands.map((command) => Object.keys(command)[0])).toEqual(['find', 'insert']);
+    expect(proxy.commands[1]).toMatchObject({ documents: { length: 30 } });
+
+    proxy.forget();
+    const publications = results.flatMap((result) =>
+      result.type === 'inserted' && result.publication ? [result.publication] : [],
+    );
+    expect(publications).toHaveLength(30);
+    await Promise.all(publications.map(store.outbox.book));
+    expect(proxy.commands.map((command) => Object.keys(command)[0])).toEqual(['update']);
+  });
+
+  it('saves a change without touching what the relay has written', async () => {
+    const { orderId } = await placeWithLease(store.orders);
+    const before = await read(store.orders, orderId);
+    const cancelled = changeOf(before, { type: 'cancel' });
+    proxy.forget();
+
+    await store.orders.save(cancelled);
+    await store.orders.save(changeOf(await read(store.orders, orderId), payment('late')));
+
+    expect(named('update').flatMap(({ updates }) => updates)).toEqual([
+      {
+        q: { _id: new mongo.ObjectId(orderId), version: 0 },
+        u: {
+          $set: { status: 'cancelled', reason: 'user' },
+          $push: { outbox: { $each: cancelled.events } },
+          $inc: { version: 1, 'publishing.pending': 1 },
+        },
+      },
+      {
+        q: { _id: new mongo.ObjectId(orderId), version: 1 },
+        u: {
+          $set: { reason: 'user' },
+          $push: expect.objectContaining({ payments: expect.anything(), outbox: expect.anything() }),
+          $inc: { version: 1, 'publishing.pending': 1 },
+        },
+      },
+    ]);
+  });
+
+  it('keeps each order as one document with its turn, key, events and lease', async () => {
+    const placement = newPlacement({ idempotencyKey: '["buyer","k"]', turn: 2 });
+    await store.orders.insert(placement);
+
+    const { order } = placement;
+    const document = await inspector.collection('orders').findOne({ _id: new mongo.ObjectId(order.id) });
+
+    expect(document).toEqual({
+      _id: new mongo.ObjectId(order.id),
+      version: 0,
+      userId: 'buyer',
+      status: 'created',
+      createdAt: order.createdAt,
+      expiresAt: order.expiresAt,
+      ticket: { ...order.ticket, id: new mongo.ObjectId(order.ticket.id) },
+      turn: 2,
+      idempotencyKey: '["buyer","k"]',
+      payments: [],
+      outbox: placement.events,
+      publishing: {
+        next: 0,
+        pending: 1,
+        leaseUntil: expect.any(Date),
+        owner: expect.stringContaining('replica-'),
+        attempts: 0,
+      },
+    });
+  });
+
+  describe('with 1,000 orders', () => {
+    const ticketId = newId();
+
+    beforeAll(async () => {
+      // No more at once than the pool serves in time: changes do not share round trips.
+      for (let first = 0; first < 1000; first += 50) {
+        await Promise.all(Array.from({ length: 50 }, (_, i) => insertBooked(first + i)));
+      }
+    });
+
+    /** Most are published; every tenth is mine. */
+    async function insertBooked(i: number): Promise<string> {
+      const mine = i % 10 === 0;
+      const publication = await placeWithLease(store.orders, {
+        userId: mine ? 'me' : `user ${i}`,
+        now: new Date(Date.UTC(2026, 0, 1, 0, 0, i)),
+        ...(i < 40 ? { ticketId, turn: i } : {}),
+      });
+      if (i % 100 === 0) await store.outbox.release(publication, 0, 0);
+      else await store.outbox.book(publication);
+      return publication.orderId;
+    }
+
+    it.each<[string, number, () => Promise<unknown>]>([
+      ['a listing', 15, () => store.orders.list({ userId: 'me', limit: 10 })],
+      [
+        'a later page of it',
+        15,
+        () =>
+          store.orders.list({
+            userId: 'me',
+            limit: 10,
+            after: { createdAt: new Date(Date.UTC(2026, 0, 1, 0, 10)), id: newId() },
+          }),
+      ],
+      ['the overdue', 15, () => store.orders.overdue(new Date(Date.UTC(2026, 0, 2)), 10)],
+      ['the claimable', 15, () => store.outbox.claimable(10)],
+      ['the backlog', 100, () => store.outbox.backlog()],
+      ['the events of earlier turns', 10, () => store.outbox.pendingBefore(ticketId, 40)],
+      ['the holder of a ticket', 10, () => store.orders.insert(newPlacement({ ticketId }))],
+      ['an order', 2, async () => store.orders.find(newId())],
+      ['parked messages', 10, () => store.deadLetters.takeDue(new Date(), 10)],
+    ])('finds %s through an index, looking at no more than it needs', async (_, most, ask) => {
+      proxy.forget();
+      await ask();
+
+      const questions = proxy.commands.filter((command) => 'find' in command || 'aggregate' in command);
+      expect(questions.length).toBeGreaterThan(0);
+      for (const question of questions) {
+        const plan = JSON.stringify(await explain(question));
+        expect(plan).not.toContain('COLLSCAN');
+        expect(plan).not.toMatch(/"stage":"SORT"/);
+        expect(keysExamined(plan)).toBeLessThanOrEqual(most);
+      }
+    });
+
+    it('asks for the events of earlier turns through the index that lets no booking hide one', async () => {
+      await store.outbox.pendingBefore(ticketId, 40);
+
+      expect(named('find')).toMatchObject([{ hint: { 'ticket.id': 1, 'publishing.pending': -1 } }]);
+    });
+  });
+
+  async function explain(question: Command): Promise<object> {
+    const { lsid: _lsid, $db: _db, readConcern: _readConcern, $clusterTime: _time, ...command } = question;
+    const answer = await inspector.db!.command({ explain: command, verbosity: 'executionStats' });
+    // Without the plans that were not taken.
+    return JSON.parse(JSON.stringify(answer, (key, value) => (key === 'rejectedPlans' ? [] : value)));
+  }
+});
+
+/** As the server counted them, over all stages that say so. */
+function keysExamined(plan: string): number {
+  return Math.max(...[...plan.matchAll(/"totalKeysExamined":(\d+)/g)].map(([, count]) => Number(count)));
+}
+
+function newLetter(at: Date) {
+  const id = `s:${newId()}`;
+  const retryAt = new Date(0);
+  return { id, subject: 's', sequence: 1, publishedAt: at, data: '', reason: '', attempts: 0, retryAt, at };
+}
+
+async function putTakePostponeRemove({ deadLetters, now }: MongoStore): Promise<void> {
+  const letter = newLetter(now());
+  await deadLetters.put(letter);
+  await deadLetters.takeDue(now(), 1);
+  await deadLetters.postpone(letter.id, letter);
+  await deadLetters.replay();
+  await deadLetters.remove(letter.id);
+}

@@ -1,0 +1,277 @@
+import type { Order } from '../../src/domain/order';
+import { change, changeOf, newId, newPlacement, payment, read } from '../support/placements';
+import { LEASE_MS } from './store-harness';
+import type { SetUp } from './store-harness';
+
+export function ordersContract(setUp: SetUp): void {
+  describe('placing', () => {
+    it('gives a turn of a ticket to one of 100 orders, and names it to all others', async () => {
+      const { a, b } = await setUp();
+      const ticketId = newId();
+      const placements = Array.from({ length: 100 }, () => newPlacement({ ticketId }));
+
+      const results = await Promise.all(
+        placements.map((placement, i) => (i % 2 ? a : b).orders.insert(placement)),
+      );
+
+      const winners = placements.filter((_, i) => results[i]!.type === 'inserted');
+      expect(winners).toHaveLength(1);
+      const taken = { type: 'turn-taken', latest: { order: winners[0]!.order, turn: 0 } };
+      expect(results.filter(({ type }) => type !== 'inserted')).toEqual(new Array(99).fill(taken));
+    });
+
+    it('gives an idempotency key to one of 100 orders, and names it to all others', async () => {
+      const { a, b } = await setUp();
+      const placements = Array.from({ length: 100 }, () => newPlacement({ idempotencyKey: '["buyer","k"]' }));
+
+      const results = await Promise.all(
+        placements.map((placement, i) => (i % 2 ? a : b).orders.insert(placement)),
+      );
+
+      const winners = placements.filter((_, i) => results[i]!.type === 'inserted');
+      expect(winners).toHaveLength(1);
+      const taken = { type: 'key-taken', order: winners[0]!.order };
+      expect(results.filter(({ type }) => type !== 'inserted')).toEqual(new Array(99).fill(taken));
+    });
+
+    it('leaves no trace of an order that was refused', async () => {
+      const { a } = await setUp();
+      const first = newPlacement({ idempotencyKey: 'first' });
+      const refused = newPlacement({ ticketId: first.order.ticket.id, idempotencyKey: 'second' });
+      await a.orders.insert(first);
+
+      expect(await a.orders.insert(refused)).toMatchObject({ type: 'turn-taken' });
+
+      expect(await a.orders.find(refused.order.id)).toBeUndefined();
+      expect(await a.orders.insert(newPlacement({ idempotencyKey: 'second' }))).toMatchObject({
+        type: 'inserted',
+      });
+    });
+
+    it('names the order of the key first, where the turn is taken as well', async () => {
+      const { a } = await setUp();
+      const [ofKey, ofTicket] = [newPlacement({ idempotencyKey: 'k' }), newPlacement()];
+      await a.orders.insert(ofKey);
+      await a.orders.insert(ofTicket);
+
+      const both = newPlacement({ ticketId: ofTicket.order.ticket.id, idempotencyKey: 'k' });
+
+      expect(await a.orders.insert(both)).toEqual({ type: 'key-taken', order: ofKey.order });
+    });
+
+    it('names the order as it is by now', async () => {
+      const { a, b } = await setUp();
+      const placement = newPlacement({ idempotencyKey: 'k' });
+      await a.orders.insert(placement);
+      await change(a.orders, placement.order.id, { type: 'cancel' });
+      const { order } = await read(a.orders, placement.order.id);
+
+      const sameTicket = newPlacement({ ticketId: placement.order.ticket.id });
+
+      expect(order).toMatchObject({ status: 'cancelled', reason: 'user', version: 1 });
+      expect(await b.orders.insert(newPlacement({ idempotencyKey: 'k' }))).toEqual({
+        type: 'key-taken',
+        order,
+      });
+      expect(await b.orders.insert(sameTicket)).toEqual({ type: 'turn-taken', latest: { order, turn: 0 } });
+    });
+
+    it('takes the next turn of a ticket, and names the latest to who tries an earlier one', async () => {
+      const { a, b } = await setUp();
+      const ticketId = newId();
+      const latest = newPlacement({ ticketId, turn: 2 });
+      for (const placement of [newPlacement({ ticketId }), newPlacement({ ticketId, turn: 1 }), latest]) {
+        expect(await a.orders.insert(placement)).toMatchObject({ type: 'inserted' });
+      }
+
+      for (const turn of [0, 1, 2]) {
+        expect(await b.orders.insert(newPlacement({ ticketId, turn }))).toEqual({
+          type: 'turn-taken',
+          latest: { order: latest.order, turn: 2 },
+        });
+      }
+    });
+
+    it('takes the same placement again as one that is stored already, and gives its lease once', async () => {
+      const { a } = await setUp();
+      const placement = newPlacement({ idempotencyKey: 'k' });
+
+      const results = await Promise.all(Array.from({ length: 10 }, () => a.orders.insert(placement)));
+      results.push(await a.orders.insert(placement));
+
+      expect(results.map(({ type }) => type)).toEqual(new Array(11).fill('inserted'));
+      expect(results.filter((result) => 'publication' in result)).toHaveLength(1);
+    });
+
+    it('gives the lease with the insert when asked for, counted from before it was sent', async () => {
+      const { a, harness } = await setUp();
+      const placement = newPlacement();
+
+      const before = harness.monotonic();
+      const inserting = a.orders.insert(placement);
+      harness.advance(1000);
+      const result = await inserting;
+
+      expect(result).toEqual({
+        type: 'inserted',
+        publication: {
+          orderId: placement.order.id,
+          ticketId: placement.order.ticket.id,
+          turn: 0,
+          events: placement.events,
+          attempts: 0,
+          leaseUntil: expect.any(Number),
+        },
+      });
+      const { leaseUntil } = (result as { publication: { leaseUntil: number } }).publication;
+      expect(leaseUntil).toBeGreaterThanOrEqual(before + LEASE_MS);
+      expect(leaseUntil).toBeLessThan(before + 1000 + LEASE_MS);
+    });
+
+    it('gives no lease when none is asked for', async () => {
+      const { a, b } = await setUp();
+      const placement = newPlacement({ lease: false });
+
+      expect(await a.orders.insert(placement)).toEqual({ type: 'inserted' });
+      expect(await b.outbox.claimable(10)).toEqual([placement.order.id]);
+    });
+  });
+
+  describe('an order', () => {
+    it('is found as it was placed', async () => {
+      const { a, b } = await setUp();
+      const placement = newPlacement({ turn: 4 });
+      await a.orders.insert(placement);
+
+      expect(await b.orders.find(placement.order.id)).toEqual({
+        order: placement.order,
+        turn: 4,
+        recorded: 1,
+      });
+      expect(await b.orders.find(newId())).toBeUndefined();
+    });
+
+    it('keeps every change, payments and refunds included', async () => {
+      const { a, b } = await setUp();
+      const { order } = newPlacement();
+      await a.orders.insert(newPlacement({ id: order.id, ticketId: order.ticket.id }));
+
+      await change(a.orders, order.id, payment('p1'));
+      await change(a.orders, order.id, payment('p2'));
+
+      expect(await b.orders.find(order.id)).toEqual({
+        order: {
+          ...order,
+          status: 'complete',
+          version: 2,
+          payments: [
+            { id: 'p1', stripeId: 'stripe-p1', at: order.createdAt },
+            { id: 'p2', stripeId: 'stripe-p2', at: order.createdAt, refund: 'second' },
+          ],
+        },
+        turn: 0,
+        recorded: 2,
+      });
+    });
+
+    it('lets one of many changes of the same version win; the others change nothing', async () => {
+      const { a, b } = await setUp();
+      const { order } = newPlacement();
+      await a.orders.insert(newPlacement({ id: order.id }));
+      const before = await read(a.orders, order.id);
+
+      const results = await Promise.all(
+        Array.from({ length: 50 }, (_, i) =>
+          (i % 2 ? a : b).orders.save(changeOf(before, i % 3 ? { type: 'cancel' } : payment(`p${i}`))),
+        ),
+      );
+
+      expect(results.filter(Boolean)).toHaveLength(1);
+      const { order: after, recorded } = await read(b.orders, order.id);
+      expect(after.version).toBe(1);
+      expect(recorded).toBe(after.status === 'cancelled' ? 2 : 1);
+      expect(after.payments).toHaveLength(after.status === 'cancelled' ? 0 : 1);
+    });
+
+    it('is not made by saving it', async () => {
+      const { a } = await setUp();
+      const { order } = newPlacement();
+
+      expect(await a.orders.save(changeOf({ order, turn: 0, recorded: 1 }, { type: 'cancel' }))).toBe(false);
+      expect(await a.orders.find(order.id)).toBeUndefined();
+    });
+
+    it('is not changed by changing what was given or returned', async () => {
+      const { a } = await setUp();
+      const placement = newPlacement();
+      const writable = structuredClone(placement) as { order: { ticket: { title: string } } };
+      const inserting = a.orders.insert(writable as never);
+      writable.order.ticket.title = 'Another';
+      await inserting;
+      const found = (await read(a.orders, placement.order.id)) as { order: { ticket: { title: string } } };
+      found.order.ticket.title = 'A third';
+
+      expect((await read(a.orders, placement.order.id)).order).toEqual(placement.order);
+    });
+  });
+
+  it('confirms reads to many at once', async () => {
+    const { a, b } = await setUp();
+
+    await expect(
+      Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 ? a : b).orders.confirmReads())),
+    ).resolves.toHaveLength(50);
+  });
+
+  describe('the listing', () => {
+    it('pages through equal times in a total order, each order exactly once', async () => {
+      const { a } = await setUp();
+      const times = ['2026-01-03T00:00:00.000Z', '2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
+      const mine = Array.from({ length: 25 }, (_, i) =>
+        newPlacement({ userId: 'me', now: new Date(times[i % 3]!) }),
+      );
+      await Promise.all([...mine, newPlacement({ userId: 'other' })].map(a.orders.insert));
+
+      const listed: Order[] = [];
+      let page: readonly Order[];
+      do {
+        const after = listed.at(-1);
+        page = await a.orders.list({ userId: 'me', limit: 4, ...(after ? { after } : {}) });
+        listed.push(...page);
+      } while (page.length > 0);
+
+      const expected = mine
+        .map(({ order }) => order)
+        .sort((x, y) => y.createdAt.getTime() - x.createdAt.getTime() || (x.id < y.id ? 1 : -1));
+      expect(listed).toEqual(expected);
+    });
+
+    it('can be narrowed to one status', async () => {
+      const { a } = await setUp();
+      const placements = Array.from({ length: 6 }, () => newPlacement({ userId: 'me' }));
+      await Promise.all(placements.map(a.orders.insert));
+      const cancelled = placements.slice(0, 2).map(({ order }) => order.id);
+      for (const id of cancelled) await change(a.orders, id, { type: 'cancel' });
+
+      const listed = await a.orders.list({ userId: 'me', status: 'cancelled', limit: 10 });
+
+      expect(listed.map(({ id }) => id).sort()).toEqual([...cancelled].sort());
+    });
+  });
+
+  it('tells which unpaid orders are overdue, oldest first', async () => {
+    const { a } = await setUp();
+    const at = (minute: number) => new Date(Date.UTC(2026, 0, 1, 0, minute));
+    const all = [3, 1, 2, 1, 1, 9].map((minute) => newPlacement({ now: at(minute) }));
+    const [third, first, second, paid, cancelled, later] = all;
+    await Promise.all(all.map(a.orders.insert));
+    await change(a.orders, paid!.order.id, payment('p'));
+    await change(a.orders, cancelled!.order.id, { type: 'cancel' });
+
+    const overdueAt = later!.order.expiresAt;
+    const inOrder = [first!, second!, third!].map(({ order }) => order.id);
+
+    expect(await a.orders.overdue(overdueAt, 10)).toEqual(inOrder);
+    expect(await a.orders.overdue(overdueAt, 2)).toEqual(inOrder.slice(0, 2));
+  });
+}

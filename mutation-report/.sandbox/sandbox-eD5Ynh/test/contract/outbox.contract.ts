@@ -1,0 +1,280 @@
+import type { Publication } from '../../src/application/ports';
+import {
+  change,
+  changeOf,
+  newId,
+  newPlacement,
+  payment,
+  placeWithLease,
+  read,
+  seqs,
+} from '../support/placements';
+import { LEASE_MS } from './store-harness';
+import type { ConnectedStore, SetUp } from './store-harness';
+
+export function outboxContract(setUp: SetUp): void {
+  describe('the lease', () => {
+    it('of an insert keeps others out until it has run out', async () => {
+      const { a, b, harness } = await setUp();
+      const { orderId } = await placeWithLease(a.orders);
+
+      expect(await b.outbox.claim(orderId)).toBeUndefined();
+      expect(await b.outbox.claimable(10)).toEqual([]);
+      harness.advance(LEASE_MS);
+
+      expect(await b.outbox.claimable(10)).toEqual([orderId]);
+      expect(seqs(await b.outbox.claim(orderId))).toEqual([0]);
+    });
+
+    it('is given to one of many who claim, counted from before it was asked for', async () => {
+      const { a, b, harness } = await setUp();
+      const placement = newPlacement({ lease: false });
+      await a.orders.insert(placement);
+
+      const before = harness.monotonic();
+      const claiming = Array.from({ length: 40 }, (_, i) => (i % 2 ? a : b).outbox.claim(placement.order.id));
+      harness.advance(1000);
+      const claims = await Promise.all(claiming);
+
+      const given = claims.filter((claim) => claim !== undefined);
+      expect(given).toEqual([
+        {
+          orderId: placement.order.id,
+          ticketId: placement.order.ticket.id,
+          turn: 0,
+          events: placement.events,
+          attempts: 0,
+          leaseUntil: expect.any(Number),
+        },
+      ]);
+      expect(given[0]!.leaseUntil).toBeGreaterThanOrEqual(before + LEASE_MS);
+      expect(given[0]!.leaseUntil).toBeLessThan(before + 1000 + LEASE_MS);
+    });
+
+    it('is not to be had where there is nothing to publish', async () => {
+      const { a } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await a.outbox.book(publication);
+
+      expect(await a.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await a.outbox.claim(newId())).toBeUndefined();
+      expect(await a.outbox.claimable(10)).toEqual([]);
+    });
+
+    it('that was lost books nothing and gives nothing back', async () => {
+      const { a, b, harness } = await setUp();
+      const lost = await placeWithLease(a.orders);
+      harness.advance(LEASE_MS);
+      const held = await b.outbox.claim(lost.orderId);
+
+      expect(await a.outbox.book(lost)).toBeUndefined();
+      await a.outbox.release(lost, 0, 9);
+
+      expect(await a.outbox.claim(lost.orderId)).toBeUndefined();
+      await change(a.orders, lost.orderId, { type: 'cancel' });
+      expect(seqs(await b.outbox.book(held!))).toEqual([1]);
+    });
+
+    it('is not taken by a change, and what it adds is seen by who holds it', async () => {
+      const { a, b } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await change(b.orders, publication.orderId, { type: 'cancel' });
+
+      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+      const rest = await a.outbox.book(publication);
+
+      expect(seqs(rest)).toEqual([1]);
+      expect(rest!.events[0]).toMatchObject({ subject: 'order:cancelled' });
+      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await a.outbox.book(rest!)).toBeUndefined();
+    });
+
+    it('is renewed by a booking that leaves something to publish', async () => {
+      const { a, b, harness } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await change(a.orders, publication.orderId, { type: 'cancel' });
+      harness.advance(LEASE_MS - 1000);
+
+      const before = harness.monotonic();
+      const rest = await a.outbox.book(publication);
+      expect(rest!.leaseUntil).toBeGreaterThanOrEqual(before + LEASE_MS);
+      harness.advance(2000);
+
+      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+    });
+
+    it('is free at once for a change that comes after the last booking', async () => {
+      const { a, b } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await a.outbox.book(publication);
+      await change(a.orders, publication.orderId, { type: 'cancel' });
+
+      expect(seqs(await b.outbox.claim(publication.orderId))).toEqual([1]);
+    });
+
+    it('that is given back can be claimed after the delay, with the attempts so far', async () => {
+      const { a, b, harness } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await a.outbox.release(publication, 60_000, 3);
+
+      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await b.outbox.claimable(10)).toEqual([]);
+      harness.advance(60_000);
+
+      const claimed = await b.outbox.claim(publication.orderId);
+      expect(claimed).toMatchObject({ attempts: 3 });
+      await change(a.orders, publication.orderId, { type: 'cancel' });
+      expect(await b.outbox.book(claimed!)).toMatchObject({ attempts: 0 });
+    });
+
+    it('is not given back by a publication that was booked before', async () => {
+      const { a, b } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await change(a.orders, publication.orderId, { type: 'cancel' });
+      await a.outbox.book(publication);
+
+      await a.outbox.release(publication, 0, 1);
+
+      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+    });
+  });
+
+  describe('booking', () => {
+    it('goes event by event, in order', async () => {
+      const { a } = await setUp();
+      const placement = newPlacement({ lease: false });
+      const { id } = placement.order;
+      await a.orders.insert(placement);
+      await change(a.orders, id, { type: 'cancel' });
+      await change(a.orders, id, payment('p'));
+
+      const seen: (number[] | undefined)[] = [];
+      for (let rest = await a.outbox.claim(id); rest; rest = await a.outbox.book(rest)) seen.push(seqs(rest));
+
+      expect(seen).toEqual([[0, 1, 2], [1, 2], [2]]);
+      expect(await a.outbox.backlog()).toEqual({ pending: 0 });
+    });
+
+    it('does nothing when it is repeated', async () => {
+      const { a } = await setUp();
+      const publication = await placeWithLease(a.orders);
+      await change(a.orders, publication.orderId, { type: 'cancel' });
+      await a.outbox.book(publication);
+
+      expect(await a.outbox.book(publication)).toBeUndefined();
+      expect(await a.outbox.backlog()).toMatchObject({ pending: 1 });
+    });
+
+    it('of many at once gives each its own answer: booked, more to publish, lease lost', async () => {
+      const { a, b, harness } = await setUp();
+      const publications = await Promise.all(Array.from({ length: 30 }, () => placeWithLease(a.orders)));
+      const lost = publications.slice(0, 5);
+      harness.advance(LEASE_MS);
+      await Promise.all(lost.map(({ orderId }) => b.outbox.claim(orderId)));
+      const changed = publications.slice(5, 12);
+      await Promise.all(changed.map(({ orderId }) => change(b.orders, orderId, { type: 'cancel' })));
+
+      const rests = await Promise.all(publications.map(a.outbox.book));
+
+      expect(rests.slice(5, 12).map(seqs)).toEqual(changed.map(() => [1]));
+      expect([...rests.slice(0, 5), ...rests.slice(12)]).toEqual(new Array(23).fill(undefined));
+      expect(await a.outbox.backlog()).toMatchObject({ pending: 12 });
+    });
+
+    it('loses and doubles nothing, however changes, claims and bookings interleave', async () => {
+      const { a, b } = await setUp();
+      const placements = Array.from({ length: 12 }, (_, i) => newPlacement({ lease: i % 2 === 0 }));
+      const published = new Map(placements.map(({ order }) => [order.id, [] as number[]]));
+      let changing = true;
+
+      async function publishAll(store: ConnectedStore, first: Publication | undefined): Promise<void> {
+        for (let rest = first; rest; rest = await store.outbox.book(rest)) {
+          published.get(rest.orderId)!.push(rest.events[0]!.seq);
+        }
+      }
+      async function poll(store: ConnectedStore): Promise<void> {
+        while (changing || (await store.outbox.backlog()).pending > 0) {
+          const ids = await store.outbox.claimable(100);
+          await Promise.all(ids.map(async (id) => publishAll(store, await store.outbox.claim(id))));
+        }
+      }
+      async function live(placement: (typeof placements)[number]): Promise<void> {
+        const result = await a.orders.insert(placement);
+        const publishing = publishAll(a, result.type === 'inserted' ? result.publication : undefined);
+        for (const input of [{ type: 'cancel' } as const, payment('p1'), payment('p2')]) {
+          expect(await b.orders.save(changeOf(await read(b.orders, placement.order.id), input))).toBe(true);
+        }
+        await publishing;
+      }
+
+      const polls = [poll(a), poll(b)];
+      await Promise.all(placements.map(live)).finally(() => {
+        changing = false;
+      });
+      await Promise.all(polls);
+
+      expect([...published.values()]).toEqual(placements.map(() => [0, 1, 2, 3]));
+    });
+  });
+
+  describe('what waits to be published', () => {
+    it('of the earlier turns of a ticket is told, and of nothing else', async () => {
+      const { a, b } = await setUp();
+      const ticketId = newId();
+      const [first, second, third] = await Promise.all(
+        [0, 1, 2].map((turn) => placeWithLease(a.orders, { ticketId, turn })),
+      );
+      await placeWithLease(a.orders);
+      await a.outbox.book(second!);
+
+      const asked = await Promise.all([0, 1, 2, 3].map((turn) => b.outbox.pendingBefore(ticketId, turn)));
+      expect(asked).toEqual([[], [first!.orderId], [first!.orderId], expect.any(Array)]);
+      expect([...asked[3]!].sort()).toEqual([first!.orderId, third!.orderId].sort());
+
+      await a.outbox.book(first!);
+      expect(await b.outbox.pendingBefore(ticketId, 2)).toEqual([]);
+      await change(a.orders, second!.orderId, { type: 'cancel' });
+      expect(await b.outbox.pendingBefore(ticketId, 2)).toEqual([second!.orderId]);
+    });
+
+    it('of many tickets is told to each who asks at once', async () => {
+      const { a } = await setUp();
+      const publications = await Promise.all(Array.from({ length: 40 }, () => placeWithLease(a.orders)));
+
+      const asked = await Promise.all(
+        publications.map(({ ticketId }) => a.outbox.pendingBefore(ticketId, 1)),
+      );
+
+      expect(asked).toEqual(publications.map(({ orderId }) => [orderId]));
+    });
+
+    it('can be claimed, as many as asked for', async () => {
+      const { a } = await setUp();
+      const placements = Array.from({ length: 7 }, () => newPlacement({ lease: false }));
+      await Promise.all(placements.map(a.orders.insert));
+      await placeWithLease(a.orders);
+
+      const ids = placements.map(({ order }) => order.id);
+      expect([...(await a.outbox.claimable(100))].sort()).toEqual([...ids].sort());
+      const some = await a.outbox.claimable(3);
+      expect(new Set(some).size).toBe(3);
+      expect(ids).toEqual(expect.arrayContaining([...some]));
+    });
+
+    it('is counted by orders, with the time of the oldest event', async () => {
+      const { a } = await setUp();
+      expect(await a.outbox.backlog()).toEqual({ pending: 0 });
+      const at = (day: number) => new Date(Date.UTC(2026, 0, day));
+      const [oldest, next] = await Promise.all(
+        [1, 2, 3].map((day) => placeWithLease(a.orders, { now: at(day) })),
+      );
+
+      expect(await a.outbox.backlog()).toEqual({ pending: 3, oldest: at(1) });
+      await a.outbox.book(oldest!);
+      expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(2) });
+      await a.orders.save(changeOf(await read(a.orders, next!.orderId), { type: 'cancel' }, at(9)));
+      await a.outbox.book(next!);
+      expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(3) });
+    });
+  });
+}

@@ -1,0 +1,220 @@
+import fc from 'fast-check';
+import { decide, holdsTicket, place } from '../../src/domain/order';
+import type { Decision, Order, OrderInput } from '../../src/domain/order';
+
+const NOW = new Date('2026-01-02T03:04:05.678Z');
+const ticket = { id: 'a'.repeat(24), version: 3, title: 'Concert', price: 20.5, userId: 'seller' };
+
+const placed = place({ id: 'b'.repeat(24), userId: 'buyer', ticket, now: NOW, expirationWindowSeconds: 900 });
+const inTime = new Date(placed.order.expiresAt.getTime() - 1);
+const tooLate = new Date(placed.order.expiresAt);
+
+const pay = (id: string, at = inTime): OrderInput => ({
+  type: 'pay',
+  payment: { id, stripeId: `stripe-${id}`, at },
+});
+
+function after(...inputs: OrderInput[]): Order {
+  return inputs.reduce((order, input) => {
+    const decision = decide(order, input);
+    return decision.type === 'changed' ? decision.order : order;
+  }, placed.order);
+}
+
+const created = placed.order;
+const awaitingPayment: Order = { ...created, status: 'awaiting:payment' };
+const complete = after(pay('p1'));
+const cancelled = after({ type: 'cancel' });
+const importedComplete: Order = { ...created, status: 'complete', version: 1 };
+
+function changed(decision: Decision): { order: Order; events: readonly { subject: string; data: object }[] } {
+  if (decision.type !== 'changed') throw new Error(`expected a change, got ${decision.type}`);
+  return decision;
+}
+
+describe('placing an order', () => {
+  it('takes a snapshot of the ticket and expires after the window', () => {
+    expect(created).toEqual({
+      id: 'b'.repeat(24),
+      version: 0,
+      userId: 'buyer',
+      status: 'created',
+      createdAt: NOW,
+      expiresAt: new Date('2026-01-02T03:19:05.678Z'),
+      ticket: { id: ticket.id, title: 'Concert', price: 20.5 },
+      payments: [],
+    });
+  });
+
+  it('announces OrderCreated with version 0', () => {
+    expect(placed.events).toEqual([
+      {
+        subject: 'order:created',
+        data: {
+          id: created.id,
+          version: 0,
+          status: 'created',
+          userId: 'buyer',
+          expiresAt: '2026-01-02T03:19:05.678Z',
+          ticket: { id: ticket.id, price: 20.5 },
+        },
+      },
+    ]);
+  });
+});
+
+describe.each([
+  ['created', created],
+  ['awaiting:payment', awaitingPayment],
+])('an order in state %s', (_, order) => {
+  it.each([
+    ['its owner cancels', { type: 'cancel' }, 'user'],
+    ['it expires', { type: 'expire' }, 'expired'],
+  ] as const)('is cancelled when %s, frees its ticket and says so once', (_title, input, reason) => {
+    const { order: next, events } = changed(decide(order, input));
+    expect(next).toEqual({ ...order, status: 'cancelled', reason, version: 1 });
+    expect(holdsTicket(next)).toBe(false);
+    expect(events).toEqual([
+      { subject: 'order:cancelled', data: { id: order.id, version: 1, ticket: { id: ticket.id } } },
+    ]);
+  });
+
+  it('is complete when it is paid, keeps its ticket and announces nothing', () => {
+    const { order: next, events } = changed(decide(order, pay('p1')));
+    expect(next).toMatchObject({
+      status: 'complete',
+      version: 1,
+      payments: [{ id: 'p1', stripeId: 'stripe-p1' }],
+    });
+    expect(next.payments[0]).not.toHaveProperty('refund');
+    expect(holdsTicket(next)).toBe(true);
+    expect(events).toEqual([]);
+  });
+});
+
+describe('a complete order', () => {
+  it('cannot be cancelled', () => {
+    expect(decide(complete, { type: 'cancel' })).toEqual({ type: 'refused', reason: 'already-paid' });
+  });
+
+  it('does not expire', () => {
+    expect(decide(complete, { type: 'expire' })).toEqual({ type: 'unchanged' });
+  });
+
+  it('ignores a payment that it knows', () => {
+    expect(decide(complete, pay('p1'))).toEqual({ type: 'unchanged' });
+  });
+
+  it('records a second payment and asks for its refund', () => {
+    const { order, events } = changed(decide(complete, pay('p2')));
+    expect(order).toMatchObject({ status: 'complete', version: 2 });
+    expect(order.payments).toEqual([
+      ...complete.payments,
+      expect.objectContaining({ id: 'p2', refund: 'second' }),
+    ]);
+    expect(events).toEqual([
+      {
+        subject: 'order:refund-required',
+        data: {
+          orderId: order.id,
+          userId: 'buyer',
+          paymentId: 'p2',
+          stripeId: 'stripe-p2',
+          reason: 'second',
+          paidInTime: true,
+          ticket: { id: ticket.id, price: 20.5 },
+        },
+      },
+    ]);
+  });
+
+  it('takes the first payment as its own if it was imported without any', () => {
+    const { order, events } = changed(decide(importedComplete, pay('p1')));
+    expect(order).toMatchObject({ status: 'complete', version: 2, payments: [{ id: 'p1' }] });
+    expect(events).toEqual([]);
+    expect(changed(decide(order, pay('p2'))).order.payments[1]).toMatchObject({ refund: 'second' });
+  });
+});
+
+describe('a cancelled order', () => {
+  it.each([{ type: 'cancel' }, { type: 'expire' }] as const)('is not changed by %p', (input) => {
+    expect(decide(cancelled, input)).toEqual({ type: 'unchanged' });
+  });
+
+  it.each([
+    ['in time', inTime, true],
+    ['at the very end of its time', tooLate, false],
+  ])('stays cancelled when a payment stamped %s comes late, and asks for its refund', (_, at, paidInTime) => {
+    const { order, events } = changed(decide(cancelled, pay('p1', at)));
+    expect(order).toMatchObject({ status: 'cancelled', reason: 'user', version: 2 });
+    expect(order.payments).toEqual([expect.objectContaining({ id: 'p1', at, refund: 'late' })]);
+    expect(events).toMatchObject([
+      { subject: 'order:refund-required', data: { reason: 'late', paidInTime } },
+    ]);
+  });
+
+  it('asks for the refund of a known payment only once', () => {
+    const refunded = after({ type: 'cancel' }, pay('p1'));
+    expect(decide(refunded, pay('p1'))).toEqual({ type: 'unchanged' });
+  });
+});
+
+describe('any sequence of inputs, with duplicates', () => {
+  const inputs = fc.array(
+    fc.oneof(
+      fc.constant<OrderInput>({ type: 'cancel' }),
+      fc.constant<OrderInput>({ type: 'expire' }),
+      fc.record({ id: fc.constantFrom('p1', 'p2', 'p3'), late: fc.boolean() }).map(({ id, late }) => {
+        return pay(id, late ? tooLate : inTime);
+      }),
+    ),
+    { maxLength: 30 },
+  );
+
+  /** The state table, said a second time: what counts is the first cancel or expiry against the first payment. */
+  function expected(sequence: OrderInput[]) {
+    const first = sequence[0];
+    const status = !first ? 'created' : first.type === 'pay' ? 'complete' : 'cancelled';
+    const paymentIds = [
+      ...new Set(sequence.flatMap((input) => (input.type === 'pay' ? [input.payment.id] : []))),
+    ];
+    const kept = status === 'complete' ? 1 : 0;
+    return {
+      status,
+      paymentIds,
+      refunds: paymentIds.slice(kept),
+      changes: paymentIds.length + (status === 'cancelled' ? 1 : 0),
+    };
+  }
+
+  it('ends where the first of them leads, with every payment recorded once and every other one refunded once', () => {
+    fc.assert(
+      fc.property(inputs, (sequence) => {
+        let order = created;
+        const subjects: string[] = [];
+        const refunded: string[] = [];
+        for (const input of sequence) {
+          const before = JSON.stringify(order);
+          const decision = decide(order, input);
+          expect(JSON.stringify(order)).toBe(before);
+          if (decision.type !== 'changed') continue;
+          expect(decision.order.version).toBe(order.version + 1);
+          order = decision.order;
+          subjects.push(...decision.events.map(({ subject }) => subject));
+          for (const event of decision.events) {
+            if (event.subject === 'order:refund-required') refunded.push(event.data.paymentId);
+          }
+        }
+        const want = expected(sequence);
+        expect(order.status).toBe(want.status);
+        expect(order.version).toBe(want.changes);
+        expect(order.payments.map(({ id }) => id)).toEqual(want.paymentIds);
+        expect(refunded).toEqual(want.refunds);
+        expect(subjects.filter((subject) => subject === 'order:cancelled')).toHaveLength(
+          want.status === 'cancelled' ? 1 : 0,
+        );
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

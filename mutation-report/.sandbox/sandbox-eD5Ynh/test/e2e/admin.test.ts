@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { connectPeer } from '../support/nats-peer';
+import type { Peer } from '../support/nats-peer';
+import { eventually } from '../support/eventually';
+import { startMongod } from '../support/mongod';
+import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import type { ServerProcess } from '../support/server-process';
+import { describeWith } from '../support/servers';
+import { JWT_KEY, ordersClient, startService } from '../support/service-process';
+import type { ServiceProcess } from '../support/service-process';
+
+const newId = () => randomBytes(12).toString('hex');
+const run = promisify(execFile);
+
+describeWith(['mongod', 'nats-streaming-server'], "the operator's command line", () => {
+  let mongod: ServerProcess;
+  let nats: ServerProcess;
+  let service: ServiceProcess;
+  let peer: Peer;
+
+  beforeAll(async () => {
+    [mongod, nats] = await Promise.all([startMongod(), startNatsStreamingServer()]);
+    service = await startService({ MONGO_URL: mongod.url, NATS_URL: nats.url });
+    peer = await connectPeer(nats.url);
+    await eventually(async () => expect(await service.ready()).toBe(true));
+  });
+
+  afterAll(async () => {
+    await peer?.close();
+    await service?.kill('SIGTERM');
+    await Promise.all([nats?.stop(), mongod?.stop()]);
+  });
+
+  async function admin(...args: string[]): Promise<Record<string, unknown>[]> {
+    const { stdout } = await run(process.execPath, [join(__dirname, '../../dist/admin.js'), ...args], {
+      env: { PATH: process.env['PATH'], MONGO_URL: mongod.url, NATS_URL: nats.url, JWT_KEY },
+    });
+    const lines = stdout.split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  it('lists dead letters as they came, and replays one', async () => {
+    await peer.publish('ticket:created', 'not json');
+    const [letter] = await eventually(async () => {
+      const letters = await admin('dead-letters', 'list');
+      expect(letters).toHaveLength(1);
+      return letters;
+    });
+    expect(letter).toMatchObject({ subject: 'ticket:created', data: 'not json', reason: 'is not JSON' });
+    expect(letter).not.toHaveProperty('retryAt');
+    expect(await admin('dead-letters', 'replay', String(letter?.['id']))).toEqual([{ replayed: 1 }]);
+    await expect(admin('dead-letters', 'replay', 'unknown')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no dead letter unknown'),
+    });
+  });
+
+  it("fills a broker again, each ticket's events in their order and to the byte", async () => {
+    const ticketId = newId();
+    await peer.publish('ticket:created', { id: ticketId, version: 0, title: 'T', price: 1, userId: 's' });
+    const heard = await peer.listen(['order:created', 'order:cancelled']);
+    for (const userId of ['first', 'second']) {
+      const client = ordersClient(service.url, userId);
+      const { body } = await eventually(async () => {
+        const response = await client.place(ticketId);
+        expect(response.status).toBe(201);
+        return response;
+      });
+      await client.cancel(body.id);
+    }
+    const before = await eventually(() => {
+      expect(heard).toHaveLength(4);
+      return [...heard].sort((a, b) => a.at - b.at).map(({ text }) => text);
+    });
+    expect(await admin('outbox', 'republish', '--ticket', ticketId)).toEqual([{ republished: 4 }]);
+    await eventually(() => expect(heard).toHaveLength(8));
+    const again = heard.slice(4).sort((a, b) => a.at - b.at);
+    expect(again.map(({ text }) => text)).toEqual(before);
+  });
+
+  it.each([
+    [[]],
+    [['dead-letters']],
+    [['dead-letters', 'replay']],
+    [['dead-letters', 'replay', 'x', '--all']],
+    [['dead-letters', 'list', '--limit', 'many']],
+    [['outbox', 'republish']],
+    [['outbox', 'republish', '--ticket', 'x']],
+    [['--nonsense']],
+  ])('explains itself when it does not understand %j', async (args) => {
+    await expect(admin(...args)).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^Usage: /),
+    });
+  });
+});

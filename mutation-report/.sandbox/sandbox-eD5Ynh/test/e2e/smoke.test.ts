@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { eventually } from '../support/eventually';
+import { startMongod } from '../support/mongod';
+import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import { freePort } from '../support/server-process';
+import { describeWith } from '../support/servers';
+import { JWT_KEY, startService } from '../support/service-process';
+import type { ServiceProcess } from '../support/service-process';
+
+/** The smoke test as a process of its own, with this environment only. */
+async function smoke(env: Record<string, string>): Promise<{ code: number; lines: string[] }> {
+  const child = spawn(process.execPath, [join(__dirname, '../../dist/smoke.js')], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  return { code, lines: output.trimEnd().split('\n') };
+}
+
+describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
+  let mongod: Awaited<ReturnType<typeof startMongod>>;
+  let nats: Awaited<ReturnType<typeof startNatsStreamingServer>>;
+  let service: ServiceProcess;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    [mongod, nats] = await Promise.all([startMongod(), startNatsStreamingServer()]);
+    service = await startService({ MONGO_URL: mongod.url, NATS_URL: nats.url });
+    env = { ORDERS_URL: `${service.url}/api/v1/orders`, NATS_URL: nats.url, JWT_KEY };
+    await eventually(async () => expect(await service.ready()).toBe(true));
+  });
+
+  afterAll(async () => {
+    await service?.kill('SIGTERM');
+    await Promise.all([nats?.stop(), mongod?.stop()]);
+  });
+
+  it.each([
+    ['as it is', (url: string) => url],
+    ['with http:// and a slash', (url: string) => `${url.replace('nats:', 'http:')}/`],
+  ])('passes against a service that works, given its addresses %s', async (_, written) => {
+    const urls = { ORDERS_URL: written(env['ORDERS_URL']!), NATS_URL: written(env['NATS_URL']!) };
+
+    const { code, lines } = await smoke({ ...env, ...urls });
+
+    expect(lines).toEqual([
+      'ok   connect to the broker',
+      'ok   listen to order:created',
+      'ok   listen to order:cancelled',
+      expect.stringMatching(/^ok {3}announce ticket [0-9a-f]{24}$/),
+      'ok   place an order',
+      expect.stringMatching(/^ok {3}read order [0-9a-f]{24}$/),
+      'ok   hear OrderCreated',
+      'ok   cancel the order',
+      'ok   hear OrderCancelled',
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it('fails when its key is not the one of the service, and tells neither key nor token', async () => {
+    const { code, lines } = await smoke({ ...env, JWT_KEY: `another ${JWT_KEY}` });
+
+    expect(code).toBe(1);
+    expect(lines.at(-1)).toMatch(/^FAIL place an order: answered 401 /);
+    expect(lines.join('\n')).not.toMatch(/another|eyJ/);
+  });
+
+  it('fails when the broker is away', async () => {
+    const { code, lines } = await smoke({ ...env, NATS_URL: `nats://127.0.0.1:${await freePort()}` });
+
+    expect(code).toBe(1);
+    expect(lines).toEqual([expect.stringMatching(/^FAIL connect to the broker: .*ECONNREFUSED/)]);
+  });
+
+  it('fails when the broker is of another cluster', async () => {
+    const { code, lines } = await smoke({ ...env, NATS_CLUSTER_ID: 'another' });
+
+    expect(code).toBe(1);
+    expect(lines).toEqual([expect.stringMatching(/^FAIL connect to the broker: .*time/)]);
+  });
+});
+
+describe('the smoke test without its environment', () => {
+  it('names every problem and exits with 2', async () => {
+    const key = 'not to be printed';
+
+    expect(await smoke({ ORDERS_URL: '', NATS_URL: 'ftp://nats:4222', JWT_KEY: key })).toEqual({
+      code: 2,
+      lines: ['ORDERS_URL: is not set', 'NATS_URL: must be a URL such as nats://nats:4222'],
+    });
+    expect(await smoke({ ORDERS_URL: 'orders', NATS_URL: 'nats://nats' })).toEqual({
+      code: 2,
+      lines: ['ORDERS_URL: must be a URL such as http://orders:3000/api/v1/orders', 'JWT_KEY: is not set'],
+    });
+  });
+});

@@ -1,0 +1,366 @@
+import { gzipSync } from 'node:zlib';
+import request from 'supertest';
+import { BASE_PATH, bearer, createTestApp, newId, orderOf } from '../support/http-app';
+
+const ticketId = newId();
+
+/** Reaching a use case would be the failure: each of them answers with success. */
+function setUp() {
+  const reached: string[] = [];
+  const reach = (name: string) => {
+    reached.push(name);
+  };
+  const { app } = createTestApp({
+    useCases: {
+      placeOrder: () => (reach('place'), Promise.resolve({ type: 'placed', order: orderOf() })),
+      cancelOrder: () => (reach('cancel'), Promise.resolve('cancelled')),
+      findOrder: () => (reach('find'), Promise.resolve(orderOf())),
+      listOrders: () => (reach('list'), Promise.resolve({ orders: [] })),
+    },
+  });
+  const post = () => request(app).post(BASE_PATH).set(bearer());
+  const get = (path: string) => request(app).get(`${BASE_PATH}${path}`).set(bearer());
+  const remove = (path: string) => request(app).delete(`${BASE_PATH}${path}`).set(bearer());
+  return { post, get, remove, reached };
+}
+
+function fieldsOf(answer: request.Response): unknown[] {
+  return (answer.body as { errors: { field?: string }[] }).errors.map(({ field }) => field);
+}
+
+function expectProblem(answer: request.Response, status: number, field: string): void {
+  expect(answer.status).toBe(status);
+  expect(answer.headers['content-type']).toContain('application/problem+json');
+  expect(answer.body).toMatchObject({
+    status,
+    type: expect.stringMatching(/^urn:order-service:problem:/) as unknown,
+    title: expect.any(String) as unknown,
+    instance: `urn:request:${answer.headers['x-request-id']}`,
+  });
+  expect(fieldsOf(answer)).toContain(field);
+  for (const { message } of (answer.body as { errors: { message: unknown }[] }).errors) {
+    expect(message).toEqual(expect.stringMatching(/\w+/));
+  }
+}
+
+describe('placing an order', () => {
+  it.each([
+    ['no ticketId', {}],
+    ['null', { ticketId: null }],
+    ['a number', { ticketId: 7 }],
+    ['a number of 24 digits', { ticketId: 1e23 }],
+    ['true', { ticketId: true }],
+    ['an operator', { ticketId: { $gt: '' } }],
+    ['an empty object', { ticketId: {} }],
+    ['an object that can become a text', { ticketId: { toString: ticketId } }],
+    ['an empty array', { ticketId: [] }],
+    ['an array of one good id', { ticketId: [ticketId] }],
+    ['an empty text', { ticketId: '' }],
+    ['23 characters', { ticketId: ticketId.slice(1) }],
+    ['25 characters', { ticketId: `${ticketId}0` }],
+    ['a letter that is not hexadecimal', { ticketId: `${ticketId.slice(1)}g` }],
+    ['twelve bytes, as an ObjectId takes them', { ticketId: 'abcdefghijkl' }],
+    ['a space at the end', { ticketId: `${ticketId} ` }],
+    ['a line break at the end', { ticketId: `${ticketId}\n` }],
+    ['full-width digits', { ticketId: '０'.repeat(24) }],
+  ])('with %s as ticketId gets 400 that names it', async (_, body) => {
+    const { post, reached } = setUp();
+
+    expectProblem(await post().send(body), 400, 'ticketId');
+    expect(reached).toEqual([]);
+  });
+
+  it('without any body gets 400 that names ticketId', async () => {
+    const { post, reached } = setUp();
+
+    expectProblem(await post(), 400, 'ticketId');
+    expectProblem(await post().set('Content-Length', '0'), 400, 'ticketId');
+    expectProblem(await post().set('Content-Type', 'application/json'), 400, 'ticketId');
+    expectProblem(await post().type('json').send(''), 400, 'ticketId');
+    expect(reached).toEqual([]);
+  });
+
+  it.each([
+    '{',
+    '{"ticketId":',
+    '{"ticketId": undefined}',
+    "{'ticketId': 1}",
+    'ticketId',
+    '{}{}',
+    '\u0000',
+    '{"a":1,}',
+  ])('with the malformed JSON %j gets 400 that names the body', async (text) => {
+    const { post, reached } = setUp();
+
+    expectProblem(await post().type('json').send(text), 400, 'body');
+    expect(reached).toEqual([]);
+  });
+
+  it.each(['null', 'true', '7', '"text"', '[]', '[{}]', `["${ticketId}"]`, `[{"ticketId":"${ticketId}"}]`])(
+    'with %s, which is no JSON object, gets 400 that names the body',
+    async (text) => {
+      const { post, reached } = setUp();
+
+      expectProblem(await post().type('json').send(text), 400, 'body');
+      expect(reached).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['price', '1'],
+    ['userId', '"someone else"'],
+    ['$where', '"1"'],
+    ['__proto__', '1'],
+    ['__proto__', 'null'],
+    ['__proto__', '{"ticketId":"x"}'],
+    ['constructor', '1'],
+    ['constructor', 'null'],
+    ['constructor', '{"prototype":{}}'],
+    ['toString', 'null'],
+    ['hasOwnProperty', '{}'],
+    ['', '1'],
+    ['*', '1'],
+    ['**', '1'],
+    ['ticketId.x', '1'],
+  ])('with the unknown field %j (%s) gets 400 that names it', async (name, value) => {
+    const { post, reached } = setUp();
+
+    const answer = await post()
+      .type('json')
+      .send(`{"ticketId":"${ticketId}",${JSON.stringify(name)}:${value}}`);
+
+    expectProblem(answer, 400, name);
+    expect(fieldsOf(answer)).toEqual([name]);
+    expect(reached).toEqual([]);
+  });
+
+  it('with hundreds of unknown fields gets an answer of a sensible size', async () => {
+    const { post } = setUp();
+    const body = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`field-${i}`, 1]));
+
+    const answer = await post().send({ ticketId, ...body });
+
+    expectProblem(answer, 400, 'field-0');
+    expect(answer.text.length).toBeLessThan(2000);
+  });
+
+  it('names everything that is wrong at once', async () => {
+    const { post } = setUp();
+
+    const answer = await post().set('Idempotency-Key', 'a b').send({ ticketId: 1, color: 'red' });
+
+    expect(fieldsOf(answer).sort()).toEqual(['Idempotency-Key', 'color', 'ticketId']);
+  });
+
+  it('with a body over 10 kB gets 413', async () => {
+    const { post, reached } = setUp();
+
+    expectProblem(await post().send({ ticketId: 'x'.repeat(10 * 1024) }), 413, 'body');
+    expect(reached).toEqual([]);
+  });
+
+  it('with a body over 10 kB of unannounced length gets 413', async () => {
+    const { post, reached } = setUp();
+    const chunked = post().type('json').set('Transfer-Encoding', 'chunked');
+    chunked.write(`{"ticketId":"${'x'.repeat(20 * 1024)}`);
+
+    expectProblem(await chunked, 413, 'body');
+    expect(reached).toEqual([]);
+  });
+
+  it('with a body of almost 10 kB is read', async () => {
+    const { post, reached } = setUp();
+    const padding = ' '.repeat(10 * 1024 - 50);
+
+    await post().type('json').send(`{"ticketId":"${ticketId}"${padding}}`).expect(201);
+    expect(reached).toEqual(['place']);
+  });
+
+  it.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/xml',
+    'application/problem+json',
+    'application/jsonp',
+    'json',
+    '*/*',
+    ';',
+    'application/json/x',
+  ])('as %s gets 415', async (type) => {
+    const { post, reached } = setUp();
+
+    const answer = await post()
+      .set('Content-Type', type)
+      .serialize(String)
+      .send(JSON.stringify({ ticketId }));
+
+    expectProblem(answer, 415, 'Content-Type');
+    expect(reached).toEqual([]);
+  });
+
+  it.each(['application/json', 'application/json; charset=utf-8', 'APPLICATION/JSON;charset="UTF-8"'])(
+    'as %s is read',
+    async (type) => {
+      const { post } = setUp();
+
+      await post().set('Content-Type', type).serialize(String).send(JSON.stringify({ ticketId })).expect(201);
+    },
+  );
+
+  it.each(['latin1', 'utf-99', 'utf-'])('in the character set %s gets 415', async (charset) => {
+    const { post, reached } = setUp();
+
+    const answer = await post()
+      .set('Content-Type', `application/json; charset=${charset}`)
+      .send(JSON.stringify({ ticketId }));
+
+    expectProblem(answer, 415, 'Content-Type');
+    expect(reached).toEqual([]);
+  });
+
+  it.each(['gzip', 'br', 'deflate', 'compress', 'unheard-of'])(
+    'compressed as %s gets 415',
+    async (encoding) => {
+      const { post, reached } = setUp();
+      const zipped = post().type('json').set('Content-Encoding', encoding);
+      zipped.write(gzipSync(JSON.stringify({ ticketId })));
+
+      expectProblem(await zipped, 415, 'Content-Encoding');
+      expect(reached).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['an empty key', ''],
+    ['a space in it', 'a b'],
+    ['a tab in it', 'a\tb'],
+    ['a letter outside ASCII', 'sch\u00f6n'],
+    ['256 characters', 'k'.repeat(256)],
+  ])('with an Idempotency-Key that is or has %s gets 400 that names it', async (_, key) => {
+    const { post, reached } = setUp();
+
+    expectProblem(await post().set('Idempotency-Key', key).send({ ticketId }), 400, 'Idempotency-Key');
+    expect(reached).toEqual([]);
+  });
+
+  it('with two Idempotency-Keys gets 400', async () => {
+    const { post, reached } = setUp();
+
+    const answer = await post()
+      .set({ 'Idempotency-Key': ['one', 'two'] } as unknown as Record<string, string>)
+      .send({ ticketId });
+
+    expectProblem(answer, 400, 'Idempotency-Key');
+    expect(reached).toEqual([]);
+  });
+});
+
+describe('showing or cancelling an order', () => {
+  it.each([
+    'x',
+    ticketId.slice(1),
+    `${ticketId}0`,
+    'abcdefghijkl',
+    `${ticketId}%20`,
+    `${ticketId}%00`,
+    `${ticketId}%0A`,
+    '%2e%2e',
+    '__proto__',
+    '$gt',
+    '[object Object]',
+    'é'.repeat(24),
+    'f'.repeat(5000),
+  ])('by the malformed id %s gets 400 that names it', async (id) => {
+    const { get, remove, reached } = setUp();
+    const path = `/${encodeURI(decodeURI(id))}`;
+
+    expectProblem(await get(path), 400, 'orderId');
+    expectProblem(await remove(path), 400, 'orderId');
+    expect(reached).toEqual([]);
+  });
+
+  it.each(['/%', '/%zz', '/%E0%A4%A', `/${ticketId}%`, '/%ff'])(
+    'by the path %s, wrongly encoded, gets 400',
+    async (path) => {
+      const { get, remove, reached } = setUp();
+
+      for (const answer of [await get(path), await remove(path)]) {
+        expect(answer.status).toBe(400);
+        expect(answer.headers['content-type']).toContain('application/problem+json');
+        expect(answer.text).not.toContain('decode');
+      }
+      expect(reached).toEqual([]);
+    },
+  );
+});
+
+describe('listing orders', () => {
+  const goodCursor = Buffer.from(`1767225600000.${newId()}`).toString('base64url');
+  const cursorOf = (text: string) => Buffer.from(text).toString('base64url');
+
+  it.each([
+    ['status', 'status=lost'],
+    ['status', 'status='],
+    ['status', 'status'],
+    ['status', 'status=Created'],
+    ['status', 'status=created,complete'],
+    ['status', 'status=created&status=complete'],
+    ['status', 'status=created&status=created'],
+    ['limit', 'limit=0'],
+    ['limit', 'limit=-1'],
+    ['limit', 'limit=201'],
+    ['limit', 'limit=1.5'],
+    ['limit', 'limit=1e2'],
+    ['limit', 'limit=0x10'],
+    ['limit', 'limit=010'],
+    ['limit', 'limit='],
+    ['limit', 'limit=%201'],
+    ['limit', 'limit=ten'],
+    ['limit', 'limit=NaN'],
+    ['limit', 'limit=Infinity'],
+    ['limit', `limit=1${'0'.repeat(400)}`],
+    ['limit', 'limit=1&limit=2'],
+    ['cursor', 'cursor='],
+    ['cursor', 'cursor=x'],
+    ['cursor', 'cursor=%zz'],
+    ['cursor', `cursor=${goodCursor}&cursor=${goodCursor}`],
+    ['cursor', `cursor=${goodCursor}=`],
+    ['cursor', `cursor=${goodCursor}x`],
+    ['cursor', `cursor=%20${goodCursor}`],
+    ['cursor', `cursor=${cursorOf(`${newId()}.1`)}`],
+    ['cursor', `cursor=${cursorOf(`-1.${newId()}`)}`],
+    ['cursor', `cursor=${cursorOf(`01.${newId()}`)}`],
+    ['cursor', `cursor=${cursorOf(`1.5.${newId()}`)}`],
+    ['cursor', `cursor=${cursorOf(`9999999999999999.${newId()}`)}`],
+    ['cursor', `cursor=${cursorOf(`1.${newId().toUpperCase().replace(/\d/g, 'A')}`)}`],
+    ['cursor', `cursor=${cursorOf(`1.${newId()}\n`)}`],
+    ['cursor', `cursor=${cursorOf('{"createdAt":{"$gt":""}}')}`],
+    ['limit[]', 'limit[]=1'],
+    ['status[$ne]', 'status[$ne]=created'],
+    ['page', 'page=2'],
+    ['Status', 'Status=created'],
+    ['userId', 'userId=someone'],
+    ['__proto__', '__proto__=1'],
+    ['constructor', 'constructor=1'],
+    ['constructor', 'constructor=1&constructor=2'],
+    ['', '=1'],
+  ])('gets 400 that names %j for ?%s', async (field, query) => {
+    const { get, reached } = setUp();
+
+    const answer = await get(`?${query}`);
+
+    expectProblem(answer, 400, field);
+    expect(fieldsOf(answer)).toEqual([field]);
+    expect(reached).toEqual([]);
+  });
+
+  it.each(['', '?', '?&&', '?limit=1', '?limit=200', '?status=awaiting:payment', `?cursor=${goodCursor}`])(
+    'takes %j',
+    async (query) => {
+      const { get } = setUp();
+
+      await get(query).expect(200);
+    },
+  );
+});

@@ -1,0 +1,256 @@
+import request from 'supertest';
+import { BASE_PATH, bearer, composeApp, newId } from '../support/http-app';
+import type { ComposedApp } from '../support/http-app';
+
+interface OrderBody {
+  readonly id: string;
+  readonly version: number;
+  readonly status: string;
+  readonly userId: string;
+}
+
+let service: ComposedApp;
+beforeAll(async () => {
+  service = await composeApp();
+});
+afterAll(() => service.stop());
+
+const place = (user: string, ticketId: string, key?: string) =>
+  request(service.app)
+    .post(BASE_PATH)
+    .set({ ...bearer(user), ...(key === undefined ? {} : { 'Idempotency-Key': key }) })
+    .send({ ticketId });
+const show = (user: string, id: string) => request(service.app).get(`${BASE_PATH}/${id}`).set(bearer(user));
+const cancel = (user: string, id: string) =>
+  request(service.app).delete(`${BASE_PATH}/${id}`).set(bearer(user));
+const list = (user: string, query = '') => request(service.app).get(`${BASE_PATH}${query}`).set(bearer(user));
+const orderIn = (answer: request.Response) => answer.body as OrderBody;
+
+/** Follows the links to the end, with something done between the pages. */
+async function readAll(user: string, query: string, between: () => Promise<unknown>): Promise<string[]> {
+  const ids: string[] = [];
+  for (let next: string | undefined = query; next !== undefined;) {
+    const page: request.Response = await list(user, next).expect(200);
+    ids.push(...(page.body as OrderBody[]).map(({ id }) => id));
+    next = /^<[^?]+(\?.+)>; rel="next"$/.exec(page.headers['link'] ?? '')?.[1];
+    await between();
+  }
+  return ids;
+}
+
+describe('an order over HTTP', () => {
+  it('is placed, shown, listed, cancelled and cancelled again', async () => {
+    const ticketId = await service.sell();
+
+    const placed = await place('ann', ticketId).expect(201);
+    const { id } = orderIn(placed);
+    expect(placed.body).toMatchObject({
+      status: 'created',
+      version: 0,
+      userId: 'ann',
+      ticket: { id: ticketId, price: 20 },
+    });
+    expect(placed.headers).toMatchObject({ location: `${BASE_PATH}/${id}`, etag: '"0"' });
+
+    const shown = await request(service.app)
+      .get(placed.headers['location'] ?? '')
+      .set(bearer('ann'))
+      .expect(200);
+    expect(shown.text).toBe(placed.text);
+    expect((await list('ann').expect(200)).body).toContainEqual(placed.body);
+
+    await cancel('ann', id).expect(204);
+    await cancel('ann', id).expect(204);
+    const cancelled = await show('ann', id).expect(200);
+    expect(cancelled.body).toMatchObject({ status: 'cancelled', reason: 'user', version: 1 });
+    expect(cancelled.headers['etag']).toBe('"1"');
+  });
+
+  it('is for a ticket that exists', async () => {
+    await place('ann', newId()).expect(404);
+  });
+
+  it("is nobody else's business", async () => {
+    const { id } = orderIn(await place('ann', await service.sell()).expect(201));
+
+    const others = [await show('bob', id), await cancel('bob', id)];
+    const unknown = [await show('bob', newId()), await cancel('bob', newId())];
+
+    const withoutInstance = ({ status, body }: request.Response) => ({
+      status,
+      ...(body as object),
+      instance: '',
+    });
+    expect(others.map(withoutInstance)).toEqual(unknown.map(withoutInstance));
+    expect(others.map(({ status }) => status)).toEqual([404, 404]);
+    const bobs = orderIn(await place('bob', await service.sell()).expect(201)).id;
+    const listed = ((await list('bob').expect(200)).body as OrderBody[]).map((order) => order.id);
+    expect(listed).toContain(bobs);
+    expect(listed).not.toContain(id);
+    await show('ann', id).expect(200);
+  });
+
+  it('keeps its ticket from everyone else, and names itself to its owner only', async () => {
+    const ticketId = await service.sell();
+    const { id } = orderIn(await place('ann', ticketId).expect(201));
+
+    const own = await place('ann', ticketId).expect(409);
+    const other = await place('bob', ticketId).expect(409);
+
+    expect(own.body).toMatchObject({ orderId: id });
+    expect(own.headers['location']).toBe(`${BASE_PATH}/${id}`);
+    expect(other.text).not.toContain(id);
+    expect(other.headers).not.toHaveProperty('location');
+  });
+
+  it('leaves its ticket to the next buyer once it is cancelled', async () => {
+    const ticketId = await service.sell();
+    const { id } = orderIn(await place('ann', ticketId).expect(201));
+
+    await cancel('ann', id).expect(204);
+    await place('bob', ticketId).expect(201);
+  });
+
+  it('is placed once when many want the same ticket at once', async () => {
+    const ticketId = await service.sell();
+
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => place(`buyer-${i}`, ticketId)));
+
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(29).fill(409)]);
+  });
+
+  it('cannot be cancelled once it is paid', async () => {
+    const order = orderIn(await place('ann', await service.sell()).expect(201));
+    await service.pay(order);
+
+    await cancel('ann', order.id).expect(409);
+    expect((await show('ann', order.id)).body).toMatchObject({ status: 'complete' });
+  });
+
+  it('is shown again to a client that has it only when it changed', async () => {
+    const { id } = orderIn(await place('ann', await service.sell()).expect(201));
+    const ask = (tag: string) => show('ann', id).set('If-None-Match', tag);
+
+    await ask('"0"').expect(304);
+    await cancel('ann', id).expect(204);
+    await ask('"0"').expect(200);
+    await ask('"1"').expect(304);
+  });
+
+  it('keeps the title and price that its buyer saw', async () => {
+    const order = await place('ann', await service.sell(35)).expect(201);
+
+    expect(order.body).toMatchObject({ ticket: { title: 'A concert', price: 35 } });
+  });
+});
+
+describe('a repeated Idempotency-Key', () => {
+  it('gets the first answer again, byte for byte', async () => {
+    const ticketId = await service.sell();
+    const key = newId();
+
+    const first = await place('ann', ticketId, key).expect(201);
+    const second = await place('ann', ticketId, key).expect(201);
+
+    expect(second.text).toBe(first.text);
+    expect(second.headers['location']).toBe(first.headers['location']);
+    expect(second.headers['etag']).toBe(first.headers['etag']);
+  });
+
+  it('gets it also when the order is cancelled or paid since', async () => {
+    const [cancelledKey, paidKey] = [newId(), newId()];
+    const [one, two] = [await service.sell(), await service.sell()];
+    const cancelled = await place('ann', one, cancelledKey).expect(201);
+    const paid = await place('ann', two, paidKey).expect(201);
+    await cancel('ann', orderIn(cancelled).id).expect(204);
+    await service.pay(orderIn(paid));
+
+    expect((await place('ann', one, cancelledKey).expect(201)).text).toBe(cancelled.text);
+    expect((await place('ann', two, paidKey).expect(201)).text).toBe(paid.text);
+  });
+
+  it('gets 422 for another ticket', async () => {
+    const key = newId();
+    await place('ann', await service.sell(), key).expect(201);
+
+    await place('ann', await service.sell(), key).expect(422);
+  });
+
+  it('is another key when another user sends it', async () => {
+    const key = newId();
+    const first = await place('ann', await service.sell(), key).expect(201);
+    const second = await place('bob', await service.sell(), key).expect(201);
+
+    expect(orderIn(second).id).not.toBe(orderIn(first).id);
+  });
+
+  it('places one order when it comes many times at once', async () => {
+    const ticketId = await service.sell();
+    const key = newId();
+
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => place('ann', ticketId, key).expect(201)),
+    );
+
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+  });
+
+  it('does not remember a refusal', async () => {
+    const ticketId = await service.sell();
+    const key = newId();
+    const { id } = orderIn(await place('bob', ticketId).expect(201));
+
+    await place('ann', ticketId, key).expect(409);
+    await cancel('bob', id).expect(204);
+    await place('ann', ticketId, key).expect(201);
+  });
+});
+
+describe('the listing', () => {
+  it('shows every order that was there at the start exactly once, while others come', async () => {
+    const placed: string[] = [];
+    const placeOne = async () =>
+      placed.unshift(orderIn(await place('cat', await service.sell()).expect(201)).id);
+    for (let i = 0; i < 7; i += 1) await placeOne();
+    const atTheStart = [...placed];
+
+    const seen = await readAll('cat', '?limit=2', placeOne);
+
+    // Those of one millisecond are sorted by their ids.
+    expect(seen.sort()).toEqual(atTheStart.sort());
+  });
+
+  it('shows only one status when asked to, on every page', async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i += 1)
+      ids.unshift(orderIn(await place('dan', await service.sell()).expect(201)).id);
+    await cancel('dan', ids[1] ?? '').expect(204);
+
+    const created = await readAll('dan', '?status=created&limit=1', () => Promise.resolve());
+    const cancelled = await readAll('dan', '?status=cancelled&limit=1', () => Promise.resolve());
+
+    expect(created.sort()).toEqual([ids[0], ids[2], ids[3]].sort());
+    expect(cancelled).toEqual([ids[1]]);
+  });
+
+  it('is an empty array for who has none', async () => {
+    await list('nobody').expect(200, []);
+  });
+});
+
+describe('the service without any settings', () => {
+  it('is alive, ready and shows its metrics by route template', async () => {
+    await show('ann', newId()).expect(404);
+
+    await request(service.app).get('/livez').expect(200);
+    await request(service.app).get('/readyz').expect(200, {
+      status: 'ready',
+      database: 'up',
+      broker: 'up',
+      draining: false,
+    });
+    const { text } = await request(service.app).get('/metrics').expect(200);
+    expect(text).toContain(`route="${BASE_PATH}/:orderId",status="404"`);
+    expect(text).toContain('order_service_orders_total{outcome="placed"}');
+  });
+});

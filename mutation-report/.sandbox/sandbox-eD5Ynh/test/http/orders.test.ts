@@ -1,0 +1,278 @@
+import request from 'supertest';
+import type { Order } from '../../src/domain/order';
+import type { OrderUseCases } from '../../src/http/orders';
+import { BASE_PATH, bearer, createTestApp, newId, orderOf } from '../support/http-app';
+
+type Commands<Name extends keyof OrderUseCases> = Parameters<OrderUseCases[Name]>[0][];
+
+/** A use case that always gives this answer and remembers what it was asked. */
+function answering<Name extends keyof OrderUseCases>(
+  name: Name,
+  result: Awaited<ReturnType<OrderUseCases[Name]>>,
+): { useCases: Partial<OrderUseCases>; asked: Commands<Name> } {
+  const asked: unknown[] = [];
+  const useCase = (command: unknown) => {
+    asked.push(command);
+    return Promise.resolve(result);
+  };
+  return { useCases: { [name]: useCase }, asked: asked as Commands<Name> };
+}
+
+function bodyOf(order: Order): object {
+  const { payments: _, createdAt, expiresAt, ...rest } = order;
+  return { ...rest, createdAt: createdAt.toISOString(), expiresAt: expiresAt.toISOString() };
+}
+
+describe('POST', () => {
+  const ticketId = newId();
+  const place = (useCases: Partial<OrderUseCases>, headers: Record<string, string> = {}) =>
+    request(createTestApp({ useCases }).app)
+      .post(BASE_PATH)
+      .set({ ...bearer('ann'), ...headers })
+      .send({ ticketId });
+
+  it('answers 201 with the order, its location and its tag', async () => {
+    const order = orderOf({ userId: 'ann' });
+    const { useCases, asked } = answering('placeOrder', { type: 'placed', order });
+
+    const answer = await place(useCases).expect(201);
+
+    expect(asked).toEqual([{ userId: 'ann', ticketId }]);
+    expect(answer.body).toEqual(bodyOf(order));
+    expect(Object.keys(answer.body as object)).toEqual([
+      'id',
+      'version',
+      'status',
+      'userId',
+      'expiresAt',
+      'createdAt',
+      'ticket',
+    ]);
+    expect(answer.headers).toMatchObject({
+      location: `${BASE_PATH}/${order.id}`,
+      etag: '"0"',
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'private, no-store',
+    });
+  });
+
+  it('answers a replay byte for byte like the first time', async () => {
+    const order = orderOf();
+
+    const first = await place(answering('placeOrder', { type: 'placed', order }).useCases);
+    const second = await place(answering('placeOrder', { type: 'replayed', order }).useCases);
+
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.text).toBe(first.text);
+    expect([second.headers['location'], second.headers['etag']]).toEqual([
+      first.headers['location'],
+      first.headers['etag'],
+    ]);
+  });
+
+  it.each(['k', 'k'.repeat(255), '"8e03978e-40d5-43dd-bc93-6894a57f9324"', '!#$%&()*+,-./:;<=>?@[]^_`{|}~'])(
+    'hands the Idempotency-Key %s on as it is',
+    async (key) => {
+      const { useCases, asked } = answering('placeOrder', { type: 'placed', order: orderOf() });
+
+      await place(useCases, { 'Idempotency-Key': key }).expect(201);
+
+      expect(asked).toEqual([{ userId: 'ann', ticketId, idempotencyKey: key }]);
+    },
+  );
+
+  it('takes an id in any case and hands it on in lower case', async () => {
+    const { useCases, asked } = answering('placeOrder', { type: 'placed', order: orderOf() });
+
+    await request(createTestApp({ useCases }).app)
+      .post(BASE_PATH)
+      .set(bearer())
+      .send({ ticketId: 'ABCDEFabcdef0123456789AB' })
+      .expect(201);
+
+    expect(asked).toMatchObject([{ ticketId: 'abcdefabcdef0123456789ab' }]);
+  });
+
+  it('answers 404 when there is no such ticket', async () => {
+    const answer = await place(answering('placeOrder', { type: 'unknown-ticket' }).useCases).expect(404);
+
+    expect(answer.body).toMatchObject({ status: 404, errors: [{ field: 'ticketId' }] });
+  });
+
+  it('answers 409 when the ticket is reserved, and names no order of someone else', async () => {
+    const answer = await place(answering('placeOrder', { type: 'reserved' }).useCases).expect(409);
+
+    expect(answer.body).toMatchObject({ status: 409, errors: [{ message: 'Ticket is already reserved' }] });
+    expect(answer.body).not.toHaveProperty('orderId');
+    expect(answer.headers).not.toHaveProperty('location');
+  });
+
+  it("answers 409 with the caller's own order when that holds the ticket", async () => {
+    const ownOrderId = newId();
+
+    const answer = await place(answering('placeOrder', { type: 'reserved', ownOrderId }).useCases).expect(
+      409,
+    );
+
+    expect(answer.body).toMatchObject({ status: 409, orderId: ownOrderId });
+    expect(answer.headers['location']).toBe(`${BASE_PATH}/${ownOrderId}`);
+  });
+
+  it('answers 422 when the key was used for another ticket', async () => {
+    const answer = await place(answering('placeOrder', { type: 'key-reused' }).useCases).expect(422);
+
+    expect(answer.body).toMatchObject({ status: 422, errors: [{ field: 'Idempotency-Key' }] });
+  });
+});
+
+describe('GET one', () => {
+  const show = (order: Order | undefined, id = order?.id ?? newId(), headers: Record<string, string> = {}) =>
+    request(createTestApp({ useCases: answering('findOrder', order).useCases }).app)
+      .get(`${BASE_PATH}/${id}`)
+      .set({ ...bearer('ann'), ...headers });
+
+  it('answers 200 with the order and its version as tag', async () => {
+    const order = orderOf({ version: 3, status: 'cancelled', reason: 'expired' });
+
+    const answer = await show(order).expect(200);
+
+    expect(answer.body).toEqual(bodyOf(order));
+    expect(answer.headers).toMatchObject({ etag: '"3"', 'cache-control': 'private, no-cache' });
+  });
+
+  it('shows no payments and nothing else that clients have no business with', async () => {
+    const paid = {
+      ...orderOf({ status: 'complete', payments: [{ id: 'p', stripeId: 's', at: new Date() }] }),
+      outbox: ['secret'],
+    };
+
+    const { text } = await show(paid).expect(200);
+
+    expect(text).not.toMatch(/payments|stripeId|outbox|secret/);
+  });
+
+  it('asks for the order of the caller, by the id in lower case', async () => {
+    const { useCases, asked } = answering('findOrder', orderOf());
+
+    await request(createTestApp({ useCases }).app)
+      .get(`${BASE_PATH}/ABCDEFabcdef0123456789AB`)
+      .set(bearer('ann'))
+      .expect(200);
+
+    expect(asked).toEqual([{ userId: 'ann', orderId: 'abcdefabcdef0123456789ab' }]);
+  });
+
+  it.each(['"3"', 'W/"3"', '"1", "3"', '*'])('answers 304 to If-None-Match: %s', async (tag) => {
+    const answer = await show(orderOf({ version: 3 }), undefined, { 'If-None-Match': tag }).expect(304);
+
+    expect(answer.text).toBe('');
+    expect(answer.headers['etag']).toBe('"3"');
+  });
+
+  it.each(['"2"', '"33"', '3'])('answers 200 to If-None-Match: %s', async (tag) => {
+    await show(orderOf({ version: 3 }), undefined, { 'If-None-Match': tag }).expect(200);
+  });
+
+  it("answers 404 when there is none, which someone else's looks like", async () => {
+    const answer = await show(undefined).expect(404);
+
+    expect(answer.body).toMatchObject({ status: 404, errors: [{ message: 'There is no such order' }] });
+  });
+
+  it('answers HEAD like GET, without the body', async () => {
+    const order = orderOf();
+    const { app } = createTestApp({ useCases: answering('findOrder', order).useCases });
+
+    const answer = await request(app).head(`${BASE_PATH}/${order.id}`).set(bearer()).expect(200);
+
+    expect(answer.headers['etag']).toBe('"0"');
+    expect(answer.text ?? '').toBe('');
+  });
+});
+
+describe('GET all', () => {
+  const list = (page: Awaited<ReturnType<OrderUseCases['listOrders']>>, query = '') => {
+    const { useCases, asked } = answering('listOrders', page);
+    const { app } = createTestApp({ useCases });
+    return { asked, answer: request(app).get(`${BASE_PATH}${query}`).set(bearer('ann')) };
+  };
+
+  it('answers 200 with a bare array in the order given', async () => {
+    const orders = [orderOf(), orderOf({ status: 'complete', version: 1 }), orderOf({ status: 'cancelled' })];
+    const { answer, asked } = list({ orders });
+
+    const page = await answer.expect(200);
+
+    expect(page.body).toEqual(orders.map(bodyOf));
+    expect(page.headers).not.toHaveProperty('link');
+    expect(page.headers).not.toHaveProperty('etag');
+    expect(page.headers['cache-control']).toBe('private, no-store');
+    expect(asked).toEqual([{ userId: 'ann', limit: 100 }]);
+  });
+
+  it.each(['created', 'awaiting:payment', 'complete', 'cancelled'])('takes the status %s', async (status) => {
+    const { answer, asked } = list({ orders: [] }, `?status=${status}`);
+
+    expect((await answer.expect(200)).body).toEqual([]);
+    expect(asked).toEqual([{ userId: 'ann', limit: 100, status }]);
+  });
+
+  it('links to the next page, which begins behind the last order of this one and keeps the question', async () => {
+    const next = { createdAt: new Date('2026-02-03T04:05:06.789Z'), id: newId() };
+    const first = list({ orders: [orderOf()], next }, '?status=awaiting%3Apayment&limit=1');
+
+    const { headers } = await first.answer.expect(200);
+    const [, url = ''] = /^<(.+)>; rel="next"$/.exec(headers['link'] ?? '') ?? [];
+    const query = new URL(url, 'http://localhost').searchParams;
+    const second = list({ orders: [] }, url.slice(BASE_PATH.length));
+    await second.answer.expect(200);
+
+    expect(url.startsWith(`${BASE_PATH}?`)).toBe(true);
+    expect([...query.keys()].sort()).toEqual(['cursor', 'limit', 'status']);
+    expect(second.asked).toEqual([{ userId: 'ann', status: 'awaiting:payment', limit: 1, after: next }]);
+  });
+
+  it.each([0, 1, Date.now(), 999_999_999_999_999])(
+    'hands out cursors that hold any time, %d',
+    async (time) => {
+      const next = { createdAt: new Date(time), id: newId() };
+
+      const { headers } = await list({ orders: [], next }).answer;
+      const [, url = ''] = /^<(.+)>; rel="next"$/.exec(headers['link'] ?? '') ?? [];
+      const second = list({ orders: [] }, url.slice(BASE_PATH.length));
+      await second.answer.expect(200);
+
+      expect(second.asked).toEqual([{ userId: 'ann', limit: 100, after: next }]);
+    },
+  );
+});
+
+describe('DELETE', () => {
+  const cancel = (result: Awaited<ReturnType<OrderUseCases['cancelOrder']>>) => {
+    const { useCases, asked } = answering('cancelOrder', result);
+    const { app } = createTestApp({ useCases });
+    return { asked, answer: request(app).delete(`${BASE_PATH}/ABCDEFabcdef0123456789AB`).set(bearer('ann')) };
+  };
+
+  it('answers 204 without a body', async () => {
+    const { answer, asked } = cancel('cancelled');
+
+    const { text, headers } = await answer.expect(204);
+
+    expect(text).toBe('');
+    expect(headers).not.toHaveProperty('content-type');
+    expect(asked).toEqual([{ userId: 'ann', orderId: 'abcdefabcdef0123456789ab' }]);
+  });
+
+  it("answers 404 for an unknown order, and for someone else's", async () => {
+    const answer = await cancel('not-found').answer.expect(404);
+
+    expect(answer.body).toMatchObject({ errors: [{ message: 'There is no such order' }] });
+  });
+
+  it('answers 409 for an order that is paid', async () => {
+    const answer = await cancel('already-paid').answer.expect(409);
+
+    expect(answer.body).toMatchObject({ errors: [{ message: 'Order is already paid' }] });
+  });
+});

@@ -1,0 +1,507 @@
+import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import request from 'supertest';
+import {
+  BASE_PATH,
+  CURRENT_KEY,
+  PREVIOUS_KEY,
+  cookieOf,
+  createTestApp,
+  orderOf,
+  tokenOf,
+} from '../support/http-app';
+import type { OrderUseCases } from '../../src/http/orders';
+
+const NOW = new Date('2026-01-01T00:00:00Z');
+const nowSeconds = NOW.getTime() / 1000;
+
+/** Lists nothing, and remembers for whom. */
+function createListing() {
+  const asked: string[] = [];
+  const listOrders: OrderUseCases['listOrders'] = ({ userId }) => {
+    asked.push(userId);
+    return Promise.resolve({ orders: [] });
+  };
+  return { asked, listOrders };
+}
+
+function setUp({ now = () => NOW } = {}) {
+  const { asked, listOrders } = createListing();
+  const { app, logLines } = createTestApp({ useCases: { listOrders }, now });
+  const get = (headers: Record<string, string>) => request(app).get(BASE_PATH).set(headers);
+  return { get, asked, app, logLines };
+}
+
+function base64url(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+function withSignature(header: object, payload: object, sign: (input: string) => string): string {
+  const input = `${base64url(header)}.${base64url(payload)}`;
+  return `${input}.${sign(input)}`;
+}
+
+const goodClaims = { id: 'user-1', email: 'one@example.com', iat: nowSeconds };
+
+describe('a caller is known', () => {
+  it.each(['Bearer', 'bearer', 'BEARER'])('by the header "Authorization: %s <token>"', async (scheme) => {
+    const { get, asked } = setUp();
+
+    await get({ Authorization: `${scheme} ${tokenOf('ann')}` }).expect(200);
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it.each(['session', 'express:sess'])('by the cookie "%s"', async (name) => {
+    const { get, asked } = setUp();
+
+    await get({ Cookie: `theme=dark; ${name}=${cookieOf(tokenOf('ann'))}; ${name}.sig=whatever` }).expect(
+      200,
+    );
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it.each([
+    ['base64url', (json: string) => Buffer.from(json).toString('base64url')],
+    ['percent-encoded base64', (json: string) => encodeURIComponent(Buffer.from(json).toString('base64'))],
+    ['quoted base64', (json: string) => `"${Buffer.from(json).toString('base64')}"`],
+  ])('by a cookie in %s', async (_, encode) => {
+    const { get, asked } = setUp();
+
+    await get({ Cookie: `session=${encode(JSON.stringify({ jwt: tokenOf('ann'), more: '?>' }))}` }).expect(
+      200,
+    );
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it.each([{ kid: '../../etc/passwd' }, { jku: 'http://127.0.0.1:1/' }, { jwk: {} }, { x5c: ['x'] }])(
+    'by our key alone, whatever the header of the token says of others: %j',
+    async (said) => {
+      const { get, asked } = setUp();
+      const token = withSignature({ alg: 'HS256', ...said }, { ...goodClaims, id: 'ann' }, (input) =>
+        hmac(input, CURRENT_KEY),
+      );
+
+      await get({ Authorization: `Bearer ${token}` }).expect(200);
+
+      expect(asked).toEqual(['ann']);
+    },
+  );
+
+  it('by the second cookie name when the first holds no valid token', async () => {
+    const { get, asked } = setUp();
+
+    await get({
+      Cookie: `session=${cookieOf(tokenOf('bob', { key: 'not our key' }))}; express:sess=${cookieOf(tokenOf('ann'))}`,
+    }).expect(200);
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it('by the first of two cookies of one name', async () => {
+    const { get, asked } = setUp();
+
+    await get({ Cookie: `session=${cookieOf(tokenOf('ann'))}; session=${cookieOf(tokenOf('bob'))}` }).expect(
+      200,
+    );
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it('by a token of the previous key, so that keys can be rotated', async () => {
+    const { get, asked } = setUp();
+
+    await get({ Authorization: `Bearer ${tokenOf('ann', { key: PREVIOUS_KEY })}` }).expect(200);
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it('by a token that never expires', async () => {
+    const { get } = setUp({ now: () => new Date('2099-01-01') });
+
+    await get({ Authorization: `Bearer ${tokenOf('ann')}` }).expect(200);
+  });
+
+  it('every time by their own token, cached or not', async () => {
+    const { get, asked } = setUp();
+    for (const user of ['ann', 'bob', 'ann', 'bob']) {
+      await get({ Authorization: `Bearer ${tokenOf(user)}` }).expect(200);
+    }
+
+    expect(asked).toEqual(['ann', 'bob', 'ann', 'bob']);
+  });
+});
+
+describe('a token', () => {
+  const verificationsOf = async (token: string, times: number) => {
+    const { get } = setUp();
+    const verify = jest.spyOn(jwt, 'verify');
+    for (let i = 0; i < times; i += 1) await get({ Authorization: `Bearer ${token}` });
+    const count = verify.mock.calls.length;
+    verify.mockRestore();
+    return count;
+  };
+
+  it('is verified once, for that costs more than the rest of a request', async () => {
+    expect(await verificationsOf(tokenOf('ann'), 3)).toBe(1);
+  });
+
+  it('is not taken for another that is remembered, however alike', async () => {
+    const { get } = setUp();
+    const token = tokenOf('ann');
+    await get({ Authorization: `Bearer ${token}` }).expect(200);
+
+    for (const alike of [token.toUpperCase(), token.slice(0, -1), `${token}=`, `${token}.`, `x${token}`]) {
+      await get({ Authorization: `Bearer ${alike}` }).expect(401);
+    }
+  });
+
+  it('is not remembered when it is bad', async () => {
+    expect(await verificationsOf(tokenOf('ann', { key: PREVIOUS_KEY, claims: { exp: 1 } }), 3)).toBe(6);
+  });
+
+  it('is not remembered when it is long, for memory is bounded', async () => {
+    expect(await verificationsOf(tokenOf('ann', { claims: { filling: 'x'.repeat(1024) } }), 3)).toBe(3);
+  });
+});
+
+describe('a token counts only in its time', () => {
+  const cases: [string, () => Record<string, string>][] = [
+    ['a header', () => ({ Authorization: `Bearer ${token()}` })],
+    ['a cookie', () => ({ Cookie: `session=${cookieOf(token())}` })],
+  ];
+  const token = () => tokenOf('ann', { claims: { iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 60 } });
+
+  it.each(cases)('also when %s brought it before and it is cached', async (_, headers) => {
+    let now = NOW;
+    const { get } = setUp({ now: () => now });
+    const same = headers();
+
+    await get(same).expect(200);
+    now = new Date(NOW.getTime() + 59_999);
+    await get(same).expect(200);
+    now = new Date(NOW.getTime() + 60_000);
+    await get(same).expect(401);
+    now = new Date(NOW.getTime() - 1);
+    await get(same).expect(401);
+    now = NOW;
+    await get(same).expect(200);
+  });
+
+  it('and is tried again once its time has come', async () => {
+    let now = new Date(NOW.getTime() - 1000);
+    const { get } = setUp({ now: () => now });
+    const headers = { Authorization: `Bearer ${token()}` };
+
+    await get(headers).expect(401);
+    now = NOW;
+    await get(headers).expect(200);
+  });
+});
+
+describe('401 is the answer to', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const rs256 = (input: string) => createSign('RSA-SHA256').update(input).sign(rsa.privateKey, 'base64url');
+  const publicKey = rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const good = tokenOf('ann');
+  const [header, payload, signature] = good.split('.') as [string, string, string];
+  const ofOtherUser = base64url({ ...goodClaims, id: 'bob' });
+  const goodText = JSON.stringify(goodClaims);
+  const jwk = rsa.publicKey.export({ format: 'jwk' });
+  const secret = { kty: 'oct', k: Buffer.from('s').toString('base64url') };
+  const by = (key: string) => (input: string) => hmac(input, key);
+
+  const tokens: [string, string][] = [
+    ['algorithm none, unsigned', withSignature({ alg: 'none', typ: 'JWT' }, goodClaims, () => '')],
+    [
+      'algorithm none, with a signature',
+      withSignature({ alg: 'none', typ: 'JWT' }, goodClaims, () => signature),
+    ],
+    ['algorithm None in other letters', withSignature({ alg: 'nOnE', typ: 'JWT' }, goodClaims, () => '')],
+    ['algorithm RS256', withSignature({ alg: 'RS256', typ: 'JWT' }, goodClaims, rs256)],
+    ['algorithm RS256 in name, HMAC in truth', withAlgorithm(good, 'RS256')],
+    ['an HMAC made with a public key', tokenOf('ann', { key: publicKey })],
+    ['algorithm HS512, signed with our key', tokenOf('ann', { algorithm: 'HS512' })],
+    ['algorithm HS384, signed with our key', tokenOf('ann', { algorithm: 'HS384' })],
+    ['an algorithm that is an object', withSignature({ alg: { a: 1 }, typ: 'JWT' }, goodClaims, () => 'x')],
+    ['an algorithm that is null', withSignature({ alg: null }, goodClaims, () => 'x')],
+    ['no algorithm', withSignature({}, goodClaims, () => 'x')],
+    ['another key', tokenOf('ann', { key: 'someone else made this one up' })],
+    ['an empty key', withEmptyKey()],
+    ['an expired token', tokenOf('ann', { claims: { iat: nowSeconds - 20, exp: nowSeconds - 10 } })],
+    ['a token that expires this very second', tokenOf('ann', { claims: { exp: nowSeconds } })],
+    ['a token that is not valid yet', tokenOf('ann', { claims: { nbf: nowSeconds + 1 } })],
+    ['an expiry that is no number', signedAsIs({ ...goodClaims, exp: 'tomorrow' })],
+    ['an expiry that is null', signedAsIs({ ...goodClaims, exp: null })],
+    ['a start that is no number', signedAsIs({ ...goodClaims, nbf: 'yesterday' })],
+    ['no time of issue', signedAsIs({ ...goodClaims, iat: undefined })],
+    ['a time of issue that is no number', signedAsIs({ ...goodClaims, iat: '1' })],
+    ['no user id', tokenOf('ann', { claims: { id: undefined } })],
+    ['a user id that is an object', tokenOf({ $gt: '' })],
+    ['a user id that is a number', tokenOf(7)],
+    ['a user id that is an array', tokenOf(['ann'])],
+    ['a user id that is null', tokenOf(null)],
+    ['a user id that is true', tokenOf(true)],
+    ['an empty user id', tokenOf('')],
+    ['a user id longer than 200 characters', tokenOf('a'.repeat(201))],
+    ['a user id with half a surrogate pair', signedAsText('{"id":"ann\\ud800","email":"a","iat":1}')],
+    ['a user id in the prototype only', signedAsText('{"__proto__":{"id":"ann"},"email":"a","iat":1}')],
+    ['no email', tokenOf('ann', { claims: { email: undefined } })],
+    ['an email that is an object', tokenOf('ann', { claims: { email: {} } })],
+    ['claims that are null', signedAsText('null')],
+    ['claims that are an array', signedAsText('[]')],
+    ['claims that are a text', signedAsText('"ann"')],
+    ['claims that are not JSON', signedAsText('{')],
+    ['claims of someone else under our signature', `${header}.${ofOtherUser}.${signature}`],
+    ['a token without its signature', `${header}.${payload}.`],
+    ['a token without its last character', good.slice(0, -1)],
+    ['a token with one more part', `${good}.${signature}`],
+    ['a token of two parts', `${header}.${payload}`],
+    ['dots', '..'],
+    ['one dot', '.'],
+    ['a word', 'token'],
+    ['garbage', '%%%.$$$.###'],
+    ['"null"', 'null'],
+    ['a header that brings its own key', withSignature({ alg: 'RS256', jwk }, goodClaims, rs256)],
+    [
+      'a header that brings its own secret',
+      withSignature({ alg: 'HS256', jwk: secret }, goodClaims, by('s')),
+    ],
+    ['a header that says where keys are', withSignature({ alg: 'HS256', jku: '/keys' }, goodClaims, by('s'))],
+    ['an empty file named as key', withSignature({ alg: 'HS256', kid: '/dev/null' }, goodClaims, by(''))],
+    ['an algorithm in small letters', withSignature({ alg: 'hs256' }, goodClaims, by(CURRENT_KEY))],
+    ['two algorithms, the last of them none', signedAsText(goodText, '{"alg":"HS256","alg":"none"}')],
+    ['an algorithm in the prototype only', signedAsText(goodText, '{"__proto__":{"alg":"HS256"}}')],
+    ['a header that is an array', signedAsText(goodText, '[{"alg":"HS256"}]')],
+    ['a header that is null', signedAsText(goodText, 'null')],
+    ['a signature that differs from ours only in bits that say nothing', otherwiseSpelt(good)],
+    ['a signature with padding', `${good}=`],
+    ['a signature in ordinary base64', withSignature({ alg: 'HS256' }, goodClaims, ordinarySignature)],
+    ['two user ids, the last of them an object', signedAsText('{"id":"ann","id":{},"email":"a","iat":1}')],
+    ['a line break between its parts', `${header}.${payload}.\u0085${signature}`],
+    ['a token of more than 8 kB', tokenOf('ann', { claims: { filling: 'x'.repeat(8 * 1024) } })],
+  ];
+
+  it.each(tokens)('%s, as Bearer token and in the cookie', async (_, token) => {
+    const { get, asked } = setUp();
+
+    const answers = [
+      await get({ Authorization: `Bearer ${token}` }),
+      await get({ Cookie: `session=${cookieOf(token)}` }),
+      await get({ Cookie: `express:sess=${cookieOf(token)}` }),
+    ];
+
+    for (const answer of answers) {
+      expect(answer.status).toBe(401);
+      expect(answer.headers['www-authenticate']).toBe('Bearer');
+      expect(answer.headers['content-type']).toContain('application/problem+json');
+      expect(answer.body).toMatchObject({ status: 401, errors: [{ message: 'Not authorized' }] });
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['nothing at all', {}],
+    ['an empty Authorization header', { Authorization: '' }],
+    ['another scheme', { Authorization: `Basic ${good}` }],
+    ['a scheme without a token', { Authorization: 'Bearer' }],
+    ['a scheme and a space', { Authorization: 'Bearer ' }],
+    ['a token without a scheme', { Authorization: good }],
+    ['two tokens', { Authorization: `Bearer ${good} ${good}` }],
+    ['a bad header beside a good cookie', { Authorization: 'Bearer x', Cookie: `session=${cookieOf(good)}` }],
+    [
+      'another scheme beside a good cookie',
+      { Authorization: 'Basic x', Cookie: `session=${cookieOf(good)}` },
+    ],
+    ['an empty header beside a good cookie', { Authorization: '', Cookie: `session=${cookieOf(good)}` }],
+    ['a good token in a cookie of another name', { Cookie: `jwt=${cookieOf(good)}` }],
+    ['the bare token as cookie', { Cookie: `session=${good}` }],
+    ['the signature cookie alone', { Cookie: `express:sess.sig=${cookieOf(good)}` }],
+  ])('%s', async (_, headers) => {
+    const { get, asked } = setUp();
+
+    const answer = await get(headers as Record<string, string>).expect(401);
+
+    expect(answer.body).toMatchObject({ errors: [{ message: 'Not authorized' }] });
+    expect(asked).toEqual([]);
+  });
+
+  const encoded = (json: string) => Buffer.from(json).toString('base64');
+  it.each([
+    ['empty', ''],
+    ['an equals sign', '='],
+    ['not base64', '%%%'],
+    ['not JSON', encoded('{"jwt":')],
+    ['not UTF-8', Buffer.from([0xff, 0xfe, 0x00, 0xc3, 0x28]).toString('base64')],
+    ['null', encoded('null')],
+    ['a number', encoded('7')],
+    ['true', encoded('true')],
+    ['a text', encoded('"jwt"')],
+    ['an array', encoded('["jwt"]')],
+    ['an array of one object', encoded(`[{"jwt":"${good}"}]`)],
+    ['an object without jwt', encoded('{}')],
+    ['jwt in the prototype', encoded(`{"__proto__":{"jwt":"${good}"}}`)],
+    ['a constructor', encoded('{"constructor":{"prototype":{"jwt":"x"}}}')],
+    ['jwt as null', cookieOf(null)],
+    ['jwt as a number', cookieOf(7)],
+    ['jwt as true', cookieOf(true)],
+    ['jwt as an array', cookieOf([good])],
+    ['jwt as an object', cookieOf({ toString: good })],
+    ['jwt as nested objects', cookieOf({ jwt: { jwt: good } })],
+    ['jwt as an empty text', cookieOf('')],
+    ['thousands of brackets', encoded('['.repeat(9000))],
+  ])('a cookie that is or holds %s', async (_, value) => {
+    const { get, asked } = setUp();
+
+    for (const name of ['session', 'express:sess']) {
+      const answer = await get({ Cookie: `${name}=${value}` }).expect(401);
+      expect(answer.body).toMatchObject({ errors: [{ message: 'Not authorized' }] });
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it('a duplicated cookie whose first value is bad', async () => {
+    const { get } = setUp();
+
+    await get({ Cookie: `session=garbage; session=${cookieOf(good)}` }).expect(401);
+  });
+
+  it.each(['=', ';', '; ;', 'session', ';session=', 'a=b;;c', '__proto__=x; constructor=y'])(
+    'the cookie header "%s"',
+    async (Cookie) => {
+      const { get } = setUp();
+
+      await get({ Cookie }).expect(401);
+    },
+  );
+
+  it('every method of every route of orders', async () => {
+    const { app } = setUp();
+    const id = orderOf().id;
+
+    await request(app).get(BASE_PATH).expect(401);
+    await request(app).post(BASE_PATH).send({ ticketId: id }).expect(401);
+    await request(app).get(`${BASE_PATH}/${id}`).expect(401);
+    await request(app).delete(`${BASE_PATH}/${id}`).expect(401);
+  });
+
+  it('a body that is too large, unread', async () => {
+    const { app } = setUp();
+
+    await request(app)
+      .post(BASE_PATH)
+      .send({ ticketId: 'x'.repeat(20_000) })
+      .expect(401);
+  });
+
+  function withAlgorithm(token: string, alg: string): string {
+    const [, claims = '', mac = ''] = token.split('.');
+    return `${base64url({ alg, typ: 'JWT' })}.${claims}.${mac}`;
+  }
+
+  /** Of the last character of a signature only four bits count. */
+  function otherwiseSpelt(token: string): string {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    return token.slice(0, -1) + alphabet.charAt(alphabet.indexOf(token.slice(-1)) ^ 1);
+  }
+
+  /** Different from base64url for sure: it is padded. */
+  function ordinarySignature(input: string): string {
+    return createHmac('sha256', CURRENT_KEY).update(input).digest('base64');
+  }
+
+  function signedAsIs(claims: object): string {
+    return signedAsText(JSON.stringify(claims));
+  }
+});
+
+describe('a request that another site caused', () => {
+  const cookie = { Cookie: `session=${cookieOf(tokenOf('ann'))}` };
+  const crossSite = { 'Sec-Fetch-Site': 'cross-site' };
+  const id = orderOf().id;
+
+  function setUpAll() {
+    const called: string[] = [];
+    const { app } = createTestApp({
+      now: () => NOW,
+      useCases: {
+        placeOrder: () => {
+          called.push('place');
+          return Promise.resolve({ type: 'placed', order: orderOf() });
+        },
+        cancelOrder: () => {
+          called.push('cancel');
+          return Promise.resolve('cancelled');
+        },
+        listOrders: () => Promise.resolve({ orders: [] }),
+      },
+    });
+    return { app, called };
+  }
+
+  it('gets 403 when it signs in by cookie and would change something', async () => {
+    const { app, called } = setUpAll();
+
+    const placing = await request(app)
+      .post(BASE_PATH)
+      .set({ ...cookie, ...crossSite })
+      .send({ ticketId: id });
+    const cancelling = await request(app)
+      .delete(`${BASE_PATH}/${id}`)
+      .set({ ...cookie, ...crossSite });
+
+    expect([placing.status, cancelling.status]).toEqual([403, 403]);
+    expect(placing.body).toMatchObject({ status: 403, errors: [{ field: 'Sec-Fetch-Site' }] });
+    expect(called).toEqual([]);
+  });
+
+  it('may read', async () => {
+    const { app } = setUpAll();
+
+    await request(app)
+      .get(BASE_PATH)
+      .set({ ...cookie, ...crossSite })
+      .expect(200);
+    await request(app)
+      .head(BASE_PATH)
+      .set({ ...cookie, ...crossSite })
+      .expect(200);
+  });
+
+  it('may change something with a Bearer token, which no browser adds by itself', async () => {
+    const { app, called } = setUpAll();
+
+    await request(app)
+      .delete(`${BASE_PATH}/${id}`)
+      .set({ Authorization: `Bearer ${tokenOf('ann')}`, ...crossSite })
+      .expect(204);
+
+    expect(called).toEqual(['cancel']);
+  });
+
+  it.each(['same-origin', 'same-site', 'none'])('is not one that says %s', async (site) => {
+    const { app } = setUpAll();
+
+    await request(app)
+      .post(BASE_PATH)
+      .set({ ...cookie, 'Sec-Fetch-Site': site })
+      .send({ ticketId: id })
+      .expect(201);
+  });
+});
+
+/** Signs any text, not only claims that make sense. */
+function signedAsText(payload: string, header = '{"alg":"HS256","typ":"JWT"}'): string {
+  const input = [header, payload].map((text) => Buffer.from(text).toString('base64url')).join('.');
+  return `${input}.${hmac(input, CURRENT_KEY)}`;
+}
+
+function withEmptyKey(): string {
+  return withSignature({ alg: 'HS256', typ: 'JWT' }, goodClaims, (input) => hmac(input, ''));
+}
+
+function hmac(input: string, key: string): string {
+  return createHmac('sha256', key).update(input).digest('base64url');
+}

@@ -1,0 +1,171 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import type { RequestListener } from 'node:http';
+import { Writable } from 'node:stream';
+import jwt from 'jsonwebtoken';
+import type { SignOptions } from 'jsonwebtoken';
+import pino from 'pino';
+import request from 'supertest';
+import { compose } from '../../src/compose';
+import { loadConfig } from '../../src/config';
+import type { Order } from '../../src/domain/order';
+import { createApp } from '../../src/http/app';
+import type { OrderUseCases } from '../../src/http/orders';
+import type { Readiness } from '../../src/http/probes';
+import { eventually } from './eventually';
+
+export const BASE_PATH = '/api/v1/orders';
+export const CURRENT_KEY = 'the current key of the tests, long enough';
+export const PREVIOUS_KEY = 'the previous key of the tests, long enough';
+
+export interface Observation {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+export interface TestApp {
+  readonly app: RequestListener;
+  /** What the probes are told. */
+  readonly readiness: { -readonly [K in keyof Readiness]: Readiness[K] };
+  /** Every log line so far, parsed. */
+  readonly logLines: readonly Record<string, unknown>[];
+  readonly observations: readonly Observation[];
+}
+
+export interface TestAppOptions {
+  readonly useCases?: Partial<OrderUseCases>;
+  readonly now?: () => Date;
+  readonly rateLimitPerMinute?: number;
+  readonly expose?: () => Promise<{ contentType: string; body: string }>;
+}
+
+/** The whole HTTP layer over the given use cases; one that is not given fails when it is called. */
+export function createTestApp(options: TestAppOptions = {}): TestApp {
+  const readiness: TestApp['readiness'] = { database: 'up', broker: 'up', draining: false };
+  const logLines: Record<string, unknown>[] = [];
+  const observations: Observation[] = [];
+  const toLogLines = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logLines.push(JSON.parse(chunk.toString()) as Record<string, unknown>);
+      done();
+    },
+  });
+
+  const app = createApp({
+    basePath: BASE_PATH,
+    useCases: {
+      placeOrder: notExpected,
+      cancelOrder: notExpected,
+      findOrder: notExpected,
+      listOrders: notExpected,
+      ...options.useCases,
+    },
+    session: {
+      keys: [CURRENT_KEY, PREVIOUS_KEY].map((key) => createSecretKey(Buffer.from(key))),
+      now: options.now ?? (() => new Date()),
+    },
+    rateLimitPerMinute: options.rateLimitPerMinute ?? 0,
+    probes: { ready: () => ({ ...readiness }) },
+    metrics: {
+      observe: (method, route, status, seconds) => observations.push({ method, route, status, seconds }),
+      expose: options.expose ?? (() => Promise.resolve({ contentType: 'text/plain', body: '' })),
+    },
+    logger: pino({ level: 'debug', formatters: { level: (label) => ({ level: label }) } }, toLogLines),
+  });
+  return { app, readiness, logLines, observations };
+}
+
+function notExpected(): Promise<never> {
+  return Promise.reject(new Error('this use case should not have been called'));
+}
+
+/** A token as the auth service signs it; `claims` replace or, where undefined, remove the usual ones. */
+export function tokenOf(
+  userId: unknown = 'user-1',
+  { key = CURRENT_KEY, claims = {}, ...options }: SignOptions & { key?: string; claims?: object } = {},
+): string {
+  const payload: object = { id: userId, email: 'one@example.com', ...claims };
+  return jwt.sign(JSON.parse(JSON.stringify(payload)) as object, key, { algorithm: 'HS256', ...options });
+}
+
+export function bearer(userId = 'user-1'): { Authorization: string } {
+  return { Authorization: `Bearer ${tokenOf(userId)}` };
+}
+
+/** The session cookie's value for a token, or for anything else in its place. */
+export function cookieOf(token: unknown): string {
+  return Buffer.from(JSON.stringify({ jwt: token })).toString('base64');
+}
+
+export function newId(): string {
+  return randomBytes(12).toString('hex');
+}
+
+export function orderOf(changes: Partial<Order> = {}): Order {
+  return {
+    id: newId(),
+    version: 0,
+    userId: 'user-1',
+    status: 'created',
+    createdAt: new Date('2026-01-01T00:00:00.123Z'),
+    expiresAt: new Date('2026-01-01T00:15:00.123Z'),
+    ticket: { id: newId(), title: 'A concert', price: 20 },
+    payments: [],
+    ...changes,
+  };
+}
+
+/** The whole service as it is without any settings: everything in memory. */
+export interface ComposedApp {
+  readonly app: RequestListener;
+  /** Announces a ticket as its service would; resolves to its id once it is known. */
+  sell(price?: number): Promise<string>;
+  /** Takes a payment as its service would; resolves once the order shows it. */
+  pay(order: { id: string; userId: string }): Promise<void>;
+  stop(): Promise<unknown>;
+}
+
+export async function composeApp(): Promise<ComposedApp> {
+  const config = loadConfig({
+    JWT_KEY: CURRENT_KEY,
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    RATE_LIMIT_PER_MINUTE: '0',
+  });
+  const service = await compose(config, { logger: pino({ level: 'silent' }), onLineDropped() {} });
+  await service.start();
+  const { app, embedded, stop } = service;
+  if (!embedded) throw new Error('nothing is embedded');
+  const publish = (subject: string, data: object) =>
+    embedded.peer.publish(subject, JSON.stringify(data), newId());
+  await eventually(() => {
+    if (!embedded.peer.available()) throw new Error('the embedded broker does not let its peer in');
+  });
+
+  return {
+    app,
+    async sell(price = 20) {
+      const id = newId();
+      await publish('ticket:created', { id, version: 0, title: 'A concert', price, userId: 'seller' });
+      // Only an order shows that the ticket is known; cancelled, it leaves the ticket as it was.
+      const visitor = bearer('visitor');
+      const { body } = await eventually(() =>
+        request(app).post(BASE_PATH).set(visitor).send({ ticketId: id }).expect(201),
+      );
+      await request(app)
+        .delete(`${BASE_PATH}/${(body as { id: string }).id}`)
+        .set(visitor)
+        .expect(204);
+      return id;
+    },
+    async pay({ id, userId }) {
+      await publish('payment:created', { id: newId(), orderId: id, stripeId: 'stripe' });
+      await eventually(async () => {
+        const answer = await request(app).get(`${BASE_PATH}/${id}`).set(bearer(userId));
+        expect(answer.body).toMatchObject({ status: 'complete' });
+      });
+    },
+    stop,
+  };
+}

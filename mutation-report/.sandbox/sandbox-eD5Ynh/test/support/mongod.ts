@@ -1,0 +1,20 @@
+import { mongo } from 'mongoose';
+import { startServer } from './server-process';
+import type { ServerProcess } from './server-process';
+import { serverBinary } from './servers';
+
+/** Resolves when it has taken its first write: one that is killed while it makes its files may never start again. */
+export async function startMongod(): Promise<ServerProcess> {
+  const server = await startServer({
+    program: serverBinary('mongod'),
+    args: (port, folder) => ['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1'],
+    url: (port) => `mongodb://127.0.0.1:${port}/orders`,
+  });
+  const client = await mongo.MongoClient.connect(server.url);
+  await client
+    .db('started')
+    .collection('once')
+    .insertOne({}, { writeConcern: { w: 1, journal: true } });
+  await client.close();
+  return server;
+}

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { toOutbox } from '../../src/application/outbox-events';
+import type { Change, OrderStore, Placement, Publication, StoredOrder } from '../../src/application/ports';
+import { decide, place } from '../../src/domain/order';
+import type { OrderInput } from '../../src/domain/order';
+
+const NOW = new Date('2026-01-01T00:00:00.000Z');
+
+export function newId(): string {
+  return randomBytes(12).toString('hex');
+}
+
+export interface PlacementOptions {
+  id?: string;
+  userId?: string;
+  ticketId?: string;
+  turn?: number;
+  idempotencyKey?: string;
+  lease?: boolean;
+  now?: Date;
+}
+
+/** A placement of an order that nobody has placed before. */
+export function newPlacement({
+  id = newId(),
+  userId = 'buyer',
+  ticketId = newId(),
+  turn = 0,
+  idempotencyKey,
+  lease = true,
+  now = NOW,
+}: PlacementOptions = {}): Placement {
+  const ticket = { id: ticketId, version: 3, title: 'A concert', price: 12.5, userId: 'seller' };
+  const { order, events } = place({ id, userId, ticket, now, expirationWindowSeconds: 900 });
+  return {
+    order,
+    turn,
+    events: toOutbox(events, 0, now),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    lease,
+  };
+}
+
+/** The change that an input makes of an order as it was read. */
+export function changeOf(before: StoredOrder, input: OrderInput, now = NOW): Change {
+  const decision = decide(before.order, input);
+  if (decision.type !== 'changed') throw new Error(`the input ${input.type} changes nothing`);
+  return { before, after: decision.order, events: toOutbox(decision.events, before.recorded, now) };
+}
+
+export function payment(id: string, at = NOW): OrderInput {
+  return { type: 'pay', payment: { id, stripeId: `stripe-${id}`, at } };
+}
+
+/** Reads, decides and saves; fails the test if another change came in between. */
+export async function change(orders: OrderStore, orderId: string, input: OrderInput): Promise<void> {
+  expect(await orders.save(changeOf(await read(orders, orderId), input))).toBe(true);
+}
+
+export async function read(orders: OrderStore, orderId: string): Promise<StoredOrder> {
+  const found = await orders.find(orderId);
+  if (!found) throw new Error(`no order ${orderId}`);
+  return found;
+}
+
+/** Inserts with the lease and returns the right to publish. */
+export async function placeWithLease(
+  orders: OrderStore,
+  options: PlacementOptions = {},
+): Promise<Publication> {
+  const result = await orders.insert(newPlacement(options));
+  if (result.type !== 'inserted' || !result.publication) throw new Error('no lease was given');
+  return result.publication;
+}
+
+export function seqs(publication: Publication | undefined): number[] | undefined {
+  return publication?.events.map(({ seq }) => seq);
+}
