@@ -18,3 +18,17 @@ export async function startMongod(): Promise<ServerProcess> {
   await client.close();
   return server;
 }
+
+/** One that lets nobody in without this user and password. */
+export async function startMongodWithUser(user: string, password: string): Promise<ServerProcess> {
+  const server = await startServer({
+    program: serverBinary('mongod'),
+    args: (port, folder) => ['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1', '--auth'],
+    url: (port) => `mongodb://127.0.0.1:${port}/orders`,
+  });
+  // As long as there is no user, whoever is on this machine may make one.
+  const client = await mongo.MongoClient.connect(server.url);
+  await client.db('admin').command({ createUser: user, pwd: password, roles: ['root'] });
+  await client.close();
+  return server;
+}

@@ -121,6 +121,12 @@ const settings = z.object({
 
 const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL', 'MONGO_PASSWORD'] as const;
 
+/** Every environment variable that is a setting, with those that name a file. */
+export const SETTING_NAMES: readonly string[] = [
+  ...Object.keys(settings.shape),
+  ...SECRETS.map((name) => `${name}_FILE`),
+];
+
 /** A user before the hosts of a URL. */
 const CREDENTIALS = /^[^:]+:\/\/[^/?]*@/;
 

@@ -1,0 +1,296 @@
+import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
+import { createExpirySweep } from '../../src/application/expire-order';
+import type { ExpireOrder } from '../../src/application/expire-order';
+import { PublishFailed, Unavailable } from '../../src/application/ports';
+import type { Publication, Publisher } from '../../src/application/ports';
+import { createListOrders } from '../../src/application/read-orders';
+import { LEASE_MS, createRelay } from '../../src/application/relay';
+import { createTurns } from '../../src/application/turns';
+import { createTestClock } from '../support/clock';
+import { newPlacement } from '../support/placements';
+import { silentLog, silentMetrics } from '../support/silent';
+
+function setUp() {
+  const clock = createTestClock();
+  const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: LEASE_MS });
+  const placeMany = async (count: number, lease = false) => {
+    const placements = Array.from({ length: count }, () => newPlacement({ lease, now: clock.now() }));
+    const results = await Promise.all(placements.map(store.orders.insert));
+    return results.flatMap((result) =>
+      result.type === 'inserted' && result.publication ? [result.publication] : [],
+    );
+  };
+  return { clock, store, placeMany };
+}
+
+describe('the relay, where there is more than one poll can take', () => {
+  function createBroker() {
+    const taken = new Set<string>();
+    let inFlight = 0;
+    const broker = {
+      taken,
+      up: true,
+      mostInFlight: 0,
+      answer: (): Promise<void> => Promise.resolve(),
+    };
+    const publisher: Publisher = {
+      available: () => broker.up,
+      async publish(_subject, _data, id) {
+        inFlight += 1;
+        broker.mostInFlight = Math.max(broker.mostInFlight, inFlight);
+        await broker.answer();
+        inFlight -= 1;
+        taken.add(id);
+      },
+      onAvailable() {},
+    };
+    return { broker, publisher };
+  }
+
+  function withRelay() {
+    const { clock, store, placeMany } = setUp();
+    const { broker, publisher } = createBroker();
+    const relay = createRelay({
+      outbox: store.outbox,
+      publisher,
+      clock,
+      metrics: silentMetrics,
+      log: silentLog,
+    });
+    return { clock, store, placeMany, broker, relay };
+  }
+
+  it('publishes all of it before it stops', async () => {
+    const { placeMany, relay, broker, store } = withRelay();
+    await placeMany(200);
+    relay.start();
+    await relay.stop();
+    expect(broker.taken.size).toBe(200);
+    expect(await store.outbox.backlog()).toEqual({ pending: 0 });
+  });
+
+  it('goes on at once, not with the next poll', async () => {
+    const { clock, placeMany, relay, broker } = withRelay();
+    await placeMany(200);
+    relay.start();
+    await clock.advance(1_000);
+    expect(broker.taken.size).toBe(200);
+    await relay.stop();
+  });
+
+  it('has no more than 64 orders in flight, and takes the others when it can', async () => {
+    const { clock, placeMany, relay, broker } = withRelay();
+    let acknowledge = (): void => {};
+    const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
+    broker.answer = () => acknowledged;
+    const publications: Publication[] = await placeMany(100, true);
+    expect(publications).toHaveLength(100);
+
+    for (const publication of publications) relay.publish(publication);
+    await clock.advance(0);
+    expect(broker.mostInFlight).toBe(64);
+
+    acknowledge();
+    await clock.advance(0);
+    expect(broker.taken.size).toBe(100);
+    expect(broker.mostInFlight).toBe(64);
+  });
+
+  it('looks for nothing at its stop while the broker is away', async () => {
+    const { placeMany, relay, broker, store } = withRelay();
+    await placeMany(70);
+    broker.up = false;
+    relay.start();
+    await relay.stop();
+    expect(broker.taken.size).toBe(0);
+    expect(await store.outbox.backlog()).toMatchObject({ pending: 70 });
+  });
+});
+
+describe('an order that the broker refuses', () => {
+  it('is tried less and less often, and every five minutes in the end', async () => {
+    const { clock, store, placeMany } = setUp();
+    const triedAt: number[] = [];
+    const publisher: Publisher = {
+      available: () => true,
+      publish() {
+        triedAt.push(clock.monotonic());
+        return Promise.reject(new PublishFailed('refused', 'no'));
+      },
+      onAvailable() {},
+    };
+    const relay = createRelay({ outbox: store.outbox, publisher, clock, metrics: silentMetrics, log: silentLog });
+    await placeMany(1);
+    relay.start();
+    await clock.advance(40 * 60_000);
+    await relay.stop();
+
+    const pauses = triedAt.slice(1).map((at, index) => at - triedAt[index]!);
+    // A poll finds it within its own second, and begins late by the jitter at most.
+    const rounded = pauses.map((ms) => Math.round(ms / 1_000));
+    expect(rounded.slice(0, 5).every((seconds, index) => Math.abs(seconds - 2 ** index) <= 1)).toBe(true);
+    expect(rounded.slice(-3).every((seconds) => Math.abs(seconds - 300) <= 1)).toBe(true);
+    expect(pauses.length).toBeGreaterThan(12);
+  });
+});
+
+describe('the expiry sweep', () => {
+  const GRACE_SECONDS = 60;
+
+  function withSweep(expireOrder: ExpireOrder) {
+    const { clock, store, placeMany } = setUp();
+    const sweep = createExpirySweep({
+      orders: store.orders,
+      expireOrder,
+      clock,
+      graceSeconds: GRACE_SECONDS,
+      log: silentLog,
+    });
+    return { clock, store, placeMany, sweep };
+  }
+
+  it('goes on at once where more orders are overdue than it looks at together', async () => {
+    const expired = new Set<string>();
+    const { clock, store, placeMany, sweep } = withSweep(async (orderId) => {
+      const before = (await store.orders.find(orderId))!;
+      const after = { ...before.order, version: 1, status: 'cancelled' as const };
+      await store.orders.save({ before, after, events: [] });
+      expired.add(orderId);
+      return 'done';
+    });
+    await placeMany(250);
+    await clock.advance((900 + GRACE_SECONDS) * 1_000 + 1);
+    sweep.start();
+    await clock.advance(5_000);
+    expect(expired.size).toBe(250);
+    await sweep.stop();
+  });
+
+  it('waits for its next turn where some of them may not expire yet', async () => {
+    let asked = 0;
+    const { clock, placeMany, sweep } = withSweep(async () => {
+      asked += 1;
+      return asked % 2 === 0 ? 'payments-behind' : 'done';
+    });
+    await placeMany(250);
+    await clock.advance((900 + GRACE_SECONDS) * 1_000 + 1);
+    sweep.start();
+    await clock.advance(5_000);
+    expect(asked).toBe(100);
+    await clock.advance(5_000);
+    expect(asked).toBe(200);
+    await sweep.stop();
+  });
+
+  it('leaves an order to its ExpirationComplete until the grace is over', async () => {
+    let asked = 0;
+    const { clock, placeMany, sweep } = withSweep(async () => {
+      asked += 1;
+      return 'done';
+    });
+    await placeMany(1);
+    sweep.start();
+    await clock.advance((900 + GRACE_SECONDS) * 1_000);
+    expect(asked).toBe(0);
+    await clock.advance(5_000);
+    expect(asked).toBe(1);
+    await sweep.stop();
+  });
+
+  it('tries again later what it could not look for', async () => {
+    let failures = 1;
+    const { clock, store, placeMany } = setUp();
+    const expired: string[] = [];
+    const said: string[] = [];
+    const sweep = createExpirySweep({
+      orders: {
+        async overdue(time, limit) {
+          if (failures-- > 0) throw new Error('a mistake');
+          return store.orders.overdue(time, limit);
+        },
+      },
+      expireOrder: async (orderId) => {
+        expired.push(orderId);
+        return 'done';
+      },
+      clock,
+      graceSeconds: 0,
+      log: { ...silentLog, warn: (_, text) => said.push(text) },
+    });
+    await placeMany(1);
+    await clock.advance(900_001);
+    sweep.start();
+    await clock.advance(5_000);
+    expect([expired.length, said]).toEqual([0, ['the expiry sweep failed and will run again']]);
+    await clock.advance(5_000);
+    expect(expired).toHaveLength(1);
+    await sweep.stop();
+  });
+});
+
+describe('what is known of the turns of tickets', () => {
+  const id = (n: number) => String(n).padStart(24, '0');
+
+  it('is forgotten for the ticket that nobody asked for the longest, when there are more than 50,000', () => {
+    const turns = createTurns();
+    for (let n = 0; n < 50_000; n += 1) turns.over(id(n), 0);
+    expect([turns.next(id(0)), turns.next(id(1)), turns.next(id(49_999))]).toEqual([1, 1, 1]);
+
+    turns.over(id(0), 1);
+    turns.over(id(50_000), 0);
+
+    expect([turns.next(id(0)), turns.next(id(1)), turns.next(id(2))]).toEqual([2, 0, 1]);
+    expect(turns.next(id(50_000))).toBe(1);
+  });
+
+  it('never goes back', () => {
+    const turns = createTurns();
+    turns.over(id(1), 5);
+    turns.over(id(1), 3);
+    expect(turns.next(id(1))).toBe(6);
+  });
+});
+
+describe('a page of the listing', () => {
+  async function pageOf(limit: number, stored: number) {
+    const { store } = setUp();
+    const placements = Array.from({ length: stored }, (_, i) =>
+      newPlacement({ userId: 'me', now: new Date(Date.UTC(2026, 0, 1, 0, i)) }),
+    );
+    await Promise.all(placements.map(store.orders.insert));
+    return createListOrders({ orders: store.orders })({ userId: 'me', limit });
+  }
+
+  it.each([
+    [3, 2],
+    [3, 3],
+  ])('of %d is the last one where there are %d', async (limit, stored) => {
+    const page = await pageOf(limit, stored);
+    expect(page.orders).toHaveLength(stored);
+    expect(page).not.toHaveProperty('next');
+  });
+
+  it('says where the next one begins where there are more', async () => {
+    const { orders, next } = await pageOf(3, 4);
+    expect(orders).toHaveLength(3);
+    expect(next).toEqual({ createdAt: orders[2]!.createdAt, id: orders[2]!.id });
+  });
+
+  it('is empty for who has none', async () => {
+    expect(await pageOf(3, 0)).toEqual({ orders: [] });
+  });
+});
+
+describe('Unavailable and PublishFailed', () => {
+  it('are told by their code and name, and keep their cause', () => {
+    const cause = new Error('the driver');
+    expect(new Unavailable('x', { cause })).toMatchObject({ code: 'unavailable', name: 'Unavailable', cause });
+    expect(new PublishFailed('timeout', 'x', { cause })).toMatchObject({
+      code: 'publish-failed',
+      name: 'PublishFailed',
+      reason: 'timeout',
+      message: 'x',
+      cause,
+    });
+  });
+});
