@@ -1,81 +1,200 @@
-import { createMemoryBroker } from '../src/adapters/memory/bus';
 import { connectMemoryStore, createMemoryDatabase } from '../src/adapters/memory/store';
+import type { Bus, Message, Receive, Subscriptions } from '../src/application/ports';
+import { LEASE_MS } from '../src/application/relay';
 import { createCore } from '../src/core';
 import { createTestClock } from './support/clock';
 import { silentLog, silentMetrics } from './support/silent';
 
-const ticket = { id: 'b'.repeat(24), version: 0, title: 'Concert', price: 10, userId: 'seller' };
+const TICKET = { id: 'f'.repeat(24), version: 0, title: 'T', price: 1, userId: 'seller' };
+const EXPIRATION = { windowSeconds: 900, graceSeconds: 60, catchUpSeconds: 15, catchUpLimitSeconds: 600 };
 
-/** The core on a memory store whose readiness is told to it, and a broker that has a ticket waiting. */
-async function setUp() {
-  const clock = createTestClock();
-  const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: 15_000 });
-  const broker = createMemoryBroker({ clock, log: silentLog, redeliveryWaitSeconds: 5 });
-  const bus = broker.connect({ clientId: 'c', queueGroup: 'g' });
-  bus.start();
-  const publishing = bus.publish('ticket:created', JSON.stringify(ticket), '1:0');
-  await clock.advance(0);
-  await publishing;
-  const verdicts: string[] = [];
-  let ready = false;
-  let stops = 0;
-  const core = createCore({
-    store: { ...store, ready: () => ready },
-    bus: { ...bus, stopReceiving: () => ((stops += 1), bus.stopReceiving()) },
-    clock,
-    newId: () => 'a'.repeat(24),
-    metrics: {
-      ...silentMetrics,
-      messageHandled: (subject, verdict) => verdicts.push(`${subject} ${verdict}`),
-    },
-    log: silentLog,
-    expiration: { windowSeconds: 900, graceSeconds: 60, catchUpSeconds: 15, catchUpLimitSeconds: 600 },
-  });
-  return {
-    clock,
-    core,
-    verdicts,
-    stops: () => stops,
-    databaseIs(isReady: boolean) {
-      ready = isReady;
-      core.databaseChanged(isReady);
-    },
+/** A broker that a test speaks for. */
+function createBus() {
+  const bus = {
+    isUp: true,
+    published: [] as string[],
+    subjects: [] as readonly string[],
+    receive: (() => Promise.resolve('retry')) as Receive,
+    group: undefined as Subscriptions | undefined,
+    watched: undefined as
+      | { subject: string; sinceMs: number; hear: (message: Message) => void; observe: Subscriptions }
+      | undefined,
   };
+  const port: Bus = {
+    start() {},
+    close: () => Promise.resolve(),
+    available: () => bus.isUp,
+    async publish(_subject, _data, messageId) {
+      bus.published.push(messageId);
+      return Promise.resolve();
+    },
+    onAvailable() {},
+    subscribe(subjects, receive, observe) {
+      Object.assign(bus, { subjects, receive, group: observe });
+    },
+    watch(subject, sinceMs, hear, observe) {
+      bus.watched = { subject, sinceMs, hear, observe };
+    },
+    stopReceiving: () => Promise.resolve(),
+  };
+  return { bus, port };
 }
 
-describe('the first seconds', () => {
-  it('leave with the broker what waits there until the database is ready, and hear each message once', async () => {
-    const { core, clock, verdicts, databaseIs } = await setUp();
-    core.subscribe();
-    await clock.advance(60_000);
-    expect(verdicts).toEqual([]);
-    databaseIs(true);
-    await clock.advance(60_000);
-    expect(verdicts).toEqual(['ticket:created done']);
-    databaseIs(false);
-    databaseIs(true);
-    await clock.advance(60_000);
-    expect(verdicts).toEqual(['ticket:created done']);
+async function setUp() {
+  const clock = createTestClock();
+  const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: LEASE_MS });
+  const { bus, port } = createBus();
+  const retried: string[] = [];
+  let ids = 0;
+  const core = createCore({
+    store,
+    bus: port,
+    clock,
+    newId: () => (ids += 1).toString(16).padStart(24, '0'),
+    metrics: { ...silentMetrics, retried: (operation) => retried.push(operation) },
+    log: silentLog,
+    expiration: EXPIRATION,
+  });
+  await store.tickets.apply(TICKET);
+  core.subscribe();
+  const place = async () => {
+    const result = await core.useCases.placeOrder({ userId: 'buyer', ticketId: TICKET.id });
+    if (result.type !== 'placed') throw new Error(result.type);
+    return result.order;
+  };
+  let sequence = 0;
+  const message = (subject: string, data: object): Message => ({
+    subject,
+    sequence: (sequence += 1),
+    publishedAt: clock.now(),
+    redelivered: false,
+    data: Buffer.from(JSON.stringify(data)),
+  });
+  /** What becomes of an order whose expiry is announced now. */
+  const expire = async (orderId: string) => {
+    const received = bus.receive(message('expiration:complete', { orderId }));
+    await clock.advance(2_000);
+    await received;
+    return (await store.orders.find(orderId))?.order.status;
+  };
+  const subscribed = () => {
+    bus.group?.up('payment:created');
+    bus.watched?.observe.up('payment:created');
+  };
+  return { clock, store, bus, core, place, message, expire, subscribed, retried };
+}
+
+describe('the core', () => {
+  it('hears the subjects of its peers, and all payments that an order can still be waiting for', async () => {
+    const { bus } = await setUp();
+    expect([...bus.subjects].sort()).toEqual([
+      'expiration:complete',
+      'payment:created',
+      'ticket:created',
+      'ticket:updated',
+    ]);
+    expect(bus.watched).toMatchObject({ subject: 'payment:created', sinceMs: (900 + 60 + 600) * 1_000 });
   });
 
-  it('hear nothing where the service is stopped before the database is ready', async () => {
-    const { core, clock, verdicts, databaseIs, stops } = await setUp();
-    core.subscribe();
-    const stopping = core.stopReceiving();
+  it('lets orders expire once both subscriptions to payments have been up for long enough', async () => {
+    const { clock, place, expire, subscribed } = await setUp();
+    const { id } = await place();
+    subscribed();
+    await clock.advance(12_000);
+    expect(await expire(id)).toBe('created');
+    await clock.advance(15_000);
+    expect(await expire(id)).toBe('cancelled');
+  });
+
+  it('counts no other subject as a subscription to payments', async () => {
+    const { clock, bus, place, expire } = await setUp();
+    const { id } = await place();
+    bus.group?.up('ticket:created');
+    bus.watched?.observe.up('payment:created');
+    await clock.advance(60_000);
+    expect(await expire(id)).toBe('created');
+    bus.group?.up('payment:created');
+    await clock.advance(60_000);
+    bus.group?.down('ticket:created');
+    expect(await expire(id)).toBe('cancelled');
+  });
+
+  it.each(['group', 'watch'] as const)('lets none expire while its %s is down', async (which) => {
+    const { clock, bus, place, expire, subscribed } = await setUp();
+    const { id } = await place();
+    subscribed();
+    await clock.advance(60_000);
+    const observe = which === 'group' ? bus.group : bus.watched?.observe;
+    observe?.down('payment:created');
+    await clock.advance(60_000);
+    expect(await expire(id)).toBe('created');
+  });
+
+  it('lets none expire whose payment it has heard, whichever replica is to handle it', async () => {
+    const { clock, bus, place, message, expire, subscribed } = await setUp();
+    const { id } = await place();
+    subscribed();
+    await clock.advance(60_000);
+    bus.watched?.hear(message('payment:created', { id: 'p', orderId: id, stripeId: 's' }));
+    expect(await expire(id)).toBe('created');
+  });
+
+  it('lets none expire for time without the database', async () => {
+    const { clock, core, place, expire, subscribed } = await setUp();
+    const { id } = await place();
+    subscribed();
+    core.databaseChanged(false);
+    await clock.advance(60_000);
+    core.databaseChanged(true);
+    expect(await expire(id)).toBe('created');
+    await clock.advance(60_000);
+    expect(await expire(id)).toBe('cancelled');
+  });
+
+  it('knows the next turn of a ticket until the database was lost', async () => {
+    const { core, place, retried } = await setUp();
+    const cancelled = await place();
+    await core.useCases.cancelOrder({ userId: 'buyer', orderId: cancelled.id });
+    const next = await place();
+    expect(retried).toEqual([]);
+    await core.useCases.cancelOrder({ userId: 'buyer', orderId: next.id });
+    core.databaseChanged(true);
+    core.databaseChanged(false);
+    await place();
+    expect(retried).toEqual(['place']);
+  });
+
+  it('publishes what it places and changes, in order, and takes no lease where it cannot', async () => {
+    const { clock, bus, core, place, store } = await setUp();
+    const first = await place();
+    await core.useCases.cancelOrder({ userId: 'buyer', orderId: first.id });
     await clock.advance(0);
-    await stopping;
-    databaseIs(true);
-    await clock.advance(60_000);
-    expect([verdicts, stops()]).toEqual([[], 1]);
+    expect(bus.published).toEqual([`${first.id}:0`, `${first.id}:1`]);
+
+    bus.isUp = false;
+    const second = await place();
+    expect(await store.outbox.claimable(10)).toEqual([second.id]);
   });
 
-  it('hear nothing before they are asked to', async () => {
-    const { core, clock, verdicts, databaseIs } = await setUp();
-    databaseIs(true);
-    await clock.advance(60_000);
-    expect(verdicts).toEqual([]);
-    core.subscribe();
-    await clock.advance(60_000);
-    expect(verdicts).toEqual(['ticket:created done']);
+  it('gives an order the time to be paid that it is told to', async () => {
+    const { place, clock } = await setUp();
+    expect((await place()).expiresAt).toEqual(new Date(clock.now().getTime() + 900_000));
+  });
+
+  it('sweeps overdue orders, and tries parked messages again', async () => {
+    const { clock, bus, core, place, message, subscribed, store } = await setUp();
+    const late = { id: 'p', orderId: 'e'.repeat(24), stripeId: 's' };
+    const { id } = await place();
+    subscribed();
+    await bus.receive(message('payment:created', late));
+    expect(await store.deadLetters.count()).toEqual({ parked: 1, dead: 0 });
+
+    core.expirySweep.start();
+    core.parkedMessages.start();
+    await clock.advance((900 + 60) * 1_000 + 10_000);
+    await Promise.all([core.expirySweep.stop(), core.parkedMessages.stop()]);
+
+    expect((await store.orders.find(id))?.order).toMatchObject({ status: 'cancelled', reason: 'expired' });
+    expect(await store.deadLetters.list(1)).toMatchObject([{ attempts: 10 }]);
   });
 });

@@ -9,7 +9,10 @@ function setUp({ deadlineMs = NO_DEADLINE_MS } = {}) {
   const steps: string[] = [];
   const errors: object[] = [];
   const log = { ...silentLog, error: (fields: object) => void errors.push(fields) };
-  const part = (name: string, { start = async () => {}, stop = async () => {} }: Partial<Part> = {}): Part => ({
+  const part = (
+    name: string,
+    { start = async () => {}, stop = async () => {} }: Partial<Part> = {},
+  ): Part => ({
     name,
     async start() {
       steps.push(`start ${name}`);
@@ -157,7 +160,10 @@ describe('the parts of a process', () => {
 
   it('say of each that it is stopped', async () => {
     const said: unknown[] = [];
-    const log = { ...silentLog, debug: (fields: object, text: string) => void said.push({ ...fields, text }) };
+    const log = {
+      ...silentLog,
+      debug: (fields: object, text: string) => void said.push({ ...fields, text }),
+    };
     const lifecycle = createLifecycle([{ name: 'a' }, { name: 'b' }], { deadlineMs: NO_DEADLINE_MS, log });
     await lifecycle.start();
     await lifecycle.stop();

@@ -119,7 +119,13 @@ describe('an order that the broker refuses', () => {
       },
       onAvailable() {},
     };
-    const relay = createRelay({ outbox: store.outbox, publisher, clock, metrics: silentMetrics, log: silentLog });
+    const relay = createRelay({
+      outbox: store.outbox,
+      publisher,
+      clock,
+      metrics: silentMetrics,
+      log: silentLog,
+    });
     await placeMany(1);
     relay.start();
     await clock.advance(40 * 60_000);
@@ -284,7 +290,11 @@ describe('a page of the listing', () => {
 describe('Unavailable and PublishFailed', () => {
   it('are told by their code and name, and keep their cause', () => {
     const cause = new Error('the driver');
-    expect(new Unavailable('x', { cause })).toMatchObject({ code: 'unavailable', name: 'Unavailable', cause });
+    expect(new Unavailable('x', { cause })).toMatchObject({
+      code: 'unavailable',
+      name: 'Unavailable',
+      cause,
+    });
     expect(new PublishFailed('timeout', 'x', { cause })).toMatchObject({
       code: 'publish-failed',
       name: 'PublishFailed',

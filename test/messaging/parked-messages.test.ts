@@ -145,9 +145,7 @@ describe('parked messages', () => {
     parked.start();
     await clock.advance(1_000);
     expect(await deadLetters.list(1)).toEqual([]);
-    expect(said).toEqual([
-      ['info', { deadLetter: 's:1', attempts: 3 }, 'a parked message was handled'],
-    ]);
+    expect(said).toEqual([['info', { deadLetter: 's:1', attempts: 3 }, 'a parked message was handled']]);
     await parked.stop();
   });
 

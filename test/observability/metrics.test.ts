@@ -136,7 +136,9 @@ describe('the metrics', () => {
   });
 
   it('show what alerts look at from zero on', async () => {
-    const series = [...(await scrape(createMetrics()))].filter(([, value]) => value === 0).map(([name]) => name);
+    const series = [...(await scrape(createMetrics()))]
+      .filter(([, value]) => value === 0)
+      .map(([name]) => name);
     expect(series).toEqual(
       expect.arrayContaining([
         'order_service_refunds_required_total{reason="late"}',

@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { text } from 'node:stream/consumers';
+import pino from 'pino';
+import { compose, NOTHING } from '../src/compose';
+import type { Between } from '../src/compose';
+import { loadConfig } from '../src/config';
+import { sumOfSeries } from './hostile/service';
+import { eventually } from './support/eventually';
+import { freePort } from './support/server-process';
+import { bearer, CURRENT_KEY } from './support/http-app';
+
+const newId = () => randomBytes(12).toString('hex');
+const cleanUp: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const task of cleanUp.splice(0).reverse()) await task();
+});
+
+/** The service as it is composed, listening. */
+async function started(env: Record<string, string> = {}, between: Partial<Between> = {}) {
+  const config = loadConfig({
+    JWT_KEY: CURRENT_KEY,
+    PORT: '0',
+    HOST: '127.0.0.1',
+    LOG_LEVEL: 'silent',
+    ...env,
+  });
+  let dropLine = (): void => {};
+  const service = await compose(
+    config,
+    { logger: pino({ level: 'silent' }), onLineDropped: (listener) => void (dropLine = listener) },
+    { ...NOTHING, ...between },
+  );
+  cleanUp.push(() => service.stop());
+  const { port } = await service.start();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  cleanUp.push(() => agent.destroy());
+
+  /** All on one connection. */
+  async function call(method: string, path: string, body?: object) {
+    const headers: OutgoingHttpHeaders = { ...bearer(), 'Content-Type': 'application/json' };
+    const sent = request({ port, host: '127.0.0.1', agent, method, path, headers });
+    sent.end(body && JSON.stringify(body));
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    return { status: answer.statusCode, headers: answer.headers, text: await text(answer) };
+  }
+
+  async function publish(subject: string, data: unknown): Promise<void> {
+    await service.embedded!.peer.publish(subject, JSON.stringify(data), newId());
+  }
+
+  return {
+    service,
+    port,
+    call,
+    publish,
+    dropLine: () => dropLine(),
+    metric: async (name: string, labels?: RegExp) =>
+      sumOfSeries((await call('GET', '/metrics')).text, name, labels),
+  };
+}
+
+describe('the service as it is composed', () => {
+  it('says that it drains while it finishes what is in hand, and is stopped in order when that is done', async () => {
+    let insert = (): void => {};
+    let inserting = (): void => {};
+    const begun = new Promise<void>((resolve) => (inserting = resolve));
+    const { service, port, call, publish } = await started(
+      {},
+      {
+        orders: (orders) => ({
+          ...orders,
+          async insert(placement) {
+            inserting();
+            await new Promise<void>((resolve) => (insert = resolve));
+            return orders.insert(placement);
+          },
+        }),
+      },
+    );
+    const other = connection(port);
+    const ticketId = newId();
+    await publish('ticket:created', { id: ticketId, version: 0, title: 'T', price: 1, userId: 's' });
+    await eventually(async () => expect(await service.embedded!.tickets.find(ticketId)).toBeDefined());
+    expect(await other.readyz()).toMatchObject({ status: 200, connection: 'keep-alive' });
+    const placing = call('POST', '/api/v1/orders', { ticketId });
+    await begun;
+
+    const stopped = service.stop();
+    const readiness = await other.readyz();
+    expect(readiness).toMatchObject({ status: 503, connection: 'close' });
+    expect(JSON.parse(readiness.text)).toEqual({
+      status: 'unready',
+      database: 'up',
+      broker: 'up',
+      draining: true,
+    });
+    insert();
+
+    expect(await placing).toMatchObject({ status: 201 });
+    expect(await stopped).toBe(true);
+  });
+
+  it('counts the log lines that were dropped', async () => {
+    const { dropLine, metric } = await started();
+    dropLine();
+    dropLine();
+    expect(await metric('order_service_log_lines_dropped_total')).toBe(2);
+  });
+
+  it('is up with what is embedded', async () => {
+    const { metric } = await started();
+    expect([await metric('order_service_database_up'), await metric('order_service_broker_up')]).toEqual([
+      1, 1,
+    ]);
+  });
+
+  it('tells what is parked from what is dead, and what is not published', async () => {
+    const { publish, metric } = await started(
+      {},
+      { bus: (bus) => ({ ...bus, publish: () => new Promise(() => {}) }) },
+    );
+    const ticketId = newId();
+    await publish('ticket:created', { id: ticketId, version: 0, title: 'T', price: 1, userId: 's' });
+    for (const wrong of [1, 2]) await publish('ticket:created', { wrong });
+    await publish('payment:created', { id: 'p', orderId: newId(), stripeId: 's' });
+    await eventually(async () => {
+      expect(await metric('order_service_dead_letters', /state="dead"/)).toBe(2);
+      expect(await metric('order_service_dead_letters', /state="parked"/)).toBe(1);
+    }, 20_000);
+  });
+
+  it('counts each time that it tries to reach a broker that is not there', async () => {
+    const { metric, call } = await started({ NATS_URL: `nats://127.0.0.1:${await freePort()}` });
+    await eventually(async () =>
+      expect(await metric('order_service_retries_total', /operation="broker_connection"/)).toBeGreaterThan(0),
+    );
+    expect(await metric('order_service_broker_up')).toBe(0);
+    expect(JSON.parse((await call('GET', '/readyz')).text)).toMatchObject({
+      status: 'degraded',
+      broker: 'down',
+    });
+  });
+
+  it('counts each time that it tries to reach a database that is not there', async () => {
+    const { metric, call } = await started({ MONGO_URL: `mongodb://127.0.0.1:${await freePort()}/orders` });
+    await eventually(async () =>
+      expect(await metric('order_service_retries_total', /operation="database_connection"/)).toBeGreaterThan(
+        0,
+      ),
+    );
+    expect(await metric('order_service_database_up')).toBe(0);
+    expect(JSON.parse((await call('GET', '/readyz')).text)).toMatchObject({
+      status: 'unready',
+      database: 'down',
+    });
+  });
+
+  it('measures its requests', async () => {
+    const { call, metric } = await started();
+    await call('GET', '/livez');
+    expect(await metric('http_request_duration_seconds_count', /route="\/livez",status="200"/)).toBe(1);
+  });
+
+  it('has a peer at hand only where both database and broker are embedded', async () => {
+    const withBroker = await started({ NATS_URL: `nats://127.0.0.1:${await freePort()}` });
+    const withDatabase = await started({ MONGO_URL: `mongodb://127.0.0.1:${await freePort()}/orders` });
+    expect([withBroker.service.embedded, withDatabase.service.embedded]).toEqual([undefined, undefined]);
+    expect((await started()).service.embedded).toBeDefined();
+  });
+
+  it('does not listen where it is told to stop while it starts', async () => {
+    const config = loadConfig({ JWT_KEY: CURRENT_KEY, PORT: '0' });
+    const service = await compose(config, { logger: pino({ level: 'silent' }), onLineDropped() {} });
+    const starting = service.start();
+    await service.stop();
+    await expect(starting).rejects.toThrow('stopped while starting');
+  });
+});
+
+/** Another connection that is kept. */
+function connection(port: number) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  cleanUp.push(() => agent.destroy());
+  return {
+    async readyz() {
+      const sent = request({ port, host: '127.0.0.1', agent, path: '/readyz' }).end();
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      return { status: answer.statusCode, connection: answer.headers.connection, text: await text(answer) };
+    },
+  };
+}
