@@ -13,6 +13,9 @@ export interface BusHarness {
 /** The broker delivers again after this long, in both harnesses. */
 export const REDELIVERY_WAIT_SECONDS = 1;
 
+/** So many messages of a subject a member may have at once, in both harnesses. */
+export const IN_HAND_AT_MOST = 64;
+
 const SUBJECT = 'test:happened';
 const UNOBSERVED = { up() {}, down() {} };
 /** A message that no test is about: it is acknowledged when it comes again, not before. */
@@ -233,6 +236,36 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       await publish(bus, 'after');
       await eventually(() => expect(texts()).toContain('after'));
       expect(texts()).not.toContain('lost');
+    });
+
+    it('hands out no more of a subject than a member may have in hand, and the others when it has room', async () => {
+      const bus = await member();
+      const texts = Array.from({ length: IN_HAND_AT_MOST + 30 }, (_, i) => String(i));
+      await publishAll(bus, texts);
+      let inHand = 0;
+      let mostInHand = 0;
+      let finish = (): void => {};
+      const finished = new Promise<void>((resolve) => (finish = resolve));
+      const heard = new Set<string>();
+      bus.subscribe(
+        [SUBJECT],
+        async ({ data }) => {
+          heard.add(data.toString());
+          inHand += 1;
+          mostInHand = Math.max(mostInHand, inHand);
+          await finished;
+          inHand -= 1;
+          return 'done';
+        },
+        UNOBSERVED,
+      );
+      await eventually(() => expect(inHand).toBe(IN_HAND_AT_MOST));
+      // A whole conversation with the broker later.
+      await publish(bus, 'last');
+      expect(inHand).toBe(IN_HAND_AT_MOST);
+      finish();
+      await eventually(() => expect(heard).toEqual(new Set([...texts, 'last'])));
+      expect(mostInHand).toBe(IN_HAND_AT_MOST);
     });
 
     it('can be closed twice, and before it was ever connected', async () => {

@@ -125,6 +125,59 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     expect(proxy.commands.map((command) => Object.keys(command)[0])).toEqual(['update']);
   });
 
+  describe('where more comes at once than goes into one command', () => {
+    const ticketsOf = (count: number) =>
+      Array.from({ length: count }, () => ({ id: newId(), version: 0, title: 'T', price: 1, userId: 'u' }));
+    const sizes = (name: string, sizeOf: (command: Command) => number) => named(name).map(sizeOf);
+    const listed = (field: string) => (command: Command) =>
+      (command['filter'] as Record<string, { $in: unknown[] }>)[field]!.$in.length;
+
+    it('places 100 orders with each', async () => {
+      const results = await Promise.all(
+        Array.from({ length: 101 }, () => store.orders.insert(newPlacement())),
+      );
+
+      expect(results.map(({ type }) => type)).toEqual(results.map(() => 'inserted'));
+      expect(sizes('insert', ({ documents }) => (documents as object[]).length)).toEqual([100, 1]);
+    });
+
+    it('books 200 events with each, and asks with each about the earlier turns of 200 tickets', async () => {
+      const publications = await Promise.all(Array.from({ length: 201 }, () => placeWithLease(store.orders)));
+      proxy.forget();
+
+      const asked = await Promise.all(
+        publications.map(({ ticketId }) => store.outbox.pendingBefore(ticketId, 1)),
+      );
+      await Promise.all(publications.map(store.outbox.book));
+
+      expect(asked).toEqual(publications.map(({ orderId }) => [orderId]));
+      expect(sizes('find', listed('ticket.id'))).toEqual([200, 1]);
+      const bookings = named('update').filter(({ update }) => update === 'orders');
+      const ofOrders = bookings.map(({ updates }) => {
+        const [{ q }] = updates as [{ q: { _id: { $in: unknown[] } } }];
+        return q._id.$in.length;
+      });
+      expect(ofOrders).toEqual([200, 1]);
+      const ids = new Set(publications.map(({ orderId }) => orderId));
+      expect((await store.outbox.claimable(1_000)).filter((id) => ids.has(id))).toEqual([]);
+    });
+
+    it('applies and finds 500 tickets with each', async () => {
+      const tickets = ticketsOf(501);
+      await Promise.all(tickets.map(store.tickets.apply));
+      expect(sizes('insert', ({ documents }) => (documents as object[]).length)).toEqual([500, 1]);
+      proxy.forget();
+
+      const newer = tickets.map((ticket) => ({ ...ticket, version: 1, price: 2 }));
+      await Promise.all(newer.map(store.tickets.apply));
+      expect(sizes('update', ({ updates }) => (updates as object[]).length)).toEqual([500, 1]);
+      proxy.forget();
+
+      expect(await Promise.all(tickets.map(({ id }) => store.tickets.find(id)))).toEqual(newer);
+      expect(sizes('find', listed('_id'))).toEqual([500, 1]);
+    });
+  });
+
   it('saves a change without touching what the relay has written', async () => {
     const { orderId } = await placeWithLease(store.orders);
     const before = await read(store.orders, orderId);
