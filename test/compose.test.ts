@@ -52,11 +52,26 @@ async function started(env: Record<string, string> = {}, between: Partial<Betwee
     await service.embedded!.peer.publish(subject, JSON.stringify(data), newId());
   }
 
+  /** Resolves to a ticket that can be ordered. */
+  async function sell(): Promise<string> {
+    const id = newId();
+    await publish('ticket:created', { id, version: 0, title: 'T', price: 1, userId: 's' });
+    await eventually(async () => expect(await service.embedded!.tickets.find(id)).toBeDefined());
+    return id;
+  }
+
+  const place = (ticketId: string) => call('POST', '/api/v1/orders', { ticketId });
+
   return {
     service,
     port,
     call,
     publish,
+    sell,
+    place,
+    async order() {
+      expect(await place(await sell())).toMatchObject({ status: 201 });
+    },
     dropLine: () => dropLine(),
     metric: async (name: string, labels?: RegExp) =>
       sumOfSeries((await call('GET', '/metrics')).text, name, labels),
@@ -64,11 +79,13 @@ async function started(env: Record<string, string> = {}, between: Partial<Betwee
 }
 
 describe('the service as it is composed', () => {
-  it('says that it drains while it finishes what is in hand, and is stopped in order when that is done', async () => {
+  /** One whose orders wait to be stored, with what it does to its broker. */
+  async function withOrderInHand() {
+    const steps: string[] = [];
     let insert = (): void => {};
     let inserting = (): void => {};
     const begun = new Promise<void>((resolve) => (inserting = resolve));
-    const { service, port, call, publish } = await started(
+    const service = await started(
       {},
       {
         orders: (orders) => ({
@@ -79,15 +96,24 @@ describe('the service as it is composed', () => {
             return orders.insert(placement);
           },
         }),
+        bus: (bus) => ({
+          ...bus,
+          async publish(subject, data, id) {
+            await bus.publish(subject, data, id);
+            steps.push(`published ${subject}`);
+          },
+        }),
       },
     );
-    const other = connection(port);
-    const ticketId = newId();
-    await publish('ticket:created', { id: ticketId, version: 0, title: 'T', price: 1, userId: 's' });
-    await eventually(async () => expect(await service.embedded!.tickets.find(ticketId)).toBeDefined());
-    expect(await other.readyz()).toMatchObject({ status: 200, connection: 'keep-alive' });
-    const placing = call('POST', '/api/v1/orders', { ticketId });
+    const placing = service.place(await service.sell());
     await begun;
+    return { ...service, steps, placing, insert: () => insert() };
+  }
+
+  it('says that it drains while it finishes what is in hand', async () => {
+    const { service, port, placing, insert } = await withOrderInHand();
+    const other = connection(port);
+    expect(await other.readyz()).toMatchObject({ status: 200, connection: 'keep-alive' });
 
     const stopped = service.stop();
     const readiness = await other.readyz();
@@ -102,6 +128,16 @@ describe('the service as it is composed', () => {
 
     expect(await placing).toMatchObject({ status: 201 });
     expect(await stopped).toBe(true);
+  });
+
+  it('publishes what it placed last before it leaves the broker', async () => {
+    const { service, placing, insert, steps } = await withOrderInHand();
+    const stopped = service.stop();
+    insert();
+    expect(await placing).toMatchObject({ status: 201 });
+    expect(await stopped).toBe(true);
+    expect(steps).toEqual(['published order:created']);
+    expect(service.embedded?.peer.available()).toBe(true);
   });
 
   it('counts the log lines that were dropped', async () => {
@@ -119,17 +155,18 @@ describe('the service as it is composed', () => {
   });
 
   it('tells what is parked from what is dead, and what is not published', async () => {
-    const { publish, metric } = await started(
+    const { publish, metric, order } = await started(
       {},
-      { bus: (bus) => ({ ...bus, publish: () => new Promise(() => {}) }) },
+      { bus: (bus) => ({ ...bus, available: () => false }) },
     );
-    const ticketId = newId();
-    await publish('ticket:created', { id: ticketId, version: 0, title: 'T', price: 1, userId: 's' });
+    await order();
     for (const wrong of [1, 2]) await publish('ticket:created', { wrong });
     await publish('payment:created', { id: 'p', orderId: newId(), stripeId: 's' });
     await eventually(async () => {
       expect(await metric('order_service_dead_letters', /state="dead"/)).toBe(2);
       expect(await metric('order_service_dead_letters', /state="parked"/)).toBe(1);
+      expect(await metric('order_service_outbox_pending_orders')).toBe(1);
+      expect(await metric('order_service_outbox_oldest_age_seconds')).toBeGreaterThan(0);
     }, 20_000);
   });
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { mongo } from 'mongoose';
 import { connectPeer } from '../support/nats-peer';
 import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
@@ -79,6 +80,48 @@ describeWith(['mongod', 'nats-streaming-server'], "the operator's command line",
     await eventually(() => expect(heard).toHaveLength(8));
     const again = heard.slice(4).sort((a, b) => a.at - b.at);
     expect(again.map(({ text }) => text)).toEqual(before);
+  });
+
+  it('lists the newest hundred dead letters, or as many as asked for, and replays all', async () => {
+    const client = await mongo.MongoClient.connect(mongod.url);
+    try {
+      const letters = client.db().collection<{ _id: string }>('dead_letters');
+      await letters.deleteMany({});
+      await letters.insertMany(Array.from({ length: 130 }, (_, i) => letterOf(i)));
+
+      expect((await admin('dead-letters', 'list')).map(({ sequence }) => sequence)).toEqual(newest(100));
+      expect((await admin('dead-letters', 'list', '--limit', '125')).map(({ sequence }) => sequence)).toEqual(
+        newest(125),
+      );
+      expect(await admin('dead-letters', 'replay', '--all')).toEqual([{ replayed: 130 }]);
+      // More than one poll takes; none of them is right now either.
+      await eventually(async () => {
+        expect(await letters.countDocuments({ reason: 'is not JSON' })).toBe(130);
+      }, 20_000);
+    } finally {
+      await client.close();
+    }
+
+    function letterOf(i: number) {
+      const at = new Date(Date.UTC(2026, 0, 1, 0, 0, i));
+      const letter = { subject: 'ticket:created', data: '?', reason: 'was wrong', attempts: 1 };
+      return { _id: `letter ${i}`, ...letter, sequence: i, publishedAt: at, at };
+    }
+
+    function newest(count: number): number[] {
+      return Array.from({ length: count }, (_, i) => 129 - i);
+    }
+  });
+
+  it('fills a broker again with all that was ever published', async () => {
+    const [{ republished = 0 } = {}] = await admin('outbox', 'republish', '--all');
+    expect(republished).toBeGreaterThan(0);
+    const heard = await peer.listen(['order:created', 'order:cancelled']);
+    await eventually(() => {
+      const texts = heard.map(({ text }) => text);
+      expect(new Set(texts).size).toBe(republished);
+      for (const text of texts) expect(texts.filter((other) => other === text).length).toBeGreaterThan(1);
+    });
   });
 
   it.each([
