@@ -32,7 +32,7 @@ const importDirection = Object.entries(mayImport).map(([folder, allowed]) => ({
 }));
 
 export default defineConfig(
-  { ignores: ['dist/', 'dist.*/', 'coverage/'] },
+  { ignores: ['dist/', 'dist.*/', 'coverage/', 'mutation-report/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
