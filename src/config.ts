@@ -86,51 +86,60 @@ const settings = {
 };
 
 /** The settings from the environment. Throws {@link InvalidSettings} with every problem there is. */
-export function loadConfig(env: Environment, { isTerminal = false } = {}): Config {
-  return load(env, (given) => {
+export function loadConfig(environment: Environment, { isTerminal = false } = {}): Config {
+  return load(environment, (given) => {
     const production = given.get('NODE_ENV') === 'production';
     if (production) mustHave(given, ['MONGO_URL', 'NATS_URL'], 'is required in production');
     const jwt = readKeys(given, whatIsReal(given));
-    const plain = given.read(settings);
+    const env = given.read(settings);
     const mongoUrl = readDatabase(given);
     const servers = readBroker(given) ?? [];
     const times = readTimes(given);
-    if (!plain || !times) return undefined;
+    if (!env || !times) return undefined;
     warnOfEmbedded(given);
-    if (production && plain.SHUTDOWN_SECONDS < SHORTEST_GOOD_SHUTDOWN_SECONDS) {
+    if (production && env.SHUTDOWN_SECONDS < SHORTEST_GOOD_SHUTDOWN_SECONDS) {
       given.warn(
         `SHUTDOWN_SECONDS is below ${SHORTEST_GOOD_SHUTDOWN_SECONDS}: what is in flight at a stop may be cut off, ` +
           'for the database and the broker may take 5 seconds each',
       );
     }
-    return {
-      production,
-      http: {
-        // Where everyone knows the key, nobody from outside may come in.
-        host: plain.HOST ?? (mongoUrl === undefined ? '127.0.0.1' : undefined),
-        port: plain.PORT,
-        basePath: plain.API_BASE_PATH,
-        rateLimitPerMinute: plain.RATE_LIMIT_PER_MINUTE,
-      },
-      jwt,
-      mongoUrl,
-      nats: {
-        url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
-        servers,
-        clusterId: plain.NATS_CLUSTER_ID,
-        clientId: plain.NATS_CLIENT_ID,
-        queueGroup: plain.QUEUE_GROUP_NAME,
-        redeliveryWaitSeconds: times.redeliveryWaitSeconds,
-      },
-      expiration: times.expiration,
-      log: {
-        level: plain.LOG_LEVEL,
-        format: plain.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json'),
-      },
-      shutdownSeconds: plain.SHUTDOWN_SECONDS,
-      warnings: given.warnings,
-    };
+    const groups = { jwt, mongoUrl, servers, ...times };
+    return { ...toConfig(env, groups, production, isTerminal), warnings: given.warnings };
   });
+}
+
+function toConfig(
+  env: z.output<z.ZodObject<typeof settings>>,
+  groups: Pick<Config, 'jwt' | 'mongoUrl' | 'expiration'> &
+    Pick<Config['nats'], 'servers' | 'redeliveryWaitSeconds'>,
+  production: boolean,
+  isTerminal: boolean,
+): Omit<Config, 'warnings'> {
+  const { jwt, mongoUrl, servers, expiration, redeliveryWaitSeconds } = groups;
+  const embeddedStore = mongoUrl === undefined;
+  return {
+    production,
+    http: {
+      // Where everyone knows the key, nobody from outside may come in.
+      host: env.HOST ?? (embeddedStore ? '127.0.0.1' : undefined),
+      port: env.PORT,
+      basePath: env.API_BASE_PATH,
+      rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
+    },
+    jwt,
+    mongoUrl,
+    nats: {
+      url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
+      servers,
+      clusterId: env.NATS_CLUSTER_ID,
+      clientId: env.NATS_CLIENT_ID,
+      queueGroup: env.QUEUE_GROUP_NAME,
+      redeliveryWaitSeconds,
+    },
+    expiration,
+    log: { level: env.LOG_LEVEL, format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json') },
+    shutdownSeconds: env.SHUTDOWN_SECONDS,
+  };
 }
 
 /** What the operator's commands need: the database, and with `broker` where to publish. */

@@ -274,6 +274,18 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     await reasons(service, 3, [expect.stringMatching(/timeout.*NATS_CLUSTER_ID=another\b/)]);
   }, 60_000);
 
+  it('a broker that does not say a word: the log names the cluster id', async () => {
+    const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const service = await start({ NATS_URL: `nats://127.0.0.1:${port}` });
+    try {
+      await reasons(service, 1, [expect.stringMatching(/took too long.*NATS_CLUSTER_ID=ticketing\b/)]);
+    } finally {
+      silent.close();
+    }
+  });
+
   it('several addresses where nothing is: each is said once', async () => {
     const ports = [await freePort(), await freePort()];
     const service = await start({ NATS_URL: ports.map((port) => `nats://127.0.0.1:${port}`).join(',') });

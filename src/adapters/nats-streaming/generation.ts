@@ -84,9 +84,6 @@ export function openGeneration(
     ...PING,
   });
 
-  // A server of another cluster does not answer at all.
-  const maybeAnotherCluster = `: is the broker's cluster id another one than NATS_CLUSTER_ID=${settings.clusterId}?`;
-  const maybeAnotherReplica = `: NATS_CLIENT_ID=${settings.clientId} is in use, or was a moment ago; each replica needs its own`;
   let state: 'connecting' | 'connected' | 'ended' = 'connecting';
   let receiving = true;
   const outstanding = new Set<(failure: PublishFailed) => void>();
@@ -96,7 +93,7 @@ export function openGeneration(
   let markClosed = (): void => {};
   const closed = new Promise<void>((resolve) => (markClosed = resolve));
   const cancelConnectTimeout = clock.after(CONNECT_TIMEOUT_MS, () =>
-    end(`connecting took too long${maybeAnotherCluster}`),
+    end(withLikelyCause('connecting took too long', settings)),
   );
 
   client.on('connect', () => {
@@ -108,12 +105,7 @@ export function openGeneration(
   // The client reports success for outstanding publishes when the connection closes: `disconnect` comes before.
   client.on('disconnect', () => end('disconnected'));
   client.on('connection_lost', (error: unknown) => end(`connection lost: ${textOf(error)}`));
-  client.on('error', (error: unknown) => {
-    const text = textOf(error);
-    if (text.includes('connect request timeout')) end(text + maybeAnotherCluster);
-    else if (text.includes('clientID already registered')) end(text + maybeAnotherReplica);
-    else end(text);
-  });
+  client.on('error', (error: unknown) => end(withLikelyCause(textOf(error), settings)));
   client.on('close', () => {
     end('closed');
     markClosed();
@@ -269,6 +261,18 @@ function toMessage(subject: string, message: StanMessage): Message {
     redelivered: message.isRedelivered(),
     data: message.getRawData(),
   };
+}
+
+/** Why there is no connection, and the setting that is most often behind it. */
+function withLikelyCause(reason: string, { clusterId, clientId }: GenerationSettings): string {
+  // A server of another cluster does not answer at all.
+  if (/connect request timeout|connecting took too long/.test(reason)) {
+    return `${reason}: is the broker's cluster id another one than NATS_CLUSTER_ID=${clusterId}?`;
+  }
+  if (reason.includes('clientID already registered')) {
+    return `${reason}: NATS_CLIENT_ID=${clientId} is in use, or was a moment ago; each replica needs its own`;
+  }
+  return reason;
 }
 
 function textOf(error: unknown): string {
