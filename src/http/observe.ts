@@ -4,6 +4,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { stdSerializers } from 'pino';
 import type { LevelWithSilent, Logger } from 'pino';
 import { pinoHttp } from 'pino-http';
+import type { SignInRefusal } from './session';
 
 export interface HttpMetrics {
   /** `route` is the template, never the path: its values are few. */
@@ -20,6 +21,8 @@ declare module 'express-serve-static-core' {
     routeTemplate?: string;
     /** The order that the request turned out to be about. */
     orderId?: string;
+    /** Why nobody is signed in. */
+    signInRefused?: SignInRefusal;
   }
 }
 
@@ -87,6 +90,7 @@ function line(req: Request, res: Response): object {
   return {
     requestId: req.id,
     userId: req.session?.userId,
+    signInRefused: req.signInRefused,
     orderId: req.orderId,
     method: req.method,
     route: req.routeTemplate ?? UNMATCHED,

@@ -12,6 +12,8 @@ export interface Problem {
   readonly type: string;
   readonly status: number;
   readonly title: string;
+  /** What more there is to say than the title. */
+  readonly detail?: string;
   readonly errors: readonly ProblemError[];
   readonly extensions?: { readonly orderId: string };
   readonly headers?: Readonly<Record<string, string>>;

@@ -3,13 +3,16 @@ import { parseCookie } from 'cookie';
 import type { RequestHandler } from 'express';
 import { problem, sendProblem } from './problems';
 import type { Problem } from './problems';
-import type { VerifyToken } from './tokens';
+import type { TokenRefusal, VerifyToken } from './tokens';
 
 /** Who is calling, and what told us so. */
 export interface Session {
   readonly userId: string;
   readonly signedInBy: 'bearer' | 'cookie';
 }
+
+/** Why nobody is signed in. */
+export type SignInRefusal = TokenRefusal | 'missing';
 
 interface PresentedToken {
   readonly token: string;
@@ -23,30 +26,60 @@ declare module 'express-serve-static-core' {
   }
 }
 
-const BEARER = 'bearer ';
+const BEARER = /^bearer(?:[\t ]+(.*))?$/i;
 /** `express:sess` is the name that cookie-session gives by default. */
 const COOKIE_NAMES = ['session', 'express:sess'];
-const LONGEST_COOKIE = 16 * 1024;
+/** What the longest token takes in base64, and some more. */
+const LONGEST_COOKIE = 12 * 1024;
+/** Nobody has as many, and each that is not ours is verified with every key. */
+const MOST_TOKENS = 20;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-const notAuthorized: Problem = {
-  ...problem(401, 'not-authorized', 'Not authorized'),
-  headers: { 'WWW-Authenticate': 'Bearer' },
+/** Of several tokens, the reason that helps most is told: who had one that was good needs a new one. */
+const MOST_HELPFUL_FIRST: readonly TokenRefusal[] = ['expired', 'not-yet-valid', 'not-ours'];
+const DESCRIPTIONS = {
+  expired: 'has expired',
+  'not-yet-valid': 'is not valid yet',
+  'not-ours': 'is not one that this service accepts',
 };
+const notSignedIn = notAuthorized(
+  'Sign in first: there is neither a Bearer token nor a session cookie',
+  'Bearer',
+);
 const crossSite = problem(403, 'cross-site', 'Another site may not change anything', 'Sec-Fetch-Site');
 
-/** Lets in only whoever presents a token that can be trusted; everyone else gets 401. */
+/** Lets in only whoever presents a token that can be trusted; everyone else gets 401, and hears why. */
 export function signIn(verifyToken: VerifyToken): RequestHandler {
   return function signInHandler(req, res, next) {
-    for (const { token, signedInBy } of presentedTokens(req.headers)) {
-      const userId = verifyToken(token);
-      if (userId !== undefined) {
-        req.session = { userId, signedInBy };
+    const presented = presentedTokens(req.headers);
+    const refused = new Set<TokenRefusal>();
+    for (const { token, signedInBy } of presented) {
+      const verdict = verifyToken(token);
+      if ('userId' in verdict) {
+        req.session = { userId: verdict.userId, signedInBy };
         next();
         return;
       }
+      refused.add(verdict.refused);
     }
-    sendProblem(res, notAuthorized);
+    const why = MOST_HELPFUL_FIRST.find((reason) => refused.has(reason));
+    req.signInRefused = why ?? 'missing';
+    sendProblem(res, why === undefined ? notSignedIn : refusal(why, presented[0]?.signedInBy));
+  };
+}
+
+function refusal(why: TokenRefusal, signedInBy?: Session['signedInBy']): Problem {
+  const token = signedInBy === 'cookie' ? 'The token in the session cookie' : 'The token';
+  const description = `${token} ${DESCRIPTIONS[why]}`;
+  return notAuthorized(description, `Bearer error="invalid_token", error_description="${description}"`);
+}
+
+function notAuthorized(detail: string, challenge: string): Problem {
+  return {
+    ...problem(401, 'not-authorized', 'Not authorized'),
+    detail,
+    errors: [{ message: detail }],
+    headers: { 'WWW-Authenticate': challenge },
   };
 }
 
@@ -60,25 +93,19 @@ export const refuseCrossSite: RequestHandler = (req, res, next) => {
   }
 };
 
-/** An Authorization header, even a bad one, is what the caller wants to be known by: no cookie counts beside it. */
-function presentedTokens(headers: IncomingHttpHeaders): PresentedToken[] {
-  const { authorization, cookie } = headers;
-  if (authorization !== undefined) {
-    const token = bearerToken(authorization);
-    return token === undefined ? [] : [{ token, signedInBy: 'bearer' }];
-  }
-  if (cookie === undefined) return [];
-  const cookies = parseCookie(cookie);
-  return COOKIE_NAMES.flatMap((name) => {
-    const token = tokenInCookie(cookies[name]);
-    return token === undefined ? [] : [{ token, signedInBy: 'cookie' }];
-  });
-}
-
-function bearerToken(authorization: string): string | undefined {
-  return authorization.slice(0, BEARER.length).toLowerCase() === BEARER
-    ? authorization.slice(BEARER.length).trim()
-    : undefined;
+/**
+ * A Bearer token, even a bad one, is what the caller wants to be known by: no cookie counts beside it. Another scheme and
+ * what else is in cookies of these names are somebody else's.
+ */
+function presentedTokens({ authorization = '', cookie = '' }: IncomingHttpHeaders): PresentedToken[] {
+  const bearer = BEARER.exec(authorization);
+  if (bearer) return [{ token: bearer[1]?.trim() ?? '', signedInBy: 'bearer' }];
+  // Of several values of a name, the library would give the first one only: it gets them one by one.
+  const cookies = cookie.split(';').map((pair) => parseCookie(pair));
+  return COOKIE_NAMES.flatMap((name) => cookies.map((one) => tokenInCookie(one[name])))
+    .filter((token) => token !== undefined)
+    .slice(0, MOST_TOKENS)
+    .map((token) => ({ token, signedInBy: 'cookie' }));
 }
 
 /** The cookie is base64 of `{"jwt": "…"}`; unsigned, so anybody could have written anything into it. */

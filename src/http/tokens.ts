@@ -11,8 +11,11 @@ export interface TokenSettings {
   readonly now: () => Date;
 }
 
-/** The user id that the token stands for; undefined when it is not to be trusted, for whatever reason. */
-export type VerifyToken = (token: string) => string | undefined;
+/** `not-ours`: for every reason that has nothing to do with time, the signature first of all. */
+export type TokenRefusal = 'expired' | 'not-yet-valid' | 'not-ours';
+
+/** The user whom the token stands for, or why it is not to be trusted. */
+export type VerifyToken = (token: string) => { readonly userId: string } | { readonly refused: TokenRefusal };
 
 interface Verified {
   readonly userId: string;
@@ -22,6 +25,8 @@ interface Verified {
 }
 
 const LONGEST_TOKEN = 8 * 1024;
+/** The clock of whoever signs may differ by so much from ours. */
+const CLOCK_TOLERANCE_SECONDS = 5;
 const LONGEST_USER_ID = 200;
 /** Half of a surrogate pair: the database would give another id back, and that to all of them. */
 const HALF_A_PAIR = /\p{Surrogate}/u;
@@ -39,28 +44,34 @@ export function createTokenVerifier({ keys, now }: TokenSettings): VerifyToken {
   const cache = new LRUCache<string, Verified>({ max: CACHED_TOKENS });
 
   return function verifyToken(token) {
-    if (token.length > LONGEST_TOKEN) return undefined;
+    if (token.length > LONGEST_TOKEN) return { refused: 'not-ours' };
     const seconds = Math.floor(now().getTime() / 1000);
 
     const cached = cache.get(token);
-    if (cached) return isTimely(cached, seconds) ? cached.userId : undefined;
+    if (cached) return judge(cached, seconds);
 
-    const verified = verify(token, keys, seconds);
-    if (verified && token.length <= LONGEST_CACHED_TOKEN) cache.set(token, verified);
-    return verified?.userId;
+    const verified = verify(token, keys);
+    if (!verified) return { refused: 'not-ours' };
+    const verdict = judge(verified, seconds);
+    if ('userId' in verdict && token.length <= LONGEST_CACHED_TOKEN) cache.set(token, verified);
+    return verdict;
   };
 }
 
-function isTimely({ notBefore, expires }: Verified, seconds: number): boolean {
-  return notBefore <= seconds && seconds < expires;
+function judge({ userId, notBefore, expires }: Verified, seconds: number): ReturnType<VerifyToken> {
+  if (seconds + CLOCK_TOLERANCE_SECONDS < notBefore) return { refused: 'not-yet-valid' };
+  if (seconds - CLOCK_TOLERANCE_SECONDS >= expires) return { refused: 'expired' };
+  return { userId };
 }
 
-function verify(token: string, keys: readonly KeyObject[], seconds: number): Verified | undefined {
+/** All but the time, which {@link judge} looks at. */
+function verify(token: string, keys: readonly KeyObject[]): Verified | undefined {
   for (const key of keys) {
     try {
-      return toVerified(jwt.verify(token, key, { algorithms: ['HS256'], clockTimestamp: seconds }));
+      const untimed = { ignoreExpiration: true, ignoreNotBefore: true };
+      return toVerified(jwt.verify(token, key, { algorithms: ['HS256'], ...untimed }));
     } catch {
-      // Whatever it was, this key does not vouch for this token now.
+      // Whatever it was, this key does not vouch for this token.
     }
   }
   return undefined;
@@ -69,13 +80,10 @@ function verify(token: string, keys: readonly KeyObject[], seconds: number): Ver
 /** A signature says who wrote the claims, not that they have the right shape. */
 function toVerified(claims: unknown): Verified | undefined {
   if (typeof claims !== 'object' || claims === null) return undefined;
-  const { id, email, iat, nbf, exp } = claims as Record<string, unknown>;
+  const { id, email, iat, nbf = -Infinity, exp = Infinity } = claims as Record<string, unknown>;
   if (typeof id !== 'string' || id === '' || id.length > LONGEST_USER_ID || HALF_A_PAIR.test(id))
     return undefined;
   if (typeof email !== 'string' || typeof iat !== 'number') return undefined;
-  return {
-    userId: id,
-    notBefore: typeof nbf === 'number' ? nbf : -Infinity,
-    expires: typeof exp === 'number' ? exp : Infinity,
-  };
+  if (typeof nbf !== 'number' || typeof exp !== 'number') return undefined;
+  return { userId: id, notBefore: nbf, expires: exp };
 }

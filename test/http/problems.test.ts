@@ -43,8 +43,9 @@ describe('a problem', () => {
       type: 'urn:order-service:problem:not-authorized',
       title: 'Not authorized',
       status: 401,
+      detail: 'Sign in first: there is neither a Bearer token nor a session cookie',
       instance: 'urn:request:abc-1',
-      errors: [{ message: 'Not authorized' }],
+      errors: [{ message: 'Sign in first: there is neither a Bearer token nor a session cookie' }],
     });
   });
 

@@ -1,4 +1,4 @@
-import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
+import { createHmac, createSecretKey, createSign, generateKeyPairSync } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import request from 'supertest';
 import {
@@ -11,6 +11,7 @@ import {
   tokenOf,
 } from '../support/http-app';
 import type { OrderUseCases } from '../../src/http/orders';
+import { createTokenVerifier } from '../../src/http/tokens';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 const nowSeconds = NOW.getTime() / 1000;
@@ -110,6 +111,49 @@ describe('a caller is known', () => {
     expect(asked).toEqual(['ann']);
   });
 
+  const ann = cookieOf(tokenOf('ann'));
+  const stale = cookieOf(tokenOf('ann', { claims: { exp: nowSeconds - 60 } }));
+  const foreign = cookieOf(tokenOf('bob', { key: 'not our key' }));
+  it.each([
+    ['a stale one of the same name', `session=${stale}; session=${ann}`],
+    [
+      'several of both names',
+      `session=${stale}; express:sess=${stale}; session=${foreign}; express:sess=${ann}`,
+    ],
+    ['one of another application', `session=s%3Aabc.def; session=${ann}`],
+    ['another application under both names', `express:sess=eyJ1c2VyIjoxfQ==; session=x; express:sess=${ann}`],
+    ['one in quotes', `session="${stale}"; session="${ann}"`],
+    ['one without a value', `session=; session; session=${ann}`],
+    ['one that is too long', `session=${'x'.repeat(12 * 1024 + 1)}; session=${ann}`],
+    ['hundreds of other applications', `${'session=x; '.repeat(500)}session=${ann}`],
+    ['19 that are stale', `${`session=${cookieOf('a.b.c')}; `.repeat(19)}session=${ann}`],
+  ])('by a good cookie behind %s', async (_, Cookie) => {
+    const { get, asked } = setUp();
+
+    await get({ Cookie }).expect(200);
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it('by a good cookie in a Cookie header of its own', async () => {
+    const { get, asked } = setUp();
+
+    await get({ Cookie: [`session=${stale}`, `session=${ann}`] as unknown as string }).expect(200);
+
+    expect(asked).toEqual(['ann']);
+  });
+
+  it.each(['Basic YW5uOnNlY3JldA==', 'Negotiate abc', 'Digest username="x"', 'Token x', 'Bearerish x', ''])(
+    'by a good cookie beside the header "Authorization: %s"',
+    async (Authorization) => {
+      const { get, asked } = setUp();
+
+      await get({ Authorization, Cookie: `session=${ann}` }).expect(200);
+
+      expect(asked).toEqual(['ann']);
+    },
+  );
+
   it('by a token of the previous key, so that keys can be rotated', async () => {
     const { get, asked } = setUp();
 
@@ -167,7 +211,8 @@ describe('a token', () => {
   });
 });
 
-describe('a token counts only in its time', () => {
+describe('a token counts only in its time, and for five seconds more, for clocks differ', () => {
+  const TOLERANCE_MS = 5_000;
   const cases: [string, () => Record<string, string>][] = [
     ['a header', () => ({ Authorization: `Bearer ${token()}` })],
     ['a cookie', () => ({ Cookie: `session=${cookieOf(token())}` })],
@@ -179,19 +224,28 @@ describe('a token counts only in its time', () => {
     const { get } = setUp({ now: () => now });
     const same = headers();
 
-    await get(same).expect(200);
-    now = new Date(NOW.getTime() + 59_999);
-    await get(same).expect(200);
-    now = new Date(NOW.getTime() + 60_000);
-    await get(same).expect(401);
-    now = new Date(NOW.getTime() - 1);
-    await get(same).expect(401);
-    now = NOW;
-    await get(same).expect(200);
+    const isGoodAt = async (milliseconds: number) => {
+      now = new Date(NOW.getTime() + milliseconds);
+      expect((await get(same)).status).toBe(200);
+      expect((await setUp({ now: () => now }).get(same)).status).toBe(200);
+    };
+    const isRefusedAt = async (milliseconds: number, why: RegExp) => {
+      now = new Date(NOW.getTime() + milliseconds);
+      for (const answer of [await get(same), await setUp({ now: () => now }).get(same)]) {
+        expect(answer.status).toBe(401);
+        expect(answer.headers['www-authenticate']).toMatch(why);
+      }
+    };
+
+    await isGoodAt(0);
+    await isGoodAt(60_000 + TOLERANCE_MS - 1);
+    await isRefusedAt(60_000 + TOLERANCE_MS, /expired/);
+    await isRefusedAt(-TOLERANCE_MS - 1, /not valid yet/);
+    await isGoodAt(-TOLERANCE_MS);
   });
 
   it('and is tried again once its time has come', async () => {
-    let now = new Date(NOW.getTime() - 1000);
+    let now = new Date(NOW.getTime() - 10_000);
     const { get } = setUp({ now: () => now });
     const headers = { Authorization: `Bearer ${token()}` };
 
@@ -231,8 +285,8 @@ describe('401 is the answer to', () => {
     ['another key', tokenOf('ann', { key: 'someone else made this one up' })],
     ['an empty key', withEmptyKey()],
     ['an expired token', tokenOf('ann', { claims: { iat: nowSeconds - 20, exp: nowSeconds - 10 } })],
-    ['a token that expires this very second', tokenOf('ann', { claims: { exp: nowSeconds } })],
-    ['a token that is not valid yet', tokenOf('ann', { claims: { nbf: nowSeconds + 1 } })],
+    ['a token that expired five seconds ago', tokenOf('ann', { claims: { exp: nowSeconds - 5 } })],
+    ['a token that is not valid yet', tokenOf('ann', { claims: { nbf: nowSeconds + 6 } })],
     ['an expiry that is no number', signedAsIs({ ...goodClaims, exp: 'tomorrow' })],
     ['an expiry that is null', signedAsIs({ ...goodClaims, exp: null })],
     ['a start that is no number', signedAsIs({ ...goodClaims, nbf: 'yesterday' })],
@@ -281,7 +335,7 @@ describe('401 is the answer to', () => {
     ['a signature in ordinary base64', withSignature({ alg: 'HS256' }, goodClaims, ordinarySignature)],
     ['two user ids, the last of them an object', signedAsText('{"id":"ann","id":{},"email":"a","iat":1}')],
     ['a line break between its parts', `${header}.${payload}.\u0085${signature}`],
-    ['a token of more than 8 kB', tokenOf('ann', { claims: { filling: 'x'.repeat(8 * 1024) } })],
+    ['a token of more than 8 kB', tokenOf('ann', { claims: { filling: 'x'.repeat(6_200) } })],
   ];
 
   it.each(tokens)('%s, as Bearer token and in the cookie', async (_, token) => {
@@ -295,9 +349,11 @@ describe('401 is the answer to', () => {
 
     for (const answer of answers) {
       expect(answer.status).toBe(401);
-      expect(answer.headers['www-authenticate']).toBe('Bearer');
+      expect(answer.headers['www-authenticate']).toMatch(
+        /^Bearer error="invalid_token", error_description="/,
+      );
       expect(answer.headers['content-type']).toContain('application/problem+json');
-      expect(answer.body).toMatchObject({ status: 401, errors: [{ message: 'Not authorized' }] });
+      expect(answer.body).toMatchObject({ status: 401, title: 'Not authorized' });
     }
     expect(asked).toEqual([]);
   });
@@ -306,25 +362,32 @@ describe('401 is the answer to', () => {
     ['nothing at all', {}],
     ['an empty Authorization header', { Authorization: '' }],
     ['another scheme', { Authorization: `Basic ${good}` }],
-    ['a scheme without a token', { Authorization: 'Bearer' }],
-    ['a scheme and a space', { Authorization: 'Bearer ' }],
     ['a token without a scheme', { Authorization: good }],
-    ['two tokens', { Authorization: `Bearer ${good} ${good}` }],
-    ['a bad header beside a good cookie', { Authorization: 'Bearer x', Cookie: `session=${cookieOf(good)}` }],
-    [
-      'another scheme beside a good cookie',
-      { Authorization: 'Basic x', Cookie: `session=${cookieOf(good)}` },
-    ],
-    ['an empty header beside a good cookie', { Authorization: '', Cookie: `session=${cookieOf(good)}` }],
     ['a good token in a cookie of another name', { Cookie: `jwt=${cookieOf(good)}` }],
     ['the bare token as cookie', { Cookie: `session=${good}` }],
     ['the signature cookie alone', { Cookie: `express:sess.sig=${cookieOf(good)}` }],
-  ])('%s', async (_, headers) => {
+  ])('%s, which is no sign-in at all', async (_, headers) => {
     const { get, asked } = setUp();
 
     const answer = await get(headers as Record<string, string>).expect(401);
 
-    expect(answer.body).toMatchObject({ errors: [{ message: 'Not authorized' }] });
+    expect(answer.headers['www-authenticate']).toBe('Bearer');
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['a scheme without a token', { Authorization: 'Bearer' }],
+    ['a scheme and a space', { Authorization: 'Bearer ' }],
+    ['two tokens', { Authorization: `Bearer ${good} ${good}` }],
+    ['a bad token', { Authorization: 'Bearer x' }],
+    ['an expired token', { Authorization: `Bearer ${tokenOf('ann', { claims: { exp: 1 } })}` }],
+  ])('%s, also beside a good cookie', async (_, headers) => {
+    const { get, asked } = setUp();
+
+    for (const more of [{}, { Cookie: `session=${cookieOf(good)}` }]) {
+      const answer = await get({ ...headers, ...more }).expect(401);
+      expect(answer.headers['www-authenticate']).toContain('error="invalid_token"');
+    }
     expect(asked).toEqual([]);
   });
 
@@ -357,15 +420,32 @@ describe('401 is the answer to', () => {
 
     for (const name of ['session', 'express:sess']) {
       const answer = await get({ Cookie: `${name}=${value}` }).expect(401);
-      expect(answer.body).toMatchObject({ errors: [{ message: 'Not authorized' }] });
+      expect(answer.body).toMatchObject({ title: 'Not authorized' });
     }
     expect(asked).toEqual([]);
   });
 
-  it('a duplicated cookie whose first value is bad', async () => {
+  it('more tokens than anybody has, for each takes time', async () => {
     const { get } = setUp();
+    const verify = jest.spyOn(jwt, 'verify');
+    const Cookie = `${`session=${cookieOf('a.b.c')}; `.repeat(20)}session=${cookieOf(good)}`;
 
-    await get({ Cookie: `session=garbage; session=${cookieOf(good)}` }).expect(401);
+    await get({ Cookie }).expect(401);
+
+    // With each of the two keys.
+    expect(verify).toHaveBeenCalledTimes(40);
+    verify.mockRestore();
+  });
+
+  it('a good token in a cookie of more than 12 kB', async () => {
+    const { get } = setUp();
+    const cookieWith = (filling: number) =>
+      Buffer.from(JSON.stringify({ jwt: good, filling: 'x'.repeat(filling) })).toString('base64');
+    const cookies = [9_000, 9_500].map(cookieWith);
+
+    expect(cookies.map(({ length }) => length > 12 * 1024)).toEqual([false, true]);
+    await get({ Cookie: `session=${cookies[0]}` }).expect(200);
+    await get({ Cookie: `session=${cookies[1]}` }).expect(401);
   });
 
   it.each(['=', ';', '; ;', 'session', ';session=', 'a=b;;c', '__proto__=x; constructor=y'])(
@@ -415,6 +495,128 @@ describe('401 is the answer to', () => {
   function signedAsIs(claims: object): string {
     return signedAsText(JSON.stringify(claims));
   }
+});
+
+describe('a 401', () => {
+  const good = tokenOf('ann');
+  const expired = tokenOf('ann', { claims: { exp: nowSeconds - 60 } });
+  const early = tokenOf('ann', { claims: { nbf: nowSeconds + 60 } });
+  const foreign = tokenOf('ann', { key: 'not our key' });
+  const forgedAndExpired = tokenOf('ann', { key: 'not our key', claims: { exp: 1 } });
+  const ofPreviousKey = tokenOf('ann', { key: PREVIOUS_KEY, claims: { exp: 1 } });
+  const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
+  const cookies = (...tokens: string[]) => ({
+    Cookie: tokens.map((token) => `session=${cookieOf(token)}`).join('; '),
+  });
+
+  it.each([
+    ['expired', bearer(expired), 'The token has expired'],
+    ['expired', bearer(ofPreviousKey), 'The token has expired'],
+    ['expired', cookies(expired), 'The token in the session cookie has expired'],
+    ['not-yet-valid', bearer(early), 'The token is not valid yet'],
+    ['not-yet-valid', cookies(early), 'The token in the session cookie is not valid yet'],
+    ['not-ours', bearer(foreign), 'The token is not one that this service accepts'],
+    ['not-ours', bearer(forgedAndExpired), 'The token is not one that this service accepts'],
+    ['not-ours', bearer('x'), 'The token is not one that this service accepts'],
+    ['not-ours', bearer(tokenOf(7)), 'The token is not one that this service accepts'],
+    ['not-ours', cookies(foreign), 'The token in the session cookie is not one that this service accepts'],
+    ['expired', cookies(foreign, early, expired), 'The token in the session cookie has expired'],
+    ['not-yet-valid', cookies(foreign, early), 'The token in the session cookie is not valid yet'],
+    [
+      'expired',
+      { ...cookies(expired), Authorization: 'Basic x' },
+      'The token in the session cookie has expired',
+    ],
+  ])('tells why: %s', async (reason, headers, description) => {
+    const { get, logLines } = setUp();
+
+    const answer = await get(headers).expect(401);
+
+    expect(answer.headers['www-authenticate']).toBe(
+      `Bearer error="invalid_token", error_description="${description}"`,
+    );
+    expect(answer.body).toMatchObject({
+      type: 'urn:order-service:problem:not-authorized',
+      title: 'Not authorized',
+      detail: description,
+      errors: [{ message: description }],
+    });
+    expect(logLines).toMatchObject([{ status: 401, signInRefused: reason }]);
+    expect(JSON.stringify([answer.body, answer.headers, logLines])).not.toContain('eyJ');
+  });
+
+  it.each([{}, { Authorization: 'Basic x' }, { Cookie: 'session=s%3Aabc' }])(
+    'names no error where no token was sent, but %j',
+    async (headers) => {
+      const { get, logLines } = setUp();
+
+      const answer = await get(headers as Record<string, string>).expect(401);
+
+      expect(answer.headers['www-authenticate']).toBe('Bearer');
+      expect(answer.body).toMatchObject({
+        title: 'Not authorized',
+        detail: expect.stringMatching(/^Sign in/) as unknown,
+      });
+      expect(logLines).toMatchObject([{ status: 401, signInRefused: 'missing' }]);
+    },
+  );
+
+  it('leaves no trace on the request that is let in', async () => {
+    const { get, logLines } = setUp();
+
+    await get(cookies(expired, good)).expect(200);
+
+    expect(logLines).toMatchObject([{ status: 200, userId: 'ann' }]);
+    expect(logLines[0]).not.toHaveProperty('signInRefused');
+  });
+});
+
+describe('the memory of verified tokens', () => {
+  const keys = [createSecretKey(Buffer.from(CURRENT_KEY))];
+  const tokens = Array.from({ length: 10_001 }, (_, i) => tokenOf(`user-${i}`));
+
+  it('holds 10,000 of them, those that were used last', () => {
+    const verifyToken = createTokenVerifier({ keys, now: () => NOW });
+    const verify = jest.spyOn(jwt, 'verify');
+    const isRemembered = (token: string) => {
+      const before = verify.mock.calls.length;
+      expect(verifyToken(token)).toHaveProperty('userId');
+      return verify.mock.calls.length === before;
+    };
+
+    const [first = '', second = ''] = tokens;
+    for (const token of tokens.slice(0, 10_000)) verifyToken(token);
+    expect(isRemembered(first)).toBe(true);
+    expect(isRemembered(tokens.at(-1) ?? '')).toBe(false);
+
+    expect(isRemembered(first)).toBe(true);
+    expect(isRemembered(tokens.at(-1) ?? '')).toBe(true);
+    expect(isRemembered(second)).toBe(false);
+    verify.mockRestore();
+  });
+
+  it('holds none that is longer than 1 kB, and none of more than 8 kB is looked at', () => {
+    const verifyToken = createTokenVerifier({ keys, now: () => NOW });
+    const verify = jest.spyOn(jwt, 'verify');
+    const tokenOfLength = (length: number) => {
+      for (let filling = 0; ; filling += 1) {
+        const token = tokenOf('ann', { claims: { filling: 'x'.repeat(filling) } });
+        if (token.length >= length) return token;
+        filling += Math.max(0, Math.floor(((length - token.length) * 3) / 4) - 8);
+      }
+    };
+    const verifications = (token: string) => {
+      verify.mockClear();
+      const verdicts = [verifyToken(token), verifyToken(token)];
+      return { times: verify.mock.calls.length, isGood: verdicts.every((verdict) => 'userId' in verdict) };
+    };
+
+    expect(verifications(tokenOfLength(1_000))).toEqual({ times: 1, isGood: true });
+    expect(verifications(tokenOfLength(1_026))).toEqual({ times: 2, isGood: true });
+    expect(verifications(tokenOfLength(8_180))).toEqual({ times: 2, isGood: true });
+    expect(verifications(tokenOfLength(8_193))).toEqual({ times: 0, isGood: false });
+    verify.mockRestore();
+  });
 });
 
 describe('a request that another site caused', () => {
