@@ -81,7 +81,11 @@ export async function compose(
     metrics: { observe: metrics.httpRequest, expose: metrics.expose },
     logger,
   });
-  const server = createHttpServer(peer && !config.production ? playable(app, peer) : app, config.http);
+  const keepAliveMs = config.http.keepAliveSeconds * 1000;
+  const listener = peer && !config.production ? playable(app, peer) : app;
+  const server = createHttpServer(listener, config.http, { keepAliveMs }, (refusal) =>
+    log.info(refusal, 'request refused unread'),
+  );
   let address: AddressInfo | undefined;
 
   // Started from top to bottom, stopped from bottom to top.

@@ -21,6 +21,8 @@ export interface Config {
     readonly basePath: string;
     /** Requests per user and replica; 0 switches the limit off. */
     readonly rateLimitPerMinute: number;
+    /** How long a connection is kept between two requests. */
+    readonly keepAliveSeconds: number;
   };
   readonly jwt: JwtKeys;
   /** Undefined: the embedded store. */
@@ -73,6 +75,8 @@ const settings = {
     .refine((path) => !PROBES.includes(path.toLowerCase()), `must not be one of ${PROBES.join(', ')}`)
     .default('/api/v1/orders'),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
+  // Above ten minutes, after which the most patient of the usual load balancers close an idle connection.
+  KEEP_ALIVE_SECONDS: wholeNumber(1, 24 * 3600).default(620),
   NATS_CLUSTER_ID: CLUSTER_ID,
   NATS_CLIENT_ID: CLIENT_ID,
   // It is the durable name too, and the broker refuses a colon in that.
@@ -125,6 +129,7 @@ function toConfig(
       port: env.PORT,
       basePath: env.API_BASE_PATH,
       rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
+      keepAliveSeconds: env.KEEP_ALIVE_SECONDS,
     },
     jwt,
     mongoUrl,

@@ -132,6 +132,15 @@ describe('settings', () => {
     expect(problems.join()).not.toContain('hunter2');
   });
 
+  it('keep idle connections for longer than ten minutes, or as long as they are told to', () => {
+    expect(loadConfig({}).http.keepAliveSeconds).toBeGreaterThan(600);
+    expect(loadConfig({ KEEP_ALIVE_SECONDS: '1' }).http.keepAliveSeconds).toBe(1);
+    expect(loadConfig({ KEEP_ALIVE_SECONDS: '86400' }).http.keepAliveSeconds).toBe(86_400);
+    for (const KEEP_ALIVE_SECONDS of ['0', '86401', '1.5', '-1', '10m']) {
+      expect(problemsOf({ KEEP_ALIVE_SECONDS })).toEqual([expect.stringMatching(/^KEEP_ALIVE_SECONDS: /)]);
+    }
+  });
+
   it('warn of what is embedded and of a key that could be guessed', () => {
     expect(loadConfig(production).warnings).toEqual([]);
     expect(loadConfig({}).warnings).toEqual([expect.stringContaining('IN MEMORY')]);

@@ -11,6 +11,7 @@ import { closeWhenDraining, livez, readyz } from './probes';
 import type { Probes } from './probes';
 import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from './problems';
 import { limitRate } from './rate-limit';
+import { refuseUnanswerable } from './refusals';
 import { refuseCrossSite, signIn } from './session';
 import { createTokenVerifier } from './tokens';
 import type { TokenSettings } from './tokens';
@@ -47,6 +48,7 @@ export function createApp(deps: AppDeps): RequestListener {
     logRequests(deps.logger, ['/livez', '/readyz', '/metrics']),
     closeWhenDraining(probes),
     securityHeaders,
+    refuseUnanswerable,
   );
 
   route('/livez').get(livez).all(allowOnly('GET, HEAD'));

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { Unavailable } from '../application/ports';
 
@@ -19,6 +20,7 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const PROBLEM_JSON = 'application/problem+json';
 const RETRY_AFTER_SECONDS = '2';
 
 /** A problem whose title says it all. */
@@ -35,7 +37,6 @@ const malformedPath = problem(400, 'malformed-path', 'The path is not properly p
 const malformedJson = problem(400, 'malformed-json', 'The body is not valid JSON', 'body');
 const incompleteBody = problem(400, 'incomplete-body', 'The body is not as long as announced', 'body');
 const notFound = problem(404, 'no-such-route', 'Not found');
-const methodNotAllowed = problem(405, 'method-not-allowed', 'This method is not allowed here');
 const bodyTooLarge = problem(413, 'body-too-large', 'The body is larger than 10 kB', 'body');
 const unsupportedCharset = problem(415, 'unsupported-charset', 'The body must be UTF-8', 'Content-Type');
 const unsupportedEncoding = problem(
@@ -59,26 +60,54 @@ const bodyProblems = new Map<unknown, Problem>([
   ['request.aborted', incompleteBody],
 ]);
 
-/** Answers with the problem. The only way an error leaves this service. */
-export function sendProblem(res: Response, { errors, extensions, headers, ...rest }: Problem): void {
-  const requestId = res.get('X-Request-Id');
+/** Answers with the problem. The only way an error leaves this service, but for {@link problemAnswer}. */
+export function sendProblem(res: Response, problem: Problem): void {
   res
-    .status(rest.status)
-    .set({ ...headers, 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' })
-    .json({
-      ...rest,
-      ...(requestId === undefined ? {} : { instance: `urn:request:${requestId}` }),
-      ...extensions,
-      errors,
-    });
+    .status(problem.status)
+    .set({ ...problem.headers, 'Content-Type': PROBLEM_JSON, 'Cache-Control': 'no-store' })
+    .json(documentOf(problem, res.get('X-Request-Id')));
+}
+
+/** The whole answer as it is on the wire, the last one of its connection: where there is no response to answer with. */
+export function problemAnswer(problem: Problem, requestId: string): string {
+  const { status, headers } = problem;
+  const body = JSON.stringify(documentOf(problem, requestId));
+  const fields = {
+    ...headers,
+    'Content-Type': `${PROBLEM_JSON}; charset=utf-8`,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': requestId,
+    Connection: 'close',
+  };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
+}
+
+function documentOf({ errors, extensions, headers: _, ...rest }: Problem, requestId?: string): object {
+  return {
+    ...rest,
+    ...(requestId === undefined ? {} : { instance: `urn:request:${requestId}` }),
+    ...extensions,
+    errors,
+  };
 }
 
 /** The last route: nothing else wanted the request. */
 export const refuseUnknownRoute: RequestHandler = (_req, res) => sendProblem(res, notFound);
 
+/** The route exists, but only for `methods`. */
+export function methodNotAllowed(methods: string): Problem {
+  return {
+    ...problem(405, 'method-not-allowed', 'This method is not allowed here'),
+    headers: { Allow: methods },
+  };
+}
+
 /** The last handler of a route: it exists, but not for this method. */
 export function allowOnly(methods: string): RequestHandler {
-  const refusal: Problem = { ...methodNotAllowed, headers: { Allow: methods } };
+  const refusal = methodNotAllowed(methods);
   return (_req, res) => sendProblem(res, refusal);
 }
 

@@ -2,6 +2,9 @@ import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { refuseAsProblems } from './refusals';
+import type { Exchange, Refusal } from './refusals';
+import { createUnusedConnections } from './unused-connections';
 
 /**
  * How many requests of one connection may wait for their answers. Node begins all that it has read at once, and keeps the
@@ -12,6 +15,36 @@ const CLOSE_IDLE_EVERY_MS = 50;
 /** On a connection that is idle a request may be on its way: it is still answered, and told to be the last one. */
 const LINGER_MS = 1_000;
 
+/** How long a client may take, and how many of them for long. */
+export interface Bounds {
+  /** For the headers and for the whole of a request, from its first byte on. Bodies are 10 kB at most. */
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly checkEveryMs: number;
+  /** A connection on which nothing moves while a request is in flight. Longer than any answer takes to be made. */
+  readonly noProgressMs: number;
+  /** A connection between two requests: above the idle time of proxies, so that they never meet a closed one. */
+  readonly keepAliveMs: number;
+  /** The same while there are more connections than `mostKeptLong`: an idle one takes some 12 kB of memory. */
+  readonly shortKeepAliveMs: number;
+  readonly mostKeptLong: number;
+  /** A connection before its first byte, and how many of those may be open: with more, none has longer than `headersMs`. */
+  readonly firstByteMs: number;
+  readonly mostUnused: number;
+}
+
+const usual = {
+  headersMs: 5_000,
+  requestMs: 10_000,
+  checkEveryMs: 1_000,
+  noProgressMs: 30_000,
+  keepAliveMs: 620_000,
+  shortKeepAliveMs: 65_000,
+  mostKeptLong: 5_000,
+  mostUnused: 100,
+};
+const LEAST_FIRST_BYTE_MS = 60_000;
+
 export interface HttpServer {
   /** Listens; resolves to where. Rejects when the port is taken. */
   start(): Promise<AddressInfo>;
@@ -19,28 +52,54 @@ export interface HttpServer {
   stop(): Promise<void>;
 }
 
-/** An HTTP server that slow or idle clients cannot exhaust. */
+/** An HTTP server that slow or idle clients cannot exhaust. Bounds that are not given are the usual ones. */
 export function createHttpServer(
   handler: RequestListener,
   listenOn: { host: string | undefined; port: number },
-  // Longer than any answer takes to be made.
-  { noProgressMs = 30_000 }: { noProgressMs?: number } = {},
+  given: Partial<Bounds> = {},
+  onRefused: (refusal: Refusal) => void = () => {},
 ): HttpServer {
-  const server = createServer(
-    {
-      // Bodies are 10 kB at most; whoever needs longer is not serious.
-      requestTimeout: 10_000,
-      headersTimeout: 5_000,
-      connectionsCheckingInterval: 1_000,
-      // Above the idle time of the usual load balancers, so that they close first and never meet a closed connection.
-      keepAliveTimeout: 65_000,
-      maxHeaderSize: 16 * 1024,
-    },
-    limited(handler),
-  );
+  const keepAliveMs = given.keepAliveMs ?? usual.keepAliveMs;
+  const firstByteMs = Math.max(keepAliveMs, LEAST_FIRST_BYTE_MS);
+  const bounds: Bounds = { ...usual, keepAliveMs, firstByteMs, ...given };
+  const unused = createUnusedConnections({ ...bounds, most: bounds.mostUnused });
+  const inFlight = createInFlight();
 
+  const server = createServer({
+    requestTimeout: bounds.requestMs,
+    headersTimeout: bounds.headersMs,
+    connectionsCheckingInterval: bounds.checkEveryMs,
+    maxHeaderSize: 16 * 1024,
+    // Finds out which of the idle ones have nobody at the other end.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    // Left to the handler, which answers with a problem.
+    requireHostHeader: false,
+  });
   // Nothing else ends a connection whose answers are never read. One that is read slowly goes on: it is looked at twice.
-  server.timeout = noProgressMs;
+  server.timeout = bounds.noProgressMs;
+
+  let open = 0;
+  server.on('connection', (socket) => {
+    unused.opened(socket);
+    count(+1);
+    socket.once('close', () => count(-1));
+  });
+
+  function count(change: number): void {
+    open += change;
+    const { keepAliveMs, shortKeepAliveMs, mostKeptLong } = bounds;
+    // Node looks at it with each answer.
+    server.keepAliveTimeout = open > mostKeptLong ? Math.min(keepAliveMs, shortKeepAliveMs) : keepAliveMs;
+  }
+
+  const listener: RequestListener = (req, res) => {
+    if (unused.used(req.socket)) req.socket.setTimeout(bounds.noProgressMs);
+    if (inFlight.add({ req, res })) handler(req, res);
+    else req.socket.destroy();
+  };
+  server.on('request', listener).on('checkExpectation', listener);
+  refuseAsProblems(server, { inFlight: inFlight.of, onRefused });
 
   return {
     start: () =>
@@ -56,7 +115,10 @@ export function createHttpServer(
         let whenIdle: NodeJS.Timeout | undefined;
         const linger = setTimeout(() => {
           // Those that are busy are ended when they become idle.
-          whenIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+          whenIdle = setInterval(() => {
+            server.closeIdleConnections();
+            unused.end();
+          }, CLOSE_IDLE_EVERY_MS);
         }, LINGER_MS);
         // Not the HTTP server's own close(): that would end idle connections at once.
         NetServer.prototype.close.call(server, () => {
@@ -68,20 +130,22 @@ export function createHttpServer(
   };
 }
 
-/** Cuts off a connection that asks for more than {@link MOST_AT_ONCE}. */
-function limited(handler: RequestListener): RequestListener {
-  const waiting = new WeakMap<Socket, number>();
+/** What is in flight on each connection. */
+function createInFlight() {
+  const all = new WeakMap<Socket, Set<Exchange>>();
+  const of = (socket: Socket): ReadonlySet<Exchange> => all.get(socket) ?? new Set();
 
-  return (req, res) => {
+  /** False where it is one too many: what was read together with that one still comes by. */
+  function add(exchange: Exchange): boolean {
+    const { req, res } = exchange;
     const { socket } = req;
-    const count = (waiting.get(socket) ?? 0) + 1;
-    // What was read with the request that was one too many still comes by.
-    if (count > MOST_AT_ONCE || socket.destroyed) {
-      socket.destroy();
-      return;
-    }
-    waiting.set(socket, count);
-    res.on('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
-    handler(req, res);
-  };
+    const exchanges = all.get(socket) ?? new Set();
+    if (exchanges.size >= MOST_AT_ONCE || socket.destroyed) return false;
+    all.set(socket, exchanges.add(exchange));
+    const remove = () => exchanges.delete(exchange);
+    res.once('close', () => (req.complete ? remove() : req.once('close', remove)));
+    return true;
+  }
+
+  return { add, of };
 }

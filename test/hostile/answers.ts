@@ -1,3 +1,4 @@
+import { isUnfinished } from './requests';
 import type { HostileRequest } from './requests';
 import type { Answer, Exchange } from './wire';
 
@@ -11,23 +12,18 @@ export function checkAnswer(request: HostileRequest, answer: Answer | undefined)
   if (wrong !== undefined) throw failure(request, wrong, answer);
 }
 
-/** Like {@link checkAnswer}; the parser of HTTP may also refuse the request before anyone else has seen it. */
+/** Like {@link checkAnswer}; who hangs up in the middle of a request gets no answer, but not half of one either. */
 export function checkRefusal(request: HostileRequest, { answers, text }: Exchange): void {
   const [answer] = answers;
-  if (answer === undefined) {
-    // Who asks for a tunnel or hangs up in the middle of a request gets no answer, but not half of one either.
-    if (text !== '') throw failure(request, 'half an answer', text);
-  } else if (isOurs(answer)) {
-    checkAnswer(request, answer);
-  } else if (!/^HTTP\/1\.1 4\d\d [\w ]+\r\n(?:[\w-]+: [^\r]*\r\n)*\r\n(?:0\r\n\r\n)?$/.test(text)) {
-    throw failure(request, 'neither an answer of ours nor a bare refusal', text);
-  }
+  if (text === '' && isUnfinished(request)) return;
+  if (text !== '' && answer === undefined) throw failure(request, 'half an answer', text);
+  checkAnswer(request, answer);
 }
 
 function whatIsWrong(request: HostileRequest, answer: Answer): string | undefined {
   const { status, headers, body } = answer;
   if (status < 200 || status >= 500) return 'the status is not one that a client can have caused';
-  if (!isOurs(answer)) return 'it is not ours';
+  if (headers['x-request-id'] === undefined) return 'it is not ours';
   if (headers['x-injected'] !== undefined) return 'a header was injected';
   if (INTERNALS.test(body)) return 'it shows something of the inside';
   if (status >= 400) return whatIsWrongWithProblem(request, answer);
@@ -49,11 +45,6 @@ function whatIsWrongWithProblem(
   if (errors.length === 0 || !errors.every(({ message }) => typeof message === 'string'))
     return 'it has no errors';
   return undefined;
-}
-
-/** Node's own refusals have none. */
-function isOurs({ headers }: Answer): boolean {
-  return headers['x-request-id'] !== undefined;
 }
 
 function ordersIn(body: string): { userId: string }[] {

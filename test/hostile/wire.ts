@@ -16,7 +16,6 @@ export interface Call {
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
-const LAST_CHUNK = '0\r\n\r\n';
 
 /** Resolves to the answers to all of the calls, which are sent at once; rejects when one does not come in time. */
 export async function pipeline(socket: Socket, calls: readonly Call[], silenceMs: number): Promise<Answer[]> {
@@ -149,7 +148,5 @@ function readHead(head: string): Pick<Answer, 'status' | 'headers'> {
 
 function bodyLength(status: number, method: string, headers: Answer['headers']): number {
   if (method === 'HEAD' || status === 204 || status === 304) return 0;
-  // Only Node itself answers so, and always without a body.
-  if (headers['transfer-encoding'] === 'chunked') return LAST_CHUNK.length;
   return Number(headers['content-length'] ?? 0);
 }

@@ -1,5 +1,9 @@
+import pino from 'pino';
 import request from 'supertest';
-import { BASE_PATH, bearer, composeApp, newId } from '../support/http-app';
+import { compose } from '../../src/compose';
+import { loadConfig } from '../../src/config';
+import { exchange } from '../hostile/wire';
+import { BASE_PATH, CURRENT_KEY, bearer, composeApp, newId } from '../support/http-app';
 import type { ComposedApp } from '../support/http-app';
 
 interface OrderBody {
@@ -252,5 +256,56 @@ describe('the service without any settings', () => {
     const { text } = await request(service.app).get('/metrics').expect(200);
     expect(text).toContain(`route="${BASE_PATH}/:orderId",status="404"`);
     expect(text).toContain('order_service_orders_total{outcome="placed"}');
+  });
+});
+
+describe('the settings of HTTP', () => {
+  /** Listens with these settings, and asks. */
+  async function withSettings<T>(
+    settings: Record<string, string>,
+    use: (url: string) => Promise<T>,
+  ): Promise<T> {
+    const config = loadConfig({ JWT_KEY: CURRENT_KEY, PORT: '0', LOG_LEVEL: 'silent', ...settings });
+    const composed = await compose(config, { logger: pino({ level: 'silent' }), onLineDropped() {} });
+    const { port } = await composed.start();
+    try {
+      return await use(`http://127.0.0.1:${port}`);
+    } finally {
+      await composed.stop();
+    }
+  }
+
+  it.each([
+    [{}, 'timeout=620'],
+    [{ KEEP_ALIVE_SECONDS: '3700' }, 'timeout=3700'],
+  ])('say how long idle connections are kept: %j', async (settings, expected) => {
+    const { headers } = await withSettings(settings, (url) => fetch(`${url}/livez`));
+
+    expect(headers.get('keep-alive')).toBe(expected);
+  });
+
+  it('are those of a server that refuses in problem documents, and logs it', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
+    const composed = await compose(loadConfig({ JWT_KEY: CURRENT_KEY, PORT: '0' }), {
+      logger,
+      onLineDropped() {},
+    });
+    const { port } = await composed.start();
+
+    const { answers } = await exchange(port, { bytes: Buffer.from('nonsense\r\n\r\n') }, 10_000);
+    await composed.stop();
+
+    expect(answers).toMatchObject([
+      { status: 400, headers: { 'content-type': 'application/problem+json; charset=utf-8' } },
+    ]);
+    expect(lines.map((line) => JSON.parse(line) as object)).toContainEqual(
+      expect.objectContaining({
+        msg: 'request refused unread',
+        requestId: answers[0]?.headers['x-request-id'],
+        status: 400,
+        code: 'HPE_INVALID_METHOD',
+      }),
+    );
   });
 });

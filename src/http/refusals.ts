@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { RequestHandler } from 'express';
+import { methodNotAllowed, problem, problemAnswer, sendProblem } from './problems';
+import type { Problem } from './problems';
+
+/** A request that was refused before anything of this service saw it. */
+export interface Refusal {
+  readonly requestId: string;
+  readonly status: number;
+  /** Node's name of what is wrong. */
+  readonly code: string | undefined;
+}
+
+const malformed = problem(400, 'malformed-request', 'This is not a valid HTTP/1.1 request');
+const tooSlow = problem(408, 'request-timeout', 'The request did not arrive in time');
+const headersTooLarge = problem(431, 'headers-too-large', 'The header fields are larger than 16 kB');
+const extensionsTooLarge = problem(413, 'chunk-extensions-too-large', 'The chunk extensions are too large');
+const noProxy = methodNotAllowed('GET, HEAD, POST, DELETE, OPTIONS');
+const missingHost: Problem = {
+  ...problem(400, 'missing-host', 'A request of HTTP/1.1 needs a Host header', 'Host'),
+  headers: { Connection: 'close' },
+};
+const unknownExpectation = problem(417, 'unknown-expectation', 'Only 100-continue can be expected', 'Expect');
+
+/** What Node calls its own refusals. */
+const problems = new Map<string | undefined, Problem>([
+  ['HPE_HEADER_OVERFLOW', headersTooLarge],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', extensionsTooLarge],
+  ['ERR_HTTP_REQUEST_TIMEOUT', tooSlow],
+]);
+
+/** As Node looks for it. */
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+/** A request and its answer. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
+/**
+ * Where Node would refuse a request by itself, in a few bare words, the answer is a problem document as any other. It comes
+ * after the answers to earlier requests of the connection, never into the middle of one, and never as a second one.
+ */
+export function refuseAsProblems(
+  server: Server,
+  deps: {
+    /** Those of the connection of which something is still to come: the body or the answer. The oldest first. */
+    inFlight: (socket: Socket) => Iterable<Exchange>;
+    onRefused: (refusal: Refusal) => void;
+  },
+): void {
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const { code } = error;
+    // Node counts the time for the first request from the connection on; from its first byte on, it does so again.
+    if (code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) return;
+
+    const all = [...deps.inFlight(socket)];
+    const isAnswered = ({ req, res }: Exchange) => !req.complete && res.headersSent;
+    const end = () => {
+      if (all.some(isAnswered)) socket.destroy();
+      else refuse(socket, problems.get(code) ?? malformed, code);
+    };
+    const before = all.filter(({ req, res }) => (req.complete || res.headersSent) && !res.closed).at(-1);
+    if (!before) {
+      end();
+      return;
+    }
+    // What else comes is not read: it must not keep the connection alive.
+    socket.pause();
+    before.res.once('close', end);
+  });
+
+  server.on('connect', ({ socket }: IncomingMessage) => {
+    socket.on('error', () => {});
+    const [first] = deps.inFlight(socket);
+    if (first) socket.destroy();
+    else refuse(socket, noProxy, 'CONNECT');
+  });
+
+  function refuse(socket: Socket, problem: Problem, code: string | undefined): void {
+    if (socket.writable) {
+      const requestId = randomUUID();
+      socket.write(problemAnswer(problem, requestId));
+      deps.onRefused({ requestId, status: problem.status, code });
+    }
+    socket.destroy();
+  }
+}
+
+/** What Node leaves to the handler when it is told to, or when there is one for it. */
+export const refuseUnanswerable: RequestHandler = ({ httpVersion, headers }, res, next) => {
+  const { host, expect } = headers;
+  if (httpVersion !== '1.1') next();
+  else if (host === undefined) sendProblem(res, missingHost);
+  else if (expect !== undefined && !CONTINUE.test(expect)) sendProblem(res, unknownExpectation);
+  else next();
+};
