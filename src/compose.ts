@@ -70,6 +70,7 @@ export async function compose(
     basePath: config.http.basePath,
     useCases: core.useCases,
     session: { keys: jwtKeys(config), now: clock.now },
+    corsOrigins: config.http.corsOrigins,
     rateLimitPerMinute: config.http.rateLimitPerMinute,
     probes: {
       ready: () => ({

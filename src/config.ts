@@ -23,6 +23,8 @@ export interface Config {
     readonly rateLimitPerMinute: number;
     /** How long a connection is kept between two requests. */
     readonly keepAliveSeconds: number;
+    /** The origins whose pages may use the API. */
+    readonly corsOrigins: readonly string[];
   };
   readonly jwt: JwtKeys;
   /** Undefined: the embedded store. */
@@ -59,6 +61,11 @@ export class InvalidSettings extends Error {
 const PROBES = ['/livez', '/readyz', '/metrics'];
 const SHORTEST_GOOD_SHUTDOWN_SECONDS = 10;
 
+/** Exactly as browsers send it: in small letters, and without a port that the scheme implies. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 const settings = {
   NODE_ENV: z
     .string()
@@ -77,6 +84,14 @@ const settings = {
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
   // Above ten minutes, after which the most patient of the usual load balancers close an idle connection.
   KEEP_ALIVE_SECONDS: wholeNumber(1, 24 * 3600).default(620),
+  CORS_ORIGINS: z
+    .string()
+    .transform((text) => text.split(',').map((origin) => origin.trim()))
+    .refine(
+      (origins) => origins.every(isOrigin),
+      'must be origins like https://shop.example, separated by commas: no path or slash at the end, no * and no null',
+    )
+    .default([]),
   NATS_CLUSTER_ID: CLUSTER_ID,
   NATS_CLIENT_ID: CLIENT_ID,
   // It is the durable name too, and the broker refuses a colon in that.
@@ -130,6 +145,7 @@ function toConfig(
       basePath: env.API_BASE_PATH,
       rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
       keepAliveSeconds: env.KEEP_ALIVE_SECONDS,
+      corsOrigins: env.CORS_ORIGINS,
     },
     jwt,
     mongoUrl,

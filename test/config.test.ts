@@ -141,6 +141,46 @@ describe('settings', () => {
     }
   });
 
+  it('let no other origin in, unless it is named', () => {
+    const originsIn = (CORS_ORIGINS: string) => loadConfig({ CORS_ORIGINS }).http.corsOrigins;
+
+    expect(originsIn('')).toEqual([]);
+    expect(loadConfig({}).http.corsOrigins).toEqual([]);
+    expect(originsIn('https://shop.example')).toEqual(['https://shop.example']);
+    expect(originsIn('https://shop.example, http://localhost:5173,https://[::1]:8443')).toEqual([
+      'https://shop.example',
+      'http://localhost:5173',
+      'https://[::1]:8443',
+    ]);
+  });
+
+  it.each([
+    '*',
+    'null',
+    'https://*.shop.example',
+    'https://shop.example/',
+    'https://shop.example/path',
+    'https://shop.example?x',
+    'https://shop.example#x',
+    'https://user:secret@shop.example',
+    'https://shop.example:443',
+    'https://Shop.example',
+    'shop.example',
+    '//shop.example',
+    'ftp://shop.example',
+    'file:///x',
+    'https://',
+    'https://shop.example,',
+    'https://shop.example;https://other.example',
+    'https://shop.example https://other.example',
+    'https://shop.example,*',
+  ])('refuse what is not exactly an origin: %s', (CORS_ORIGINS) => {
+    const problems = problemsOf({ CORS_ORIGINS });
+
+    expect(problems).toEqual([expect.stringMatching(/^CORS_ORIGINS: must be origins like https:/)]);
+    expect(problems.join()).not.toContain('secret');
+  });
+
   it('warn of what is embedded and of a key that could be guessed', () => {
     expect(loadConfig(production).warnings).toEqual([]);
     expect(loadConfig({}).warnings).toEqual([expect.stringContaining('IN MEMORY')]);

@@ -3,13 +3,14 @@ import express from 'express';
 import type { IRoute, RequestHandler } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
+import { shareWith } from './cors';
 import { exposeMetrics, logRequests, measureRequests, nameRoute } from './observe';
 import type { HttpMetrics } from './observe';
 import { createOrderHandlers } from './orders';
 import type { OrderUseCases } from './orders';
 import { closeWhenDraining, livez, readyz } from './probes';
 import type { Probes } from './probes';
-import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from './problems';
+import { allowOnly, handleError, problem, refuseUnknownRoute, sayAllowed, sendProblem } from './problems';
 import { limitRate } from './rate-limit';
 import { refuseUnanswerable } from './refusals';
 import { refuseCrossSite, signIn } from './session';
@@ -22,6 +23,8 @@ export interface AppDeps {
   readonly basePath: string;
   readonly useCases: OrderUseCases;
   readonly session: TokenSettings;
+  /** The origins whose pages may use this API with their users' cookies; of all others browsers keep it away. */
+  readonly corsOrigins: readonly string[];
   /** Per user; 0 switches the limit off. */
   readonly rateLimitPerMinute: number;
   readonly probes: Probes;
@@ -31,16 +34,17 @@ export interface AppDeps {
 
 /** The HTTP API: the whole route table. */
 export function createApp(deps: AppDeps): RequestListener {
-  const { basePath, probes, metrics } = deps;
+  const { basePath, corsOrigins, probes, metrics } = deps;
   const orders = createOrderHandlers(deps.useCases, basePath);
   const signedIn = [
     signIn(createTokenVerifier(deps.session)),
-    refuseCrossSite,
+    refuseCrossSite(corsOrigins),
     ...limitRate(deps.rateLimitPerMinute),
   ];
 
   const app = express();
-  const route = (path: string): IRoute => app.route(path).all(nameRoute(path));
+  const route = (path: string, methods: string): IRoute =>
+    app.route(path).all(nameRoute(path)).options(sayAllowed(methods));
   app.set('etag', false).disable('x-powered-by');
 
   app.use(
@@ -48,23 +52,27 @@ export function createApp(deps: AppDeps): RequestListener {
     logRequests(deps.logger, ['/livez', '/readyz', '/metrics']),
     closeWhenDraining(probes),
     securityHeaders,
+    ...shareWith(corsOrigins),
     refuseUnanswerable,
   );
 
-  route('/livez').get(livez).all(allowOnly('GET, HEAD'));
-  route('/readyz').get(readyz(probes)).all(allowOnly('GET, HEAD'));
-  route('/metrics').get(exposeMetrics(metrics)).all(allowOnly('GET, HEAD'));
+  const reading = 'GET, HEAD, OPTIONS';
+  route('/livez', reading).get(livez).all(allowOnly(reading));
+  route('/readyz', reading).get(readyz(probes)).all(allowOnly(reading));
+  route('/metrics', reading).get(exposeMetrics(metrics)).all(allowOnly(reading));
 
-  route(basePath)
+  const ofAll = 'GET, HEAD, POST, OPTIONS';
+  route(basePath, ofAll)
     .all(signedIn)
     .get(validateListing, orders.list)
     .post(requireJson, parseJson, validatePlacing, orders.place)
-    .all(allowOnly('GET, HEAD, POST'));
-  route(`${basePath}/:orderId`)
+    .all(allowOnly(ofAll));
+  const ofOne = 'GET, HEAD, DELETE, OPTIONS';
+  route(`${basePath}/:orderId`, ofOne)
     .all(signedIn)
     .get(validateOneOrder, orders.show)
     .delete(validateOneOrder, orders.cancel)
-    .all(allowOnly('GET, HEAD, DELETE'));
+    .all(allowOnly(ofOne));
 
   app.use(refuseUnknownRoute);
   app.use(handleError);
@@ -81,6 +89,8 @@ const securityHeaders: RequestHandler = helmet({
     useDefaults: false,
     directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   },
+  // Whoever terminates TLS knows whether the whole host is to be reached over it only.
+  strictTransportSecurity: false,
   referrerPolicy: { policy: 'no-referrer' },
   crossOriginOpenerPolicy: false,
   originAgentCluster: false,

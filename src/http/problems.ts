@@ -105,6 +105,11 @@ export function methodNotAllowed(methods: string): Problem {
   };
 }
 
+/** The answer to OPTIONS. */
+export function sayAllowed(methods: string): RequestHandler {
+  return (_req, res) => void res.status(204).set('Allow', methods).end();
+}
+
 /** The last handler of a route: it exists, but not for this method. */
 export function allowOnly(methods: string): RequestHandler {
   const refusal = methodNotAllowed(methods);

@@ -83,15 +83,19 @@ function notAuthorized(detail: string, challenge: string): Problem {
   };
 }
 
-/** Browsers send cookies along with whatever another site makes them send; a Bearer token only a script can. */
-export const refuseCrossSite: RequestHandler = (req, res, next) => {
-  const byCookie = req.session?.signedInBy === 'cookie';
-  if (byCookie && req.headers['sec-fetch-site'] === 'cross-site' && !SAFE_METHODS.has(req.method)) {
-    sendProblem(res, crossSite);
-  } else {
-    next();
-  }
-};
+/**
+ * Browsers send cookies along with whatever another site makes them send; a Bearer token only a script can. The sites of
+ * `allowedOrigins` may.
+ */
+export function refuseCrossSite(allowedOrigins: readonly string[]): RequestHandler {
+  return (req, res, next) => {
+    const byCookie = req.session?.signedInBy === 'cookie';
+    const isCrossSite = req.headers['sec-fetch-site'] === 'cross-site';
+    const isAllowed = allowedOrigins.includes(req.headers.origin ?? '');
+    if (byCookie && isCrossSite && !isAllowed && !SAFE_METHODS.has(req.method)) sendProblem(res, crossSite);
+    else next();
+  };
+}
 
 /**
  * A Bearer token, even a bad one, is what the caller wants to be known by: no cookie counts beside it. Another scheme and

@@ -3,7 +3,7 @@ import request from 'supertest';
 import { compose } from '../../src/compose';
 import { loadConfig } from '../../src/config';
 import { exchange } from '../hostile/wire';
-import { BASE_PATH, CURRENT_KEY, bearer, composeApp, newId } from '../support/http-app';
+import { BASE_PATH, CURRENT_KEY, bearer, composeApp, cookieOf, newId, tokenOf } from '../support/http-app';
 import type { ComposedApp } from '../support/http-app';
 
 interface OrderBody {
@@ -282,6 +282,30 @@ describe('the settings of HTTP', () => {
     const { headers } = await withSettings(settings, (url) => fetch(`${url}/livez`));
 
     expect(headers.get('keep-alive')).toBe(expected);
+  });
+
+  it('name the origins whose pages may read answers', async () => {
+    const shop = { Origin: 'https://shop.example' };
+    const ask = (url: string) => fetch(`${url}${BASE_PATH}`, { headers: shop });
+
+    const listed = await withSettings({ CORS_ORIGINS: 'https://a.example, https://shop.example' }, ask);
+    const usual = await withSettings({}, ask);
+
+    expect([listed.status, usual.status]).toEqual([401, 401]);
+    expect(listed.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    expect(usual.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('let those origins change something with a cookie, and no others', async () => {
+    const cancelFrom = (Origin: string) => (url: string) =>
+      fetch(`${url}${BASE_PATH}/${newId()}`, {
+        method: 'DELETE',
+        headers: { Cookie: `session=${cookieOf(tokenOf('ann'))}`, 'Sec-Fetch-Site': 'cross-site', Origin },
+      });
+    const settings = { CORS_ORIGINS: 'https://shop.example' };
+
+    expect((await withSettings(settings, cancelFrom('https://shop.example'))).status).toBe(404);
+    expect((await withSettings(settings, cancelFrom('https://evil.example'))).status).toBe(403);
   });
 
   it('are those of a server that refuses in problem documents, and logs it', async () => {

@@ -62,11 +62,11 @@ describe('a problem', () => {
   );
 
   it.each([
-    [BASE_PATH, 'GET, HEAD, POST', ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND']],
-    [`${BASE_PATH}/${id}`, 'GET, HEAD, DELETE', ['POST', 'PUT', 'PATCH', 'OPTIONS']],
-    ['/livez', 'GET, HEAD', ['POST', 'DELETE']],
-    ['/readyz', 'GET, HEAD', ['POST']],
-    ['/metrics', 'GET, HEAD', ['PUT']],
+    [BASE_PATH, 'GET, HEAD, POST, OPTIONS', ['PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND']],
+    [`${BASE_PATH}/${id}`, 'GET, HEAD, DELETE, OPTIONS', ['POST', 'PUT', 'PATCH']],
+    ['/livez', 'GET, HEAD, OPTIONS', ['POST', 'DELETE']],
+    ['/readyz', 'GET, HEAD, OPTIONS', ['POST']],
+    ['/metrics', 'GET, HEAD, OPTIONS', ['PUT']],
   ])(
     'with status 405 answers other methods of %s, and says that %s are allowed',
     async (path, allowed, methods) => {
@@ -211,6 +211,8 @@ describe('every answer', () => {
         'referrer-policy': 'no-referrer',
       });
       expect(headers).not.toHaveProperty('x-powered-by');
+      // The TLS terminator's matter.
+      expect(headers).not.toHaveProperty('strict-transport-security');
     },
   );
 });

@@ -624,10 +624,11 @@ describe('a request that another site caused', () => {
   const crossSite = { 'Sec-Fetch-Site': 'cross-site' };
   const id = orderOf().id;
 
-  function setUpAll() {
+  function setUpAll(corsOrigins: readonly string[] = []) {
     const called: string[] = [];
     const { app } = createTestApp({
       now: () => NOW,
+      corsOrigins,
       useCases: {
         placeOrder: () => {
           called.push('place');
@@ -681,6 +682,22 @@ describe('a request that another site caused', () => {
       .expect(204);
 
     expect(called).toEqual(['cancel']);
+  });
+
+  it('may change something when its origin is one of those that may', async () => {
+    const { app, called } = setUpAll(['https://shop.example', 'https://other.example']);
+    const cancelFrom = (Origin: string) =>
+      request(app)
+        .delete(`${BASE_PATH}/${id}`)
+        .set({ ...cookie, ...crossSite, Origin });
+
+    await cancelFrom('https://elsewhere.example').expect(403);
+    await cancelFrom('https://shop.example.evil.example').expect(403);
+    await cancelFrom('null').expect(403);
+    expect(called).toEqual([]);
+    await cancelFrom('https://shop.example').expect(204);
+    await cancelFrom('https://other.example').expect(204);
+    expect(called).toEqual(['cancel', 'cancel']);
   });
 
   it.each(['same-origin', 'same-site', 'none'])('is not one that says %s', async (site) => {

@@ -37,6 +37,7 @@ export interface TestAppOptions {
   readonly useCases?: Partial<OrderUseCases>;
   readonly now?: () => Date;
   readonly rateLimitPerMinute?: number;
+  readonly corsOrigins?: readonly string[];
   readonly expose?: () => Promise<{ contentType: string; body: string }>;
 }
 
@@ -65,6 +66,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
       keys: [CURRENT_KEY, PREVIOUS_KEY].map((key) => createSecretKey(Buffer.from(key))),
       now: options.now ?? (() => new Date()),
     },
+    corsOrigins: options.corsOrigins ?? [],
     rateLimitPerMinute: options.rateLimitPerMinute ?? 0,
     probes: { ready: () => ({ ...readiness }) },
     metrics: {
