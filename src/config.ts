@@ -17,7 +17,7 @@ export interface Config {
     /** Undefined: all interfaces. */
     readonly host: string | undefined;
     readonly port: number;
-    /** Where the orders are, without a slash at the end. */
+    /** Where the orders are, without a slash at the end: empty for the root. */
     readonly basePath: string;
     /** Requests per user and replica; 0 switches the limit off. */
     readonly rateLimitPerMinute: number;
@@ -78,7 +78,7 @@ const settings = {
   PORT: wholeNumber(0, 65535).default(3000),
   API_BASE_PATH: z
     .string()
-    .regex(/^(\/[\w.~-]+)+$/, 'must be a path like /api/v1/orders, without a slash at the end')
+    .regex(/^(\/|(\/[\w.~-]+)+)$/, 'must be / or a path like /api/v1/orders, without a slash at the end')
     .refine((path) => !PROBES.includes(path.toLowerCase()), `must not be one of ${PROBES.join(', ')}`)
     .default('/api/v1/orders'),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
@@ -142,7 +142,7 @@ function toConfig(
       // Where everyone knows the key, nobody from outside may come in.
       host: env.HOST ?? (embeddedStore ? '127.0.0.1' : undefined),
       port: env.PORT,
-      basePath: env.API_BASE_PATH,
+      basePath: env.API_BASE_PATH === '/' ? '' : env.API_BASE_PATH,
       rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
       keepAliveSeconds: env.KEEP_ALIVE_SECONDS,
       corsOrigins: env.CORS_ORIGINS,

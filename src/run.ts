@@ -39,7 +39,7 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
   try {
     const address = await service.start();
     const { port } = address;
-    log.logger.info({ address: address.address, port, path: config.http.basePath }, 'listening');
+    log.logger.info({ address: address.address, port, path: config.http.basePath || '/' }, 'listening');
     if (service.embedded) await greet(config, service.embedded, address, env);
   } catch (error) {
     // What a stop interrupts is no failure, and the stop ends the process.

@@ -181,6 +181,16 @@ describe('settings', () => {
     expect(problems.join()).not.toContain('secret');
   });
 
+  it('take a path for the orders, or the root', () => {
+    const basePathOf = (API_BASE_PATH: string) => loadConfig({ API_BASE_PATH }).http.basePath;
+
+    expect(basePathOf('/')).toBe('');
+    expect(basePathOf('/api/orders')).toBe('/api/orders');
+    for (const API_BASE_PATH of ['//', '/orders/', 'orders', '/a//b', '/a?b', '/:id', '/a b']) {
+      expect(problemsOf({ API_BASE_PATH })).toEqual([expect.stringMatching(/^API_BASE_PATH: must be/)]);
+    }
+  });
+
   it('warn of what is embedded and of a key that could be guessed', () => {
     expect(loadConfig(production).warnings).toEqual([]);
     expect(loadConfig({}).warnings).toEqual([expect.stringContaining('IN MEMORY')]);

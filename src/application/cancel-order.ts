@@ -4,19 +4,29 @@ import type { Metrics } from './ports';
 export type CancelOrder = (command: {
   readonly userId: string;
   readonly orderId: string;
-}) => Promise<'cancelled' | 'not-found' | 'already-paid'>;
+  /** Only an order of one of these versions is changed. */
+  readonly versions?: readonly number[];
+}) => Promise<'cancelled' | 'not-found' | 'already-paid' | 'precondition-failed'>;
 
-/** The owner cancels. Cancelling what is cancelled already is a success; someone else's order is not found. */
+/**
+ * The owner cancels. Cancelling what is cancelled already is a success, whatever `versions` are asked for: the answer to
+ * an earlier attempt may have been lost. Someone else's order is not found.
+ */
 export function createCancelOrder(deps: {
   changeOrder: ChangeOrder;
   metrics: Pick<Metrics, 'orderOutcome'>;
 }): CancelOrder {
-  return async function cancelOrder({ userId, orderId }) {
-    const result = await deps.changeOrder(orderId, { type: 'cancel' }, (order) => order.userId === userId);
+  return async function cancelOrder({ userId, orderId, versions }) {
+    let isOwn = false;
+    const result = await deps.changeOrder(orderId, { type: 'cancel' }, (order, wouldChange) => {
+      isOwn = order.userId === userId;
+      return isOwn && (!wouldChange || versions === undefined || versions.includes(order.version));
+    });
     switch (result.type) {
       case 'unknown-order':
-      case 'not-permitted':
         return 'not-found';
+      case 'not-permitted':
+        return isOwn ? 'precondition-failed' : 'not-found';
       case 'refused':
         return result.reason;
       case 'changed':

@@ -16,10 +16,10 @@ import { refuseUnanswerable } from './refusals';
 import { refuseCrossSite, signIn } from './session';
 import { createTokenVerifier } from './tokens';
 import type { TokenSettings } from './tokens';
-import { validateListing, validateOneOrder, validatePlacing } from './validation';
+import { validateCancelling, validateListing, validatePlacing, validateShowing } from './validation';
 
 export interface AppDeps {
-  /** Where the orders are, without a slash at the end. */
+  /** Where the orders are, without a slash at the end: empty for the root. */
   readonly basePath: string;
   readonly useCases: OrderUseCases;
   readonly session: TokenSettings;
@@ -62,7 +62,7 @@ export function createApp(deps: AppDeps): RequestListener {
   route('/metrics', reading).get(exposeMetrics(metrics)).all(allowOnly(reading));
 
   const ofAll = 'GET, HEAD, POST, OPTIONS';
-  route(basePath, ofAll)
+  route(basePath || '/', ofAll)
     .all(signedIn)
     .get(validateListing, orders.list)
     .post(requireJson, parseJson, validatePlacing, orders.place)
@@ -70,8 +70,8 @@ export function createApp(deps: AppDeps): RequestListener {
   const ofOne = 'GET, HEAD, DELETE, OPTIONS';
   route(`${basePath}/:orderId`, ofOne)
     .all(signedIn)
-    .get(validateOneOrder, orders.show)
-    .delete(validateOneOrder, orders.cancel)
+    .get(validateShowing, orders.show)
+    .delete(validateCancelling, orders.cancel)
     .all(allowOnly(ofOne));
 
   app.use(refuseUnknownRoute);

@@ -4,9 +4,10 @@ import type { PlaceOrder } from '../application/place-order';
 import type { FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
+import { etagOf } from './entity-tags';
 import { problem, sendProblem } from './problems';
 import type { Problem } from './problems';
-import { readListing, readOrderId, readPlacing } from './validation';
+import { readCancelling, readListing, readOrderId, readPlacing } from './validation';
 
 export interface OrderUseCases {
   readonly placeOrder: PlaceOrder;
@@ -20,6 +21,7 @@ const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
 const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
 const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
 const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
+const preconditionFailed = problem(412, 'precondition-failed', 'The order has changed since', 'If-Match');
 const keyReused = problem(
   422,
   'key-reused',
@@ -39,7 +41,7 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
         req.orderId = result.order.id;
         res.status(201).set({
           Location: locationOf(result.order.id),
-          ETag: etagOf(result.order),
+          ETag: etagOf(result.order.version),
           'Cache-Control': 'private, no-store',
         });
         res.json(toBody(result.order));
@@ -71,7 +73,7 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
         limit: String(query.limit),
         cursor: encodeCursor(next),
       });
-      res.set('Link', `<${basePath}?${more.toString()}>; rel="next"`);
+      res.set('Link', `<${basePath || '/'}?${more.toString()}>; rel="next"`);
     }
     res.set('Cache-Control', 'private, no-store').json(orders.map(toBody));
   };
@@ -81,14 +83,16 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
     const order = await useCases.findOrder({ userId: userIdOf(req), orderId });
     if (!order) return sendProblem(res, unknownOrder);
     // Express answers 304 by itself where If-None-Match names the tag.
-    res.set({ ETag: etagOf(order), 'Cache-Control': 'private, no-cache' }).json(toBody(order));
+    res.set({ ETag: etagOf(order.version), 'Cache-Control': 'private, no-cache' }).json(toBody(order));
   };
 
   const cancel: RequestHandler = async (req, res) => {
     const orderId = takeOrderId(req);
-    switch (await useCases.cancelOrder({ userId: userIdOf(req), orderId })) {
+    switch (await useCases.cancelOrder({ userId: userIdOf(req), orderId, ...readCancelling(req) })) {
       case 'cancelled':
         return noContent(res);
+      case 'precondition-failed':
+        return sendProblem(res, preconditionFailed);
       case 'not-found':
         return sendProblem(res, unknownOrder);
       case 'already-paid':
@@ -112,10 +116,6 @@ function takeOrderId(req: Request): string {
 function userIdOf({ session }: Request): string {
   if (!session) throw new Error('a route of orders does not stand behind sign-in');
   return session.userId;
-}
-
-function etagOf({ version }: Order): string {
-  return `"${version}"`;
 }
 
 function toBody(order: Order): object {

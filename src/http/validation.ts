@@ -5,6 +5,7 @@ import { ORDER_STATUSES } from '../domain/order';
 import type { OrderStatus } from '../domain/order';
 import { decodeCursor } from './cursor';
 import type { Position } from './cursor';
+import { readIfMatch } from './entity-tags';
 import { problem, sendProblem } from './problems';
 import type { ProblemError } from './problems';
 
@@ -15,6 +16,8 @@ const MOST_NAMED = 10;
 const LONGEST_NAME = 100;
 
 const IDEMPOTENCY_KEY = 'Idempotency-Key';
+const IF_MATCH = 'If-Match';
+const HEADERS = [IDEMPOTENCY_KEY, IF_MATCH];
 /** Visible ASCII; the quotes of a structured header are part of the key. */
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
 const ID_PATTERN = /^[0-9a-f]{24}$/i;
@@ -34,8 +37,20 @@ const placing: Schema = {
   },
 };
 
-const oneOrder: Schema = {
+const showing: Schema = {
   orderId: { in: 'params', errorMessage: 'orderId must be 24 hexadecimal characters', ...id },
+};
+
+const cancelling: Schema = {
+  ...showing,
+  [IF_MATCH.toLowerCase()]: {
+    in: 'headers',
+    errorMessage: `${IF_MATCH} must be * or tags in double quotes, as an ETag is`,
+    optional: true,
+    ...text,
+    custom: { options: (value: string) => readIfMatch(value) !== undefined, bail: true },
+    customSanitizer: { options: readIfMatch },
+  },
 };
 
 const listing: Schema = {
@@ -66,8 +81,9 @@ const listing: Schema = {
 
 /** Each refuses with 400 what its reader below could not read. */
 export const validatePlacing = validate(placing, ({ body }) => unknownBodyFields(body, ['ticketId']));
-export const validateOneOrder = validate(oneOrder);
-export const validateListing = validate(listing, ({ query }) => unknownFields(query, Object.keys(listing)));
+export const validateShowing = validate(showing);
+export const validateCancelling = validate(cancelling);
+export const validateListing = validate(listing);
 
 export function readPlacing(req: Request): { ticketId: string; idempotencyKey?: string } {
   const data = matchedData<{ ticketId: string; 'idempotency-key'?: string }>(req);
@@ -77,6 +93,11 @@ export function readPlacing(req: Request): { ticketId: string; idempotencyKey?: 
 
 export function readOrderId(req: Request): string {
   return matchedData<{ orderId: string }>(req).orderId;
+}
+
+export function readCancelling(req: Request): { versions?: readonly number[] } {
+  const { 'if-match': versions } = matchedData<{ 'if-match'?: 'any' | readonly number[] }>(req);
+  return versions === undefined || versions === 'any' ? {} : { versions };
 }
 
 export function readListing(req: Request): { status?: OrderStatus; limit: number; after?: Position } {
@@ -90,12 +111,20 @@ export function readListing(req: Request): { status?: OrderStatus; limit: number
   };
 }
 
-function validate(schema: Schema, unknown: (req: Request) => ProblemError[] = () => []): RequestHandler {
+function validate(
+  schema: Schema,
+  unknownElsewhere: (req: Request) => ProblemError[] = () => [],
+): RequestHandler {
   const chains = checkSchema(schema);
+  const inQuery = Object.keys(schema).filter((name) => schema[name]?.in === 'query');
   const invalid = problem(400, 'invalid-request', 'The request is not valid');
   return async function validateHandler(req, res, next) {
     await chains.run(req);
-    const errors = [...validationResult(req).array().map(toProblemError), ...unknown(req)];
+    const errors = [
+      ...validationResult(req).array().map(toProblemError),
+      ...unknownElsewhere(req),
+      ...unknownFields(req.query, inQuery),
+    ];
     if (errors.length === 0) next();
     else sendProblem(res, { ...invalid, errors });
   };
@@ -104,7 +133,7 @@ function validate(schema: Schema, unknown: (req: Request) => ProblemError[] = ()
 function toProblemError(error: ValidationError): ProblemError {
   const message = String(error.msg);
   if (error.type !== 'field') return { message };
-  return { message, field: error.path === IDEMPOTENCY_KEY.toLowerCase() ? IDEMPOTENCY_KEY : error.path };
+  return { message, field: HEADERS.find((name) => name.toLowerCase() === error.path) ?? error.path };
 }
 
 function unknownBodyFields(body: unknown, known: readonly string[]): ProblemError[] {

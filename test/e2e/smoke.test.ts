@@ -75,6 +75,22 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     expect(code).toBe(0);
   });
 
+  it('passes against a service whose orders are at the root', async () => {
+    const atRoot = await startService({
+      MONGO_URL: mongod.url,
+      NATS_URL: nats.url,
+      NATS_CLIENT_ID: 'at-the-root',
+      API_BASE_PATH: '/',
+    });
+    await eventually(async () => expect(await atRoot.ready()).toBe(true));
+
+    const { code, lines } = await smoke({ ...env, ORDERS_URL: atRoot.url });
+    await atRoot.kill('SIGTERM');
+
+    expect(lines.at(-1)).toBe('ok   hear OrderCancelled');
+    expect(code).toBe(0);
+  });
+
   it('fails when its key is not the one of the service, and tells neither key nor token', async () => {
     const { code, lines } = await smoke({ ...env, JWT_KEY: `another ${JWT_KEY}` });
 

@@ -291,6 +291,7 @@ const headerName = fc.oneof(
       'Content-Type',
       'Accept',
       'Accept-Encoding',
+      'If-Match',
       'If-None-Match',
       'If-Modified-Since',
       'Range',

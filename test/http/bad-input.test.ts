@@ -18,7 +18,7 @@ function setUp() {
       listOrders: () => (reach('list'), Promise.resolve({ orders: [] })),
     },
   });
-  const post = () => request(app).post(BASE_PATH).set(bearer());
+  const post = (query = '') => request(app).post(`${BASE_PATH}${query}`).set(bearer());
   const get = (path: string) => request(app).get(`${BASE_PATH}${path}`).set(bearer());
   const remove = (path: string) => request(app).delete(`${BASE_PATH}${path}`).set(bearer());
   return { post, get, remove, reached };
@@ -253,6 +253,90 @@ describe('placing an order', () => {
 
     expectProblem(answer, 400, 'Idempotency-Key');
     expect(reached).toEqual([]);
+  });
+});
+
+describe('a query that is not known', () => {
+  it.each([
+    ['page', 'page=2'],
+    ['limit', 'limit=1'],
+    ['status', 'status=created'],
+    ['orderId', `orderId=${ticketId}`],
+    ['ticketId', `ticketId=${ticketId}`],
+    ['__proto__', '__proto__=1'],
+    ['constructor', 'constructor=1'],
+    ['', '=1'],
+  ])('gets 400 that names %j wherever it is not known: ?%s', async (field, query) => {
+    const { post, get, remove, reached } = setUp();
+    const answers = [
+      await post(`?${query}`).send({ ticketId }),
+      await get(`/${ticketId}?${query}`),
+      await remove(`/${ticketId}?${query}`),
+      ...(['limit', 'status'].includes(field) ? [] : [await get(`?${query}`)]),
+    ];
+
+    for (const answer of answers) {
+      expectProblem(answer, 400, field);
+      expect(fieldsOf(answer)).toEqual([field]);
+    }
+    expect(reached).toEqual([]);
+  });
+
+  it('is named together with all else that is wrong', async () => {
+    const { post, remove } = setUp();
+
+    expect(fieldsOf(await post('?a=1&b=2').send({ c: 3 })).sort()).toEqual(['a', 'b', 'c', 'ticketId']);
+    expect(fieldsOf(await remove('/x?a=1').set('If-Match', 'y')).sort()).toEqual([
+      'If-Match',
+      'a',
+      'orderId',
+    ]);
+  });
+
+  it('is named ten times at most, and in part', async () => {
+    const { get } = setUp();
+    const long = 'x'.repeat(200);
+
+    const answer = await get(`?${Array.from({ length: 11 }, (_, i) => `${i}${long}`).join('&')}`);
+
+    expect(fieldsOf(answer)).toHaveLength(10);
+    expect(fieldsOf(answer)[9]).toBe(`9${long}`.slice(0, 100));
+  });
+});
+
+describe('cancelling an order with an If-Match that is none', () => {
+  it.each([
+    '0',
+    '"0',
+    '0"',
+    "'0'",
+    '"0" "1"',
+    '"0""1"',
+    '*, "0"',
+    '"0", *',
+    'w/"0"',
+    'W/0',
+    'W/',
+    ',',
+    '',
+    '"a b"',
+    '"0", x',
+  ])('gets 400 that names it: %s', async (value) => {
+    const { remove, reached } = setUp();
+
+    const answer = await remove(`/${ticketId}`).set('If-Match', value);
+
+    expectProblem(answer, 400, 'If-Match');
+    expect(fieldsOf(answer)).toEqual(['If-Match']);
+    expect(reached).toEqual([]);
+  });
+
+  it('takes no longer for a long one', async () => {
+    const { remove } = setUp();
+
+    for (const value of [', '.repeat(6_000), `${'"0", '.repeat(2_000)}x`, `"0"${' '.repeat(10_000)}x`]) {
+      expectProblem(await remove(`/${ticketId}`).set('If-Match', value), 400, 'If-Match');
+    }
   });
 });
 

@@ -141,6 +141,26 @@ describe('an order over HTTP', () => {
     await ask('"1"').expect(304);
   });
 
+  it('is cancelled with If-Match only by who has seen it as it is', async () => {
+    const { id } = orderIn(await place('ann', await service.sell()).expect(201));
+    const { headers } = await show('ann', id).expect(200);
+
+    const refused = await cancel('ann', id).set('If-Match', '"7"').expect(412);
+    expect(refused.body).toMatchObject({ status: 412, errors: [{ field: 'If-Match' }] });
+    await cancel('ann', id).set('If-Match', `W/${headers['etag']}`).expect(412);
+    await cancel('bob', id)
+      .set('If-Match', headers['etag'] ?? '')
+      .expect(404);
+    expect((await show('ann', id)).body).toMatchObject({ status: 'created', version: 0 });
+
+    await cancel('ann', id).set('If-Match', `"7", ${headers['etag']}`).expect(204);
+    // A repetition, whose first answer may have been lost.
+    await cancel('ann', id)
+      .set('If-Match', headers['etag'] ?? '')
+      .expect(204);
+    await cancel('ann', newId()).set('If-Match', '*').expect(404);
+  });
+
   it('keeps the title and price that its buyer saw', async () => {
     const order = await place('ann', await service.sell(35)).expect(201);
 
@@ -306,6 +326,18 @@ describe('the settings of HTTP', () => {
 
     expect((await withSettings(settings, cancelFrom('https://shop.example'))).status).toBe(404);
     expect((await withSettings(settings, cancelFrom('https://evil.example'))).status).toBe(403);
+  });
+
+  it('may put the orders at the root', async () => {
+    await withSettings({ API_BASE_PATH: '/' }, async (url) => {
+      const ask = (path: string) => fetch(`${url}${path}`, { headers: bearer('ann') });
+
+      expect((await ask('')).status).toBe(200);
+      expect((await ask('?limit=1')).status).toBe(200);
+      expect((await ask(`/${newId()}`)).status).toBe(404);
+      expect((await ask('/readyz')).status).toBe(200);
+      expect(await (await ask('/metrics')).text()).toContain('route="/:orderId",status="404"');
+    });
   });
 
   it('are those of a server that refuses in problem documents, and logs it', async () => {

@@ -270,9 +270,85 @@ describe('DELETE', () => {
     expect(answer.body).toMatchObject({ errors: [{ message: 'There is no such order' }] });
   });
 
+  it.each([
+    ['"0"', [0]],
+    ['"12"', [12]],
+    ['"0", "2"', [0, 2]],
+    ['"0","2" , "10"', [0, 2, 10]],
+    [', "0",, "2",', [0, 2]],
+    ['W/"0", "2"', [2]],
+    ['W/"0"', []],
+    ['"00"', []],
+    ['"+1", "1.0", "", " "', undefined],
+    ['"+1", "1.0", ""', []],
+    ['"0,1", "2"', [2]],
+    ['"\u00e9"', []],
+  ])('asks for the versions of If-Match: %s', async (tags, versions) => {
+    const { answer, asked } = cancel('cancelled');
+
+    const { status } = await answer.set('If-Match', tags);
+
+    expect(status).toBe(versions === undefined ? 400 : 204);
+    expect(asked).toEqual(
+      versions === undefined ? [] : [{ userId: 'ann', orderId: 'abcdefabcdef0123456789ab', versions }],
+    );
+  });
+
+  it('takes If-Match: * for any order that there is', async () => {
+    const { answer, asked } = cancel('cancelled');
+
+    await answer.set('If-Match', '*').expect(204);
+
+    expect(asked).toEqual([{ userId: 'ann', orderId: 'abcdefabcdef0123456789ab' }]);
+  });
+
+  it('answers 412 for an order of another version', async () => {
+    const answer = await cancel('precondition-failed').answer.set('If-Match', '"7"').expect(412);
+
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect(answer.body).toMatchObject({
+      type: 'urn:order-service:problem:precondition-failed',
+      status: 412,
+      errors: [{ field: 'If-Match' }],
+    });
+  });
+
   it('answers 409 for an order that is paid', async () => {
     const answer = await cancel('already-paid').answer.expect(409);
 
     expect(answer.body).toMatchObject({ errors: [{ message: 'Order is already paid' }] });
+  });
+});
+
+describe('at the root', () => {
+  it('places, links, lists, shows and cancels, and leaves the probes where they are', async () => {
+    const order = orderOf();
+    const next = { createdAt: new Date(0), id: newId() };
+    const { app, logLines } = createTestApp({
+      basePath: '',
+      useCases: {
+        placeOrder: () => Promise.resolve({ type: 'placed', order }),
+        listOrders: () => Promise.resolve({ orders: [order], next }),
+        findOrder: () => Promise.resolve(order),
+        cancelOrder: () => Promise.resolve('cancelled'),
+      },
+    });
+
+    const placed = await request(app).post('/').set(bearer()).send({ ticketId: newId() }).expect(201);
+    expect(placed.headers['location']).toBe(`/${order.id}`);
+    const listed = await request(app).get('/').set(bearer()).expect(200);
+    const [, link = ''] = /^<(\/\?.+)>; rel="next"$/.exec(listed.headers['link'] ?? '') ?? [];
+    expect(link).toContain('cursor=');
+    await request(app).get(link).set(bearer()).expect(200);
+    await request(app).get(`/${order.id}`).set(bearer()).expect(200);
+    await request(app).delete(`/${order.id}`).set(bearer()).expect(204);
+    await request(app).get('/').expect(401);
+
+    for (const path of ['/livez', '/readyz', '/metrics']) await request(app).get(path).expect(200);
+    await request(app).get('/no/where').expect(404);
+    expect(logLines.map(({ route }) => route)).toEqual([
+      ...['/', '/', '/', '/:orderId', '/:orderId', '/'],
+      ...['/livez', '/readyz', '/metrics', 'unmatched'],
+    ]);
   });
 });

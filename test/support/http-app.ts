@@ -38,6 +38,7 @@ export interface TestAppOptions {
   readonly now?: () => Date;
   readonly rateLimitPerMinute?: number;
   readonly corsOrigins?: readonly string[];
+  readonly basePath?: string;
   readonly expose?: () => Promise<{ contentType: string; body: string }>;
 }
 
@@ -54,7 +55,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
   });
 
   const app = createApp({
-    basePath: BASE_PATH,
+    basePath: options.basePath ?? BASE_PATH,
     useCases: {
       placeOrder: notExpected,
       cancelOrder: notExpected,

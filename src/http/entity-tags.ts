@@ -1,0 +1,27 @@
+/** The tag of an order's representation: two of one version are the same, byte for byte. */
+export function etagOf(version: number): string {
+  return `"${version}"`;
+}
+
+/** A tag of a list, up to the comma behind it. A comma may also be in the tag. */
+const NEXT_TAG = /[\t ,]*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[\t ]*(?:,[\t ,]*|$)/y;
+const VERSION = /^"(0|[1-9]\d{0,14})"$/;
+
+/**
+ * What an If-Match header asks for: `any` order, or one of these versions. Undefined for what is no list of tags. Weak tags
+ * and those that {@link etagOf} did not make match none.
+ */
+export function readIfMatch(header: string): 'any' | readonly number[] | undefined {
+  if (header === '*') return 'any';
+  const versions: number[] = [];
+  let end = 0;
+  do {
+    NEXT_TAG.lastIndex = end;
+    const [, tag] = NEXT_TAG.exec(header) ?? [];
+    if (tag === undefined) return undefined;
+    end = NEXT_TAG.lastIndex;
+    const [, version] = VERSION.exec(tag) ?? [];
+    if (version !== undefined) versions.push(Number(version));
+  } while (end < header.length);
+  return versions;
+}
