@@ -78,12 +78,12 @@ describeWith(['mongod', 'nats-streaming-server'], 'a campaign of real processes'
     return { code, output };
   }
 
-  /** One that has outlived its test: asked to end it goes on to its report, asked twice (two of one kind may count as one) it ends. */
+  /** One that has outlived its test: asked to end it goes on to its report, asked again later it ends. */
   async function stopChild(): Promise<void> {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
-    child.kill('SIGINT');
-    child.kill('SIGTERM');
+    const asking = setInterval((outlived) => outlived.kill('SIGINT'), 100, child);
     await exited;
+    clearInterval(asking);
   }
 });

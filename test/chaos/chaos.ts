@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { parseArgs } from 'node:util';
+import { onAskedToStop } from '../support/asked-to-stop';
 import { findMongod, findProgram } from '../support/find-servers';
 import type { Finding } from '../support/servers';
 import { wholeNumber } from '../support/whole-number';
@@ -91,14 +92,12 @@ function checkAgain(folder: string): number {
 async function carryOut(asked: Asked): Promise<number> {
   const { minutes, seed, folder } = asked;
   const stopped = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      // Whoever asks twice does not want to wait; what was started is killed on the way out.
-      if (stopped.signal.aborted) process.exit(INTERRUPTED);
-      say('Stopping: the faults end, and what was done is checked. Once more ends it at once.');
-      stopped.abort();
-    });
-  }
+  onAskedToStop((again) => {
+    // Whoever asks twice does not want to wait; what was started is killed on the way out.
+    if (again) process.exit(INTERRUPTED);
+    say('Stopping: the faults end, and what was done is checked. Once more ends it at once.');
+    stopped.abort();
+  });
 
   say(`A campaign of ${minutes} minutes, seed ${seed}; its report goes to ${folder}/.`);
   const { hits, toBeMet, remains } = await runCampaign({

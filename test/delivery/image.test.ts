@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const read = (file: string) => readFileSync(join(__dirname, '../..', file), 'utf8');
+const { version } = JSON.parse(read('package.json')) as { version: string };
+/** The last stage is the image that is delivered. */
+const production =
+  read('Dockerfile')
+    .split(/^FROM /m)
+    .at(-1) ?? '';
+
+describe('the image', () => {
+  it('has the version of the package as its label, unless the build names another', () => {
+    expect(production).toMatch(/ AS production\n/);
+    expect(production).toContain(`\nARG VERSION=${version}\n`);
+    expect(production).toContain('org.opencontainers.image.version="$VERSION"');
+  });
+
+  it('carries the package.json that the log and the metrics have the version from', () => {
+    expect(production).toMatch(/^COPY .*\/app\/package\.json \.\/$/m);
+  });
+});
