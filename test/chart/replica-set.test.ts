@@ -91,7 +91,7 @@ describe('the scripts of a member', () => {
     program('docker-entrypoint.sh', 'echo entrypoint "$@"');
     program('mongod', 'echo mongod "$@"');
     program('mongosh', 'echo tried >> "$FOLDER/tries"; [ "$(wc -l < "$FOLDER/tries")" -gt 1 ]');
-    program('sleep', '[ "$1" = 5 ] || exec /bin/sleep 1000');
+    program('sleep', '[ "$1" = 5 ] || { echo asleep >> "$FOLDER/tries"; exec /bin/sleep 1000; }');
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -111,7 +111,9 @@ describe('the scripts of a member', () => {
       stdio: 'ignore',
       detached: true,
     });
-    await eventually(() => expect(readFileSync(join(folder, 'tries'), 'utf8')).toBe('tried\ntried\n'));
+    await eventually(() =>
+      expect(readFileSync(join(folder, 'tries'), 'utf8')).toBe('tried\ntried\nasleep\n'),
+    );
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
