@@ -229,8 +229,9 @@ describeUnless(helm3IsMissing, 'with Helm 3', () => {
     // Not waited for: its test waits by itself.
     await helm3('install', 'classic', CHART, ...MEMORY);
     await helm3('test', 'classic', '--timeout', '3m');
-    const more = set('settings.LOG_LEVEL=warn');
+    const more = set('settings.LOG_LEVEL=warn', 'secretsAsFiles=true');
     await helm3('upgrade', 'classic', CHART, '--wait', '--timeout', '2m', ...MEMORY, ...more);
+    await helm3('test', 'classic', '--timeout', '3m');
     await helm3('uninstall', 'classic', '--wait', '--timeout', '2m');
     await soonGone('api', 'classic');
   });
