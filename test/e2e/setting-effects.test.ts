@@ -27,6 +27,8 @@ type Effects = Readonly<Record<string, () => Promise<void>>>;
 /** Settings whose test stands elsewhere: the file, and the title in it. */
 const BY_PROCESS = 'e2e/settings.test.ts';
 const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>> = {
+  KEEP_ALIVE_SECONDS: ['http/composed.test.ts', 'say how long idle connections are kept'],
+  CORS_ORIGINS: ['http/composed.test.ts', 'name the origins whose pages may read answers'],
   NATS_URL_FILE: [BY_PROCESS, 'a broker with a token, whose URL is in a file'],
   NATS_USERNAME: [BY_PROCESS, 'a broker with credentials of any characters'],
   NATS_PASSWORD_FILE: [BY_PROCESS, 'a broker with credentials of any characters'],
