@@ -167,6 +167,26 @@ describe.each(['helm', 'helm3'] as const)('what clusters and their owners demand
       }
     });
 
+    it('leaves a secret text whose encoding looks like a number', () => {
+      const secret = 'Ӎ8';
+      const objects = rendered({
+        set: {
+          'auth.jwtKey': secret,
+          'auth.jwtKeyPrevious': secret,
+          'mongodb.enabled': false,
+          'externalMongodb.url': 'mongodb://db/orders',
+          'externalMongodb.username': 'orders',
+          'externalMongodb.password': secret,
+        },
+      });
+      const data = objects.flatMap((object) => (object.kind === 'Secret' ? [object['data']] : []));
+      expect(Object.assign({}, ...data)).toMatchObject({
+        JWT_KEY: '0404',
+        JWT_KEY_PREVIOUS: '0404',
+        MONGO_PASSWORD: '0404',
+      });
+    });
+
     describe('lets pods out', () => {
       const egressOf = (objects: readonly Rendered[], nameEnd: string) =>
         find(objects, 'NetworkPolicy', nameEnd)['spec'].egress as any[];

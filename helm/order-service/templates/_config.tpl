@@ -73,9 +73,9 @@ Takes (dict "context" $ "values" MAP "field" NAME "secret" NAME "key" NAME).
 {{- end }}
 
 {{- define "order-service.jwtSecretData" -}}
-JWT_KEY: {{ include "order-service.secretValue" (dict "context" . "values" .Values.auth "field" "jwtKey" "secret" (include "order-service.fullname" .) "key" "JWT_KEY") | b64enc }}
+JWT_KEY: {{ include "order-service.secretValue" (dict "context" . "values" .Values.auth "field" "jwtKey" "secret" (include "order-service.fullname" .) "key" "JWT_KEY") | b64enc | quote }}
 {{- with .Values.auth.jwtKeyPrevious }}
-JWT_KEY_PREVIOUS: {{ b64enc . }}
+JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- end }}
 {{- end }}
 
