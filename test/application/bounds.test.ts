@@ -2,7 +2,8 @@ import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/mem
 import { createExpirySweep } from '../../src/application/expire-order';
 import type { ExpireOrder } from '../../src/application/expire-order';
 import { PublishFailed, Unavailable } from '../../src/application/ports';
-import type { Publication, Publisher } from '../../src/application/ports';
+import type { Publication, Publisher, StoredOrder } from '../../src/application/ports';
+import { createPlaceOrder } from '../../src/application/place-order';
 import { createListOrders } from '../../src/application/read-orders';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
@@ -254,6 +255,73 @@ describe('what is known of the turns of tickets', () => {
     turns.over(id(1), 5);
     turns.over(id(1), 3);
     expect(turns.next(id(1))).toBe(6);
+  });
+});
+
+describe('orders that tickets are held for', () => {
+  const id = (n: number) => n.toString(16).padStart(24, '0');
+  const MOST = 10_000;
+
+  /** Every ticket is held for the order of its own number. */
+  function setUpHolds(isOurs: boolean) {
+    let finds = 0;
+    let warnings = 0;
+    const placeOrder = createPlaceOrder({
+      tickets: {
+        find: (ticketId) =>
+          Promise.resolve({ id: ticketId, version: 1, title: 'T', price: 1, userId: 's', orderId: ticketId }),
+      },
+      orders: {
+        insert: () => Promise.resolve({ type: 'inserted' }),
+        find: () => {
+          finds += 1;
+          return Promise.resolve(isOurs ? ({} as StoredOrder) : undefined);
+        },
+        findByKey: () => Promise.resolve(undefined),
+        confirmReads: () => Promise.resolve(),
+      },
+      turns: createTurns(),
+      publish() {},
+      takeLease: () => false,
+      clock: createTestClock(),
+      newId: () => 'f'.repeat(24),
+      metrics: silentMetrics,
+      log: { warn: () => void (warnings += 1) },
+      expirationWindowSeconds: 900,
+    });
+    const place = (n: number) => placeOrder({ userId: 'buyer', ticketId: id(n) });
+    return { place, finds: () => finds, warnings: () => warnings };
+  }
+
+  it('are known to be ours once they were read, the latest 10,000 of them', async () => {
+    const { place, finds } = setUpHolds(true);
+    for (let n = 0; n < MOST - 1; n += 1) await place(n);
+    expect(finds()).toBe(MOST - 1);
+    // The order that each of them placed is known as well: it is the one that is left.
+    await place(0);
+    expect(finds()).toBe(MOST - 1);
+
+    await place(MOST);
+
+    expect(finds()).toBe(MOST);
+    await place(1);
+    expect(finds()).toBe(MOST);
+    await place(0);
+    expect(finds()).toBe(MOST + 1);
+  });
+
+  it('are reported once where they are not ours, the latest 10,000 of them', async () => {
+    const { place, warnings } = setUpHolds(false);
+    for (let n = 0; n < MOST; n += 1) await place(n);
+    expect(await place(0)).toEqual({ type: 'reserved-elsewhere' });
+    expect(warnings()).toBe(MOST);
+
+    await place(MOST);
+    expect(warnings()).toBe(MOST + 1);
+    await place(MOST - 1);
+    expect(warnings()).toBe(MOST + 1);
+    await place(0);
+    expect(warnings()).toBe(MOST + 2);
   });
 });
 
