@@ -5,7 +5,7 @@
  */
 module.exports = {
   domain: { mutate: ['src/domain/**/*.ts'], tests: ['domain/*'] },
-  application: { mutate: ['src/application/**/*.ts'], tests: ['application/*', 'core'] },
+  application: { mutate: ['src/application/**/*.ts'], tests: ['application/!(inbox)'] },
   messaging: { mutate: ['src/messaging/**/*.ts'], tests: ['messaging/*', 'application/inbox'] },
   http: { mutate: ['src/http/**/*.ts'], tests: ['http/!(composed)'], ignoreStatic: true },
   config: { mutate: ['src/config.ts', 'src/config/**/*.ts'], tests: ['config', 'config/*'] },
