@@ -1,7 +1,9 @@
 import { connectMemoryStore, createMemoryDatabase } from '../src/adapters/memory/store';
-import type { Bus, Message, Receive, Subscriptions } from '../src/application/ports';
+import { PublishFailed } from '../src/application/ports';
+import type { Bus, Message, Metrics, Receive, Subscriptions } from '../src/application/ports';
 import { LEASE_MS } from '../src/application/relay';
 import { createCore } from '../src/core';
+import { createMetrics } from '../src/observability/metrics';
 import { createTestClock } from './support/clock';
 import { silentLog, silentMetrics } from './support/silent';
 
@@ -13,6 +15,8 @@ function createBus() {
   const bus = {
     isUp: true,
     published: [] as string[],
+    /** Called with each event before the broker takes it; may throw. */
+    onPublish: (_subject: string): void => undefined,
     subjects: [] as readonly string[],
     receive: (() => Promise.resolve('retry')) as Receive,
     group: undefined as Subscriptions | undefined,
@@ -24,7 +28,8 @@ function createBus() {
     start() {},
     close: () => Promise.resolve(),
     available: () => bus.isUp,
-    async publish(_subject, _data, messageId) {
+    async publish(subject, _data, messageId) {
+      bus.onPublish(subject);
       bus.published.push(messageId);
       return Promise.resolve();
     },
@@ -40,7 +45,7 @@ function createBus() {
   return { bus, port };
 }
 
-async function setUp() {
+async function setUp(measured: Partial<Metrics> = {}) {
   const clock = createTestClock();
   const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: LEASE_MS });
   const { bus, port } = createBus();
@@ -51,7 +56,7 @@ async function setUp() {
     bus: port,
     clock,
     newId: () => (ids += 1).toString(16).padStart(24, '0'),
-    metrics: { ...silentMetrics, retried: (operation) => retried.push(operation) },
+    metrics: { ...silentMetrics, retried: (operation) => retried.push(operation), ...measured },
     log: silentLog,
     expiration: EXPIRATION,
   });
@@ -196,5 +201,70 @@ describe('the core', () => {
 
     expect((await store.orders.find(id))?.order).toMatchObject({ status: 'cancelled', reason: 'expired' });
     expect(await store.deadLetters.list(1)).toMatchObject([{ attempts: 10 }]);
+  });
+
+  it('counts what happened under the right name, once', async () => {
+    const metrics = createMetrics();
+    const { clock, bus, core, place, message, expire, subscribed } = await setUp(metrics);
+    const { placeOrder, cancelOrder } = core.useCases;
+    const pay = (orderId: string, id: string) =>
+      bus.receive(message('payment:created', { id, orderId, stripeId: `stripe-${id}` }));
+
+    await bus.receive(message('ticket:created', TICKET));
+    await bus.receive(message('ticket:updated', { id: 'wrong' }));
+    const cancelled = await place();
+    await placeOrder({ userId: 'another', ticketId: TICKET.id });
+    await cancelOrder({ userId: 'stranger', orderId: cancelled.id });
+    await cancelOrder({ userId: 'buyer', orderId: cancelled.id });
+    await cancelOrder({ userId: 'buyer', orderId: cancelled.id });
+    await pay(cancelled.id, 'late');
+    await clock.advance(0);
+    subscribed();
+    await clock.advance(60_000);
+    expect(await expire((await place()).id)).toBe('cancelled');
+    const complete = await place();
+    for (const id of ['first', 'first', 'second']) await pay(complete.id, id);
+    await pay('e'.repeat(24), 'early');
+    await cancelOrder({ userId: 'buyer', orderId: complete.id });
+    await clock.advance(0);
+    bus.onPublish = () => {
+      throw new PublishFailed('refused', 'no');
+    };
+    await pay(complete.id, 'third');
+    await clock.advance(0);
+
+    const { body } = await metrics.expose();
+    const counted = body
+      .split('\n')
+      .filter((line) => /^order_service_\w+_(total|count)\b/.test(line) && !line.endsWith(' 0'))
+      .map((line) => line.replace(/^order_service_/, ''));
+    expect(counted.sort()).toEqual([
+      'dead_lettered_total{subject="ticket:updated"} 1',
+      'decisions_total{input="cancel",status="cancelled",decision="unchanged"} 1',
+      'decisions_total{input="cancel",status="complete",decision="refused"} 1',
+      'decisions_total{input="cancel",status="created",decision="changed"} 1',
+      'decisions_total{input="expire",status="created",decision="changed"} 1',
+      'decisions_total{input="pay",status="cancelled",decision="changed"} 1',
+      'decisions_total{input="pay",status="complete",decision="changed"} 2',
+      'decisions_total{input="pay",status="complete",decision="unchanged"} 1',
+      'decisions_total{input="pay",status="created",decision="changed"} 1',
+      'early_expirations_total 1',
+      'message_duration_seconds_count{subject="expiration:complete",verdict="done"} 1',
+      'message_duration_seconds_count{subject="payment:created",verdict="done"} 5',
+      'message_duration_seconds_count{subject="payment:created",verdict="park"} 1',
+      'message_duration_seconds_count{subject="ticket:created",verdict="done"} 1',
+      'message_duration_seconds_count{subject="ticket:updated",verdict="reject"} 1',
+      'orders_total{outcome="cancelled_by_user"} 1',
+      'orders_total{outcome="completed"} 1',
+      'orders_total{outcome="expired"} 1',
+      'orders_total{outcome="placed"} 3',
+      'orders_total{outcome="refused_reserved"} 1',
+      'publish_attempts_total{subject="order:cancelled"} 2',
+      'publish_attempts_total{subject="order:created"} 3',
+      'publish_attempts_total{subject="order:refund-required"} 3',
+      'publish_failures_total{reason="refused"} 1',
+      'refunds_required_total{reason="late"} 1',
+      'refunds_required_total{reason="second"} 2',
+    ]);
   });
 });

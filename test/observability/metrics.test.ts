@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createMetrics } from '../../src/observability/metrics';
 import type { ServiceMetrics } from '../../src/observability/metrics';
 
@@ -67,6 +69,11 @@ describe('the metrics', () => {
       'retries by operation',
       (metrics) => metrics.retried('insert'),
       { 'order_service_retries_total{operation="insert"}': 1 },
+    ],
+    [
+      'expirations that came early',
+      (metrics) => metrics.expiredEarly(),
+      { order_service_early_expirations_total: 1 },
     ],
     [
       'log lines that were dropped',
@@ -148,6 +155,14 @@ describe('the metrics', () => {
         'order_service_publish_failures_total{reason="refused"}',
       ]),
     );
+  });
+
+  it('tell which build they are of', async () => {
+    const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as {
+      version: string;
+    };
+    const name = `order_service_build_info{version="${version}",node="${process.versions.node}"}`;
+    expect((await scrape(createMetrics())).get(name)).toBe(1);
   });
 
   it('of two services in one process are their own', async () => {
