@@ -21,5 +21,5 @@ export default {
   htmlReporter: { fileName: `mutation-report/${area}.html` },
   jsonReporter: { fileName: `mutation-report/${area}.json` },
   tempDirName: 'mutation-report/sandbox',
-  ignorePatterns: ['/helm', '/docs', '/dist', '/scripts', '/test/chaos', '/test/cluster', '/test/simulation'],
+  ignorePatterns: ['/helm', '/docs', '/scripts', '/test/chaos', '/test/cluster', '/test/simulation'],
 };
