@@ -116,9 +116,13 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     const { proxy, start } = await setUp();
     const readiness: boolean[] = [];
     const refusals: object[] = [];
+    let retries = 0;
     const twins = Array.from({ length: 2 }, () => ({
       _id: new mongo.ObjectId(),
       idempotencyKey: 'the same',
+      ticket: { id: new mongo.ObjectId() },
+      turn: 0,
+      publishing: { pending: 0 },
     }));
     // The indexes are found in order; then the server comes back as one that cannot have them.
     proxy.holdAnswerTo(indexesOf('orders'), async () => {
@@ -131,8 +135,10 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     const store = start({
       onReadyChange: (ready) => readiness.push(ready),
       log: { ...silentLog, error: (fields) => refusals.push(fields) },
+      onRetry: () => void (retries += 1),
     });
-    await eventually(() => expect(refusals.length).toBeGreaterThan(1));
+    await eventually(() => expect(retries).toBeGreaterThan(1));
+    expect(refusals).toEqual([{ err: expect.objectContaining({ code: 11000 }) }]);
 
     expect(proxy.commands.filter(indexesOf('dead_letters'))).toHaveLength(1);
     expect(readiness).toEqual([]);

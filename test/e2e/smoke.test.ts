@@ -153,8 +153,8 @@ describe('the smoke test without its environment', () => {
       code: 2,
       lines: [
         'ORDERS_URL: must be a URL such as http://orders:3000/api/v1/orders',
-        'JWT_KEY: is not set',
         'DEADLINE_SECONDS: must be a whole number between 1 and 9999',
+        'JWT_KEY: is not set',
       ],
     });
   });

@@ -139,9 +139,9 @@ export function createMongoConnection(deps: {
   }
 
   function reportFailure(error: unknown): void {
-    const message = String(error);
-    if (message === lastFailure) return;
-    lastFailure = message;
+    const kind = kindOf(error);
+    if (kind === lastFailure) return;
+    lastFailure = kind;
     if (error instanceof ForeignData) {
       const { collection, count, example } = error;
       log.error({ collection, count, example }, `the database cannot be used: ${error.message}`);
@@ -174,6 +174,13 @@ export function createMongoConnection(deps: {
       await connection.destroy();
     },
   };
+}
+
+/** The same for the same state: messages of the server name each attempt by itself, and counts grow. */
+function kindOf(error: unknown): string {
+  if (error instanceof ForeignData) return `${error.code} ${error.collection}`;
+  const { name, message, code = message } = error as Error & { code?: unknown };
+  return `${name} ${String(code)}`;
 }
 
 /** Servers that take writes. */
