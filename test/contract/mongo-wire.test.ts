@@ -139,6 +139,14 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
 
       expect(results.map(({ type }) => type)).toEqual(results.map(() => 'inserted'));
       expect(sizes('insert', ({ documents }) => (documents as object[]).length)).toEqual([100, 1]);
+      // What is looked for below must not find them.
+      await Promise.all(
+        results.map((result) =>
+          result.type === 'inserted' && result.publication
+            ? store.outbox.book(result.publication)
+            : undefined,
+        ),
+      );
     });
 
     it('books 200 events with each, and asks with each about the earlier turns of 200 tickets', async () => {
