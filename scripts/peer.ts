@@ -117,7 +117,7 @@ function numberIn(name: string, value: string): number {
 
 /** Only what is used here: nothing is signed, and nothing is stored. */
 function settings(env: NodeJS.ProcessEnv): Config {
-  const used = Object.entries(env).filter(([name]) => /^(NATS_\w+|HOST|PORT)$/.test(name));
+  const used = Object.entries(env).filter(([name]) => /^(NATS_\w+|CLUSTER_ID|HOST|PORT)$/.test(name));
   return loadConfig({ ...Object.fromEntries(used), JWT_KEY: 'no token is signed or verified with this' });
 }
 

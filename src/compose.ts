@@ -83,7 +83,8 @@ export async function compose(
     logger,
   });
   const keepAliveMs = config.http.keepAliveSeconds * 1000;
-  const listener = peer && !config.production ? playable(app, peer) : app;
+  const isEmbedded = peer && config.mongoUrl === undefined && !config.production;
+  const listener = isEmbedded ? playable(app, peer) : app;
   const server = createHttpServer(listener, config.http, { keepAliveMs }, (refusal) =>
     log.info(refusal, 'request refused unread'),
   );
@@ -168,7 +169,7 @@ export async function compose(
   }
 }
 
-/** With an embedded broker nobody else could play the other services. */
+/** Where nothing is real, nobody else could play the other services. */
 function playable(app: RequestListener, peer: Publisher): RequestListener {
   return withDevelopmentRoute(app, (subject, data) => peer.publish(subject, data, randomUUID()));
 }

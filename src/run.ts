@@ -34,8 +34,9 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
   log.logger.info({ ...readBuild() }, 'starting');
   for (const warning of config.warnings) warn(warning, log);
 
-  const service = await compose(config, log, between);
-  const isAskedToStop = stopOnSignals(service, log);
+  let service: Service | undefined;
+  const isAskedToStop = stopOnSignals(() => service?.stop() ?? Promise.resolve(true), log);
+  service = await compose(config, log, between);
   try {
     const address = await service.start();
     const { port } = address;
@@ -107,7 +108,7 @@ function exitOnMistakes({ logger, flush }: ServiceLogger): void {
 }
 
 /** Returns whether a signal has asked for the end, which ends the process. */
-function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): () => boolean {
+function stopOnSignals(stop: () => Promise<boolean>, { logger, flush }: ServiceLogger): () => boolean {
   let askedAt: number | undefined;
   const onSignal = (signal: string) => {
     if (askedAt !== undefined) {
@@ -117,7 +118,7 @@ function stopOnSignals(service: Service, { logger, flush }: ServiceLogger): () =
     }
     askedAt = performance.now();
     logger.info({ signal }, 'stopping');
-    void service.stop().then((inOrder) => {
+    void stop().then((inOrder) => {
       if (inOrder) logger.info('stopped');
       else logger.error('not everything ended within the deadline, exiting anyway');
       exit(inOrder ? 0 : 1);

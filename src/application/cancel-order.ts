@@ -4,7 +4,7 @@ import type { Metrics } from './ports';
 export type CancelOrder = (command: {
   readonly userId: string;
   readonly orderId: string;
-  /** Only an order of one of these versions is changed. */
+  /** What the order must be: one of these versions. */
   readonly versions?: readonly number[];
 }) => Promise<'cancelled' | 'not-found' | 'already-paid' | 'precondition-failed'>;
 
@@ -18,9 +18,11 @@ export function createCancelOrder(deps: {
 }): CancelOrder {
   return async function cancelOrder({ userId, orderId, versions }) {
     let isOwn = false;
-    const result = await deps.changeOrder(orderId, { type: 'cancel' }, (order, wouldChange) => {
+    const result = await deps.changeOrder(orderId, { type: 'cancel' }, (order, decision) => {
       isOwn = order.userId === userId;
-      return isOwn && (!wouldChange || versions === undefined || versions.includes(order.version));
+      return (
+        isOwn && (decision === 'unchanged' || versions === undefined || versions.includes(order.version))
+      );
     });
     switch (result.type) {
       case 'unknown-order':

@@ -1,5 +1,5 @@
 import { decide, holdsTicket } from '../domain/order';
-import type { Order, OrderInput, OrderStatus } from '../domain/order';
+import type { Decision, Order, OrderInput, OrderStatus } from '../domain/order';
 import { toOutbox } from './outbox-events';
 import { pause } from './schedule';
 import { Unavailable } from './ports';
@@ -21,8 +21,8 @@ export type ChangeResult =
 export type ChangeOrder = (
   orderId: string,
   input: OrderInput,
-  /** Asked with the order as read and whether it would change, before anything is answered or written. */
-  permit?: (order: Order, wouldChange: boolean) => boolean,
+  /** Asked with the order as read and what was decided about it, before anything is answered or written. */
+  permit?: (order: Order, decision: Decision['type']) => boolean,
 ) => Promise<ChangeResult>;
 
 /**
@@ -55,7 +55,7 @@ export function createChangeOrder(deps: {
 
       const { status } = before.order;
       const decision = decide(before.order, input);
-      if (!permit(before.order, decision.type === 'changed')) return { type: 'not-permitted' };
+      if (!permit(before.order, decision.type)) return { type: 'not-permitted' };
       if (decision.type === 'refused') {
         metrics.decided(input.type, status, 'refused');
         return decision;

@@ -22,7 +22,9 @@ export function createCompleteOrder(deps: {
     if (result.type === 'unknown-order') return 'unknown-order';
     if (result.type !== 'changed') return 'done';
 
-    const recorded = result.order.payments.findLast(({ id }) => id === payment.id);
+    const recorded = result.order.payments.find(
+      ({ id, stripeId }) => id === payment.id && stripeId === payment.stripeId,
+    );
     // Another name of a charge that was counted before.
     if (recorded?.sameAs !== undefined) return 'done';
     const refund = recorded?.refund;

@@ -34,7 +34,7 @@ export function createExpireOrder(deps: {
     const result = await deps.changeOrder(
       orderId,
       { type: 'expire' },
-      (_, wouldCancel) => !wouldCancel || deps.catchUp.mayExpire(orderId),
+      (_, decision) => decision !== 'changed' || deps.catchUp.mayExpire(orderId),
     );
     if (result.type === 'unknown-order') return 'unknown-order';
     if (result.type === 'not-permitted') return 'payments-behind';

@@ -134,14 +134,14 @@ function readPem<T>(given: Given, name: string, parse: (text: string) => T) {
   if (path === undefined) return undefined;
   const file = readText(path);
   if ('problem' in file) {
-    given.refuse(name, `${path} ${file.problem}`);
+    given.refuse(name, `the file that it names ${file.problem}`);
     return undefined;
   }
   try {
     return { text: file.text, parsed: parse(file.text) };
   } catch {
     const what = name === CERTIFICATES.key ? 'a private key without a password' : 'a certificate';
-    given.refuse(name, `${path} does not hold ${what} in PEM`);
+    given.refuse(name, `the file that it names does not hold ${what} in PEM`);
     return undefined;
   }
 }

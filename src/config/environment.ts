@@ -12,6 +12,9 @@ const OLD_NAMES: Readonly<Record<string, readonly string[]>> = {
   NATS_CLUSTER_ID: ['CLUSTER_ID'],
   NATS_CLIENT_ID: ['CLIENT_ID'],
 };
+/** Of these, other programs are set with too: beside today's name, or with a value that could not be meant, they are theirs. */
+const COMMON_NAMES = ['CLUSTER_ID', 'CLIENT_ID'];
+const PLAIN_ID = /^[\w-]+$/;
 
 /** The settings that were given, under the names of today. Only what is asked for is looked at. */
 export interface Given {
@@ -52,7 +55,7 @@ export function readEnvironment(env: Environment): Given {
 
   function look(name: string): Found | undefined {
     const isSecret = SECRETS.includes(name);
-    const names = [name, ...(OLD_NAMES[name] ?? [])];
+    const names = [name, ...(OLD_NAMES[name] ?? []).filter((old) => !isOfOthers(old, name))];
     const [first, ...others] = names.flatMap((one) => readOne(one, isSecret) ?? []);
     for (const old of names.slice(1)) {
       if ([first, ...others].some((found) => found?.name === old)) {
@@ -65,6 +68,15 @@ export function readEnvironment(env: Environment): Given {
       }
     }
     return first;
+  }
+
+  function isOfOthers(old: string, name: string): boolean {
+    const value = plain(old);
+    if (value === undefined || !COMMON_NAMES.includes(old)) return false;
+    const today = plain(name);
+    if (PLAIN_ID.test(value) && (today === undefined || today === value)) return false;
+    warnings.push(`${old} is ignored: the setting is ${name}`);
+    return true;
   }
 
   function readOne(name: string, isSecret: boolean): Found | undefined {
@@ -80,7 +92,7 @@ export function readEnvironment(env: Environment): Given {
       // Only the line end that editors add: a password may begin or end with a space.
       return { name, value: file.text.replace(/[\r\n]+$/, '') };
     }
-    problems.push(`${name}_FILE: ${path} ${'problem' in file ? file.problem : 'is empty'}`);
+    problems.push(`${name}_FILE: the file that it names ${'problem' in file ? file.problem : 'is empty'}`);
     return { name, value: undefined };
   }
 
@@ -106,7 +118,10 @@ export function readEnvironment(env: Environment): Given {
   };
 }
 
-/** The text of a file, else what is wrong with it, as the end of a sentence that begins with its name. */
+/**
+ * The text of a file, else what is wrong with it, as the end of a sentence about the file. The path is never quoted: where
+ * somebody has put a secret itself into its place, that would print it.
+ */
 export function readText(path: string): { readonly text: string } | { readonly problem: string } {
   try {
     return { text: readFileSync(path, 'utf8') };

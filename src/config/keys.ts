@@ -7,8 +7,13 @@ import type { Given } from './environment';
  */
 export const DEVELOPMENT_JWT_KEY = 'development only: everyone knows this key';
 
-/** Of the chart's values for a cluster on the developer's machine, where all else is real. Public as well. */
-const DEVELOPMENT_CLUSTER_JWT_KEY = 'for development only, this key is known to everyone';
+/** Public as well, of development set-ups in which all else is real: refused in production. */
+const PUBLIC_KEYS = [
+  // helm/values-development.yaml
+  'for development only, this key is known to everyone',
+  // compose.yaml
+  'compose-development-key',
+];
 
 const SHORTEST_GOOD_KEY_BYTES = 32;
 
@@ -31,12 +36,15 @@ export function readKeys(given: Given, real: readonly string[]): JwtKeys {
 function checkKey(given: Given, name: string, because: string | undefined): void {
   const key = given.get(name);
   if (key === undefined) return;
-  if (key === DEVELOPMENT_JWT_KEY) {
+  const bare = key.trim();
+  if (bare === DEVELOPMENT_JWT_KEY) {
     if (because !== undefined) {
       given.refuse(name, `is the public development key, which is refused ${because}; set one of your own`);
     }
-  } else if (key === DEVELOPMENT_CLUSTER_JWT_KEY) {
-    given.warn(`${name} is the public key of the development cluster: everyone knows it`);
+  } else if (PUBLIC_KEYS.includes(bare)) {
+    const isProduction = given.get('NODE_ENV') === 'production';
+    if (isProduction) given.refuse(name, 'is a public key of a development set-up; set one of your own');
+    else given.warn(`${name} is a public key of a development set-up: everyone knows it`);
   } else if (Buffer.byteLength(key) < SHORTEST_GOOD_KEY_BYTES) {
     given.warn(`${name} is shorter than ${SHORTEST_GOOD_KEY_BYTES} bytes: it could be guessed from a token`);
   }

@@ -43,7 +43,7 @@ export function withDevelopmentRoute(
   development.use(handleError);
 
   return (req, res) => {
-    if (req.url?.startsWith('/development/')) development(req, res);
+    if (req.url?.startsWith('/development/events/')) development(req, res);
     else app(req, res);
   };
 }

@@ -27,6 +27,11 @@ const optionalText = z.preprocess(
   (value) => (value === null || value === '' ? undefined : value),
   text.optional(),
 );
+/** Whatever it is, the ticket is held: one that cannot be an order of ours counts as one of another service. */
+const holder = z.preprocess(
+  (value) => (value === null || value === '' ? undefined : value),
+  z.unknown().transform((value) => (value === undefined ? undefined : nameOf(value))),
+);
 /** Where a form's value went through unchanged, it is a text. */
 const price = z.preprocess(
   (value) => (typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value),
@@ -40,7 +45,7 @@ export const ticketMessage = z
     title: z.string().transform(firstCharacters),
     price,
     userId: optionalText,
-    orderId: optionalText,
+    orderId: holder,
   })
   .transform(withoutUndefined);
 
@@ -70,6 +75,10 @@ function firstCharacters(title: string): string {
   return Array.from(title.slice(0, 2 * LONGEST_TITLE))
     .slice(0, LONGEST_TITLE)
     .join('');
+}
+
+function nameOf(value: unknown): string {
+  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, LONGEST_NAME);
 }
 
 function withoutUndefined<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {

@@ -1,9 +1,15 @@
 import type { DeadLetter, Message } from '../application/ports';
 import { decodeUtf8 } from './contracts';
 
-/** A message as it is put aside: nothing of it is lost, whatever its bytes are. */
-export function deadLetter(message: Message, reason: string, now: Date): DeadLetter {
-  const { subject, sequence, publishedAt, data } = message;
+/** A document of the database holds 16 MB, and base64 takes a third more. */
+const MOST_KEPT_BYTES = 8 * 1024 * 1024;
+
+/** A message as it is put aside, whatever its bytes are: all of it, up to 8 MB. */
+export function deadLetter(message: Message, why: string, now: Date): DeadLetter {
+  const { subject, sequence, publishedAt } = message;
+  const data = message.data.subarray(0, MOST_KEPT_BYTES);
+  const isCut = data.length < message.data.length;
+  const reason = isCut ? `${why}; the first ${data.length} of ${message.data.length} bytes are kept` : why;
   const text = decodeUtf8(data);
   return {
     id: `${subject}:${sequence}:${publishedAt.getTime()}`,

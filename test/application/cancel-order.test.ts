@@ -68,10 +68,12 @@ describe('cancelling an order of certain versions only', () => {
     expect(saved).toHaveLength(1);
   });
 
-  it('is refused as without them where it is paid', async () => {
+  it('is refused for another version also where it is paid, and as without them for its own', async () => {
     const { cancel } = setUp(orderOf({ version: 1, status: 'complete' }));
 
-    expect(await cancel([0])).toBe('already-paid');
+    expect(await cancel([0])).toBe('precondition-failed');
+    expect(await cancel([1])).toBe('already-paid');
+    expect(await cancel(undefined)).toBe('already-paid');
   });
 
   it("tells nothing of someone else's", async () => {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually';
@@ -36,6 +37,30 @@ describeWith(['helm', 'kubernetes'], 'on an API server', () => {
   });
 
   const dataOf = async (secret: string) => kubectl('get', 'secret', secret, '-o', 'jsonpath={.data}');
+
+  it('a release whose objects have a name of before is not made anew beside them', async () => {
+    const deployment = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'my-orders-order-service', labels: { 'app.kubernetes.io/instance': 'my.orders' } },
+      spec: {
+        replicas: 0,
+        selector: { matchLabels: { a: 'b' } },
+        template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+      },
+    };
+    const folder = mkdtempSync(join(tmpdir(), 'chart-'));
+    writeFileSync(join(folder, 'deployment.json'), JSON.stringify(deployment));
+    await kubectl('apply', '-f', join(folder, 'deployment.json'));
+    rmSync(folder, { recursive: true });
+
+    const options = ['my.orders', CHART, '--dry-run=server'];
+    await expect(helm('install', ...options)).rejects.toThrow(
+      'fullnameOverride: the objects of this release are called my-orders-order-service',
+    );
+    await helm('install', ...options, '--set', 'fullnameOverride=another');
+    await helm('install', 'your.orders', CHART, '--dry-run=server');
+  });
 
   it('everything on is accepted, its pods too, under the restricted Pod Security level', async () => {
     const { stderr } = await helm('install', 'orders', CHART, '--values', EVERYTHING);

@@ -138,6 +138,15 @@ describe('values of the chart', () => {
         [{ 'auth.existingSecretPreviousKey': 'old' }, 'auth.existingSecretPreviousKey: is a key of'],
         [{ 'auth.jwtKey': DEVELOPMENT_JWT_KEY }, 'auth.jwtKey: is the public key for development'],
         [{ 'auth.jwtKeyPrevious': DEVELOPMENT_JWT_KEY }, 'auth.jwtKey: is the public key for development'],
+        [
+          { 'auth.jwtKey': 'compose-development-key' },
+          'auth.jwtKey: is a public key of a development set-up',
+        ],
+        [
+          { 'auth.jwtKeyPrevious': 'for development only, this key is known to everyone' },
+          'auth.jwtKey: is a public key of a development set-up',
+        ],
+        [{ extraEnv: [{ name: 'MONGO_URI', value: 'x' }] }, 'extraEnv: MONGO_URI is used by'],
         [{ 'auth.existingSecret': 'jwt', 'auth.jwtKey': 'key' }, 'auth: set existingSecret, or jwtKey'],
         [
           { 'mongodb.auth.existingSecret': 'db', 'mongodb.auth.password': 'p' },

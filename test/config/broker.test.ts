@@ -126,7 +126,7 @@ describe('NATS_URL', () => {
       [
         'cannot be read',
         () => ({ NATS_CA_FILE: '/missing' }),
-        /^NATS_CA_FILE: \/missing cannot be read \(ENOENT\)$/,
+        /^NATS_CA_FILE: the file that it names cannot be read \(ENOENT\)$/,
       ],
       [
         'hold no certificate',

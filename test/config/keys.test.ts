@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { DEVELOPMENT_JWT_KEY, loadConfig } from '../../src/config';
 import { problemsOf } from './problems';
 
@@ -40,11 +42,23 @@ describe('the public development key', () => {
     expect(problemsOf({ ...env, JWT_KEY: DEVELOPMENT_JWT_KEY })).toEqual([]);
   });
 
-  it('of the development cluster is a warning: everything else is real there', () => {
-    const JWT_KEY = 'for development only, this key is known to everyone';
-    const { warnings } = loadConfig({ ...real['in production'], NODE_ENV: 'development', JWT_KEY });
-    expect(warnings).toEqual([
-      expect.stringMatching(/^JWT_KEY is the public key of the development cluster/),
+  it('is the same with white space around it', () => {
+    expect(problemsOf({ ...real['with a database'], JWT_KEY: ` ${DEVELOPMENT_JWT_KEY}\n` })).toEqual([
+      expect.stringMatching(/^JWT_KEY: is the public development key/),
     ]);
   });
+
+  it.each(['helm/values-development.yaml', 'compose.yaml'])(
+    'of %s is a warning where everything else is real, and refused in production',
+    (file) => {
+      const text = readFileSync(join(__dirname, '../..', file), 'utf8');
+      const [, JWT_KEY = ''] = /jwtKey: (.+)$|JWT_KEY:-([^}]+)}/m.exec(text)?.filter(Boolean) ?? [];
+      expect(JWT_KEY).not.toBe('');
+      const { warnings } = loadConfig({ ...real['in production'], NODE_ENV: 'development', JWT_KEY });
+      expect(warnings).toEqual(['JWT_KEY is a public key of a development set-up: everyone knows it']);
+      expect(problemsOf({ ...real['in production'], JWT_KEY })).toEqual([
+        'JWT_KEY: is a public key of a development set-up; set one of your own',
+      ]);
+    },
+  );
 });

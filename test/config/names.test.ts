@@ -42,8 +42,12 @@ describe('secrets from files', () => {
   });
 
   it.each([
-    ['cannot be read', () => join(folder, 'missing'), /^JWT_KEY_FILE: .* cannot be read \(ENOENT\)$/],
-    ['are empty', () => file('\n'), /^JWT_KEY_FILE: .* is empty$/],
+    [
+      'cannot be read',
+      () => join(folder, 'missing'),
+      /^JWT_KEY_FILE: the file that it names cannot be read \(ENOENT\)$/,
+    ],
+    ['are empty', () => file('\n'), /^JWT_KEY_FILE: the file that it names is empty$/],
   ])('are a problem when they %s', (_, path, problem) => {
     expect(problemsOf({ MONGO_URL, NATS_URL, JWT_KEY_FILE: path() })).toEqual([
       expect.stringMatching(problem),
@@ -89,9 +93,26 @@ describe('old names', () => {
     expect(read(alone)).toBe(value);
     expect(alone.warnings).toEqual([`${old} is an old name: set ${name} instead`]);
     expect(read(loadConfig({ ...others, [old]: value, [name]: value }))).toBe(value);
-    expect(problemsOf({ ...others, [old]: value, [name]: `${value}2` })).toEqual([
-      `${old}: has another value than ${name}; set only ${name}`,
+  });
+
+  it.each(['MONGO_URI', 'MONGODB_URI'])('%s is a problem beside MONGO_URL with another value', (old) => {
+    const { MONGO_URL: _, ...others } = real as Record<string, string>;
+    expect(problemsOf({ ...others, [old]: 'mongodb://old/o', MONGO_URL: 'mongodb://new/o' })).toEqual([
+      `${old}: has another value than MONGO_URL; set only MONGO_URL`,
     ]);
+  });
+
+  it.each([
+    ['CLUSTER_ID', 'NATS_CLUSTER_ID', (c: Config) => c.nats.clusterId, 'ticketing'],
+    ['CLIENT_ID', 'NATS_CLIENT_ID', (c: Config) => c.nats.clientId, 'order-service'],
+  ])('%s may be of another program: it is ignored, and said', (old, name, read, usual) => {
+    const { [name]: _, ...others } = real as Record<string, string>;
+    const ignored = [`${old} is ignored: the setting is ${name}`];
+
+    const beside = loadConfig({ ...others, [old]: 'theirs', [name]: 'ours' });
+    expect([read(beside), beside.warnings]).toEqual(['ours', ignored]);
+    const unfit = loadConfig({ ...others, [old]: '123-abc.apps.example.com' });
+    expect([read(unfit), unfit.warnings]).toEqual([usual, ignored]);
   });
 
   it('are in the problems of their values', () => {

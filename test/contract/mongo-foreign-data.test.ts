@@ -141,6 +141,7 @@ describeWith(['mongod'], 'a database of another service', () => {
   it.each([
     ['without a seller', { title: 'T', price: 1, version: 0 }],
     ['without a version', { title: 'T', price: 1, userId: 'u', __v: 3 }],
+    ['of the ticket service itself', { title: 'T', price: 1, userId: 'u', version: 2 }],
   ])('is not touched where it has no order yet, but tickets %s', async (_, ticket) => {
     const { database, start, errors } = setUp();
     await database.collection<Document>('tickets').insertOne(ticket);

@@ -70,7 +70,6 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
     title: noText,
     price: noPrice,
     userId: noOption,
-    orderId: noOption,
   };
   const tickets = ['ticket:created', 'ticket:updated'].map((subject): Contract => ({
     subject,

@@ -30,13 +30,13 @@ describe('the development route', () => {
     },
   );
 
-  it.each([
-    ['another subject', '/development/events/order:created'],
-    ['another path', '/development/orders'],
-  ])('has nothing for %s', async (_, path) => {
-    await post(path).send(TICKET).expect(404);
-    expect(published).toEqual([]);
-  });
+  it.each([['another subject', '/development/events/order:created']])(
+    'has nothing for %s',
+    async (_, path) => {
+      await post(path).send(TICKET).expect(404);
+      expect(published).toEqual([]);
+    },
+  );
 
   it('has nothing but POST', async () => {
     const { headers } = await request(listener).get(PATH).expect(405);
@@ -117,6 +117,7 @@ describe('the service', () => {
     ['in production', { NODE_ENV: 'production', MONGO_URL, NATS_URL }],
     ['with a broker', { NODE_ENV: 'development', NATS_URL }],
     ['with a broker and a database', { NODE_ENV: 'development', MONGO_URL, NATS_URL }],
+    ['with a database alone', { NODE_ENV: 'development', MONGO_URL }],
   ])('has none %s', async (_, env) => {
     expect((await postTo(env)).status).toBe(404);
   });

@@ -175,6 +175,18 @@ describe('a connection', () => {
       expect(unused.statuses()).toEqual([408]);
     });
 
+    it('has no more time for line ends, which are no request', async () => {
+      const running = await start({ ...soon, firstByteMs: 60_000 });
+      const unused = await running.connect();
+      await outlive(running);
+
+      const drip = setInterval(() => unused.socket.writable && unused.socket.write('\r\n'), 20);
+      await unused.closed;
+      clearInterval(drip);
+
+      expect(unused.statuses()).toEqual([]);
+    });
+
     it('is ended without a word when it was never used', async () => {
       const { connect } = await start({ ...soon, firstByteMs: 50 });
       const unused = await connect();

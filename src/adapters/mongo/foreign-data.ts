@@ -30,8 +30,9 @@ export class ForeignData extends Error {
 const FOREIGN_ORDERS: FilterQuery<OrderDocument> = {
   $or: [{ idempotencyKey: null }, { 'ticket.id': null }, { 'publishing.pending': null }],
 };
+/** Ours have all of them, some with the value null. */
 const FOREIGN_TICKETS: FilterQuery<TicketDocument> = {
-  $or: [{ version: null }, { userId: { $exists: false } }],
+  $or: [{ version: null }, { userId: { $exists: false } }, { orderId: { $exists: false } }],
 };
 
 /** Rejects with {@link ForeignData} where an order is not one of ours. */

@@ -24,7 +24,7 @@ export function createNatsStreamingBus(
     clock: Pick<Clock, 'after' | 'random'>;
     log: Log;
     onConnectionChange?: (up: boolean) => void;
-    /** A connection is tried once more. */
+    /** A connection, or a subscription that was refused, is tried once more. */
     onRetry?: () => void;
   },
 ): Bus {
