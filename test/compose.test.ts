@@ -140,6 +140,84 @@ describe('the service as it is composed', () => {
     expect(service.embedded?.peer.available()).toBe(true);
   });
 
+  it('publishes all that was left over before it leaves the broker, more than one poll takes', async () => {
+    const published: string[] = [];
+    let isAway = true;
+    const { service, order } = await started(
+      {},
+      {
+        bus: (bus) => ({
+          ...bus,
+          available: () => !isAway && bus.available(),
+          async publish(subject, data, id) {
+            await bus.publish(subject, data, id);
+            published.push(id);
+          },
+          // Back at the last moment: no poll comes before the end.
+          async stopReceiving() {
+            await bus.stopReceiving();
+            isAway = false;
+          },
+        }),
+      },
+    );
+    for (let n = 0; n < 70; n += 1) await order();
+    expect(published).toEqual([]);
+    expect(await service.stop()).toBe(true);
+    expect(new Set(published).size).toBe(70);
+  });
+
+  it('settles the messages that it has in hand before it is stopped', async () => {
+    let find = (): void => {};
+    let finding = (): void => {};
+    const begun = new Promise<void>((resolve) => (finding = resolve));
+    const { service, publish } = await started(
+      {},
+      {
+        orders: (orders) => ({
+          ...orders,
+          async find(id) {
+            finding();
+            await new Promise<void>((resolve) => (find = resolve));
+            return orders.find(id);
+          },
+        }),
+      },
+    );
+    await publish('payment:created', { id: 'p', orderId: newId(), stripeId: 's' });
+    await begun;
+    const ended: string[] = [];
+    const stopped = service.stop().then((inOrder) => ended.push(`stopped ${inOrder ? 'in order' : ''}`));
+    // A conversation with the broker later, and one with the database.
+    await publish('ticket:created', { id: newId() });
+    await service.embedded!.tickets.find(newId());
+    ended.push('found');
+    find();
+    await stopped;
+    expect(ended).toEqual(['found', 'stopped in order']);
+  });
+
+  it('tries parked messages again', async () => {
+    let mistakes = 0;
+    const { publish, metric } = await started(
+      {},
+      {
+        orders: (orders) => ({
+          ...orders,
+          async find(id) {
+            if ((mistakes += 1) === 1) throw new TypeError('a mistake');
+            return orders.find(id);
+          },
+        }),
+      },
+    );
+    await publish('payment:created', { id: 'p', orderId: newId(), stripeId: 's' });
+    await eventually(async () =>
+      expect(await metric('order_service_retries_total', /operation="parked_message"/)).toBeGreaterThan(0),
+    );
+    expect(mistakes).toBeGreaterThan(1);
+  });
+
   it('counts the log lines that were dropped', async () => {
     const { dropLine, metric } = await started();
     dropLine();
