@@ -18,5 +18,6 @@ export function startNatsStreamingServer(
         more,
       ].flat(),
     url: (port) => `nats://127.0.0.1:${port}`,
+    readyText: 'Streaming Server is ready',
   });
 }

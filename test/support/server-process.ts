@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,8 @@ export async function startServer(server: {
   program: string;
   args: (port: number, folder: string) => string[];
   url: (port: number) => string;
+  /** What it prints when it can be used, where that is later than when it listens. */
+  readyText?: string;
 }): Promise<ServerProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'server-'));
   const port = await freePort();
@@ -31,13 +33,20 @@ export async function startServer(server: {
 
   async function start(): Promise<void> {
     const log = openSync(`${folder}.log`, 'a');
+    const printedBefore = fstatSync(log).size;
     child = spawn(server.program, server.args(port, folder), { stdio: ['ignore', log, log] });
     closeSync(log);
     const ended = once(child, 'exit').then(([code]) => {
       throw new Error(`ended with ${code}: ${readFileSync(`${folder}.log`, 'utf8').slice(-2_000)}`);
     });
     ended.catch(() => {});
-    await Promise.race([eventually(() => listens(port), 20_000), ended]);
+    const { readyText } = server;
+    const isReady = async () => {
+      await listens(port);
+      const printed = readFileSync(`${folder}.log`, 'utf8').slice(printedBefore);
+      if (readyText !== undefined && !printed.includes(readyText)) throw new Error(`not ready: ${printed}`);
+    };
+    await Promise.race([eventually(isReady, 20_000), ended]);
   }
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
