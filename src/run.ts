@@ -34,9 +34,14 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
   log.logger.info({ ...readBuild() }, 'starting');
   for (const warning of config.warnings) warn(warning, log);
 
-  let service: Service | undefined;
-  const isAskedToStop = stopOnSignals(() => service?.stop() ?? Promise.resolve(true), log);
-  service = await compose(config, log, between);
+  const composing = compose(config, log, between);
+  const stop = () =>
+    composing.then(
+      (service) => service.stop(),
+      () => true,
+    );
+  const isAskedToStop = stopOnSignals(stop, log);
+  const service = await composing;
   try {
     const address = await service.start();
     const { port } = address;
