@@ -153,7 +153,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'what compose.yaml runs', () =
   };
 
   it('is ready, and warns of the key that everyone can read', () => {
-    expect(service.lines.find((line) => line.includes('"warn"'))).toMatch(/JWT_KEY is a public key of a development set-up/);
+    expect(service.lines.find((line) => line.includes('"warn"'))).toMatch(
+      /JWT_KEY is a public key of a development set-up/,
+    );
   });
 
   it('sells a ticket with the commands of README, and keeps the order over restarts', async () => {
