@@ -12,6 +12,7 @@ function setUp(first: Order, meanwhile?: Order) {
   let order = first;
   let competing = meanwhile;
   const saved: Change[] = [];
+  const outcomes: string[] = [];
   const clock = createTestClock();
   const cancelOrder = createCancelOrder({
     changeOrder: createChangeOrder({
@@ -31,11 +32,12 @@ function setUp(first: Order, meanwhile?: Order) {
       clock: { ...clock, after: (_, task) => (setImmediate(task), () => {}) },
       metrics: silentMetrics,
     }),
-    metrics: silentMetrics,
+    metrics: { orderOutcome: (outcome) => outcomes.push(outcome) },
   });
   const cancel = (versions: readonly number[] | undefined, userId = order.userId) =>
     cancelOrder({ userId, orderId: order.id, ...(versions === undefined ? {} : { versions }) });
-  return { cancel, saved };
+  const cancelAnother = (orderId: string) => cancelOrder({ userId: order.userId, orderId });
+  return { cancel, cancelAnother, saved, outcomes };
 }
 
 describe('cancelling an order of certain versions only', () => {
@@ -80,5 +82,19 @@ describe('cancelling an order of certain versions only', () => {
     const { cancel } = setUp(orderOf({ version: 3 }));
 
     expect([await cancel([3], 'bob'), await cancel([2], 'bob')]).toEqual(['not-found', 'not-found']);
+  });
+});
+
+describe('cancelling an order', () => {
+  it('counts it once, however often it is asked', async () => {
+    const { cancel, outcomes } = setUp(orderOf({ version: 0 }));
+    expect([await cancel(undefined), await cancel(undefined)]).toEqual(['cancelled', 'cancelled']);
+    expect(outcomes).toEqual(['cancelled_by_user']);
+  });
+
+  it('finds none that is not there', async () => {
+    const { cancelAnother, outcomes } = setUp(orderOf({ version: 0 }));
+    expect(await cancelAnother('f'.repeat(24))).toBe('not-found');
+    expect(outcomes).toEqual([]);
   });
 });

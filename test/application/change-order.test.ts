@@ -157,6 +157,44 @@ describe('changing an order', () => {
     expect(decided).toEqual(['cancel created changed']);
   });
 
+  it('takes what another has done meanwhile for unchanged', async () => {
+    const { changeOrder, decided, store }: SetUp = await setUp({
+      save: async (change) => {
+        await store.orders.save(change);
+        return false;
+      },
+    });
+    expect((await changeOrder(ORDER, { type: 'cancel' })).type).toBe('unchanged');
+    expect(decided).toEqual(['cancel cancelled unchanged']);
+  });
+
+  it('gives up with words of its own, and passes on what is no fault of the database', async () => {
+    const lost = await setUp({ save: async () => false });
+    await expect(lost.changeOrder(ORDER, { type: 'cancel' })).rejects.toThrow(
+      `order ${ORDER} changes too often`,
+    );
+    const late = await setUp({
+      save: async () => {
+        await late.clock.advance(3_001);
+        throw new Unavailable('no answer');
+      },
+    });
+    await expect(late.changeOrder(ORDER, { type: 'cancel' })).rejects.toThrow(
+      `what became of order ${ORDER} is not known`,
+    );
+    const broken = await setUp({ save: () => Promise.reject(new TypeError('a bug')) });
+    await expect(broken.changeOrder(ORDER, { type: 'cancel' })).rejects.toThrow(TypeError);
+  });
+
+  it('tells the relay of events only, and ends a turn only where the ticket is free', async () => {
+    const { changeOrder, nudged, turns, pay } = await setUp();
+    await changeOrder(ORDER, pay('p1'));
+    expect(nudged).toEqual([]);
+    await changeOrder(ORDER, pay('p2'));
+    expect(nudged).toEqual([ORDER]);
+    expect(turns.next(ticket.id)).toBe(0);
+  });
+
   it('knows no order that is not there', async () => {
     const { changeOrder } = await setUp();
     expect(await changeOrder('f'.repeat(24), { type: 'expire' })).toEqual({ type: 'unknown-order' });
@@ -234,12 +272,18 @@ describe('a payment', () => {
         orderOutcome: (outcome) => seen.push(outcome),
         refundRequired: (reason) => seen.push(`refund ${reason}`),
       },
-      log: { error: (_, text) => seen.push(text) },
+      log: { error: (fields, text) => seen.push(text, JSON.stringify(fields)) },
     });
+    expect(await completeOrder({ orderId: 'f'.repeat(24), payment: pay('p').payment })).toBe('unknown-order');
     for (const id of ['p1', 'p1', 'p2', 'p2']) {
       await completeOrder({ orderId: ORDER, payment: pay(id).payment });
     }
-    expect(seen).toEqual(['completed', 'refund second', 'a payment must be refunded']);
+    expect(seen).toEqual([
+      'completed',
+      'refund second',
+      'a payment must be refunded',
+      JSON.stringify({ orderId: ORDER, paymentId: 'p2', reason: 'second' }),
+    ]);
     // The charge of p2 once more, under other names.
     for (const payment of [
       { id: 'p3', stripeId: 'p2', at: clock.now() },
@@ -248,6 +292,6 @@ describe('a payment', () => {
       await completeOrder({ orderId: ORDER, payment });
     }
     expect((await store.orders.find(ORDER))?.order.payments).toHaveLength(4);
-    expect(seen).toHaveLength(3);
+    expect(seen).toHaveLength(4);
   });
 });
