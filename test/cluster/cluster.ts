@@ -18,6 +18,8 @@ export const ENV = {
 };
 
 const OUTPUT_BYTES = 256 * 1024 * 1024;
+/** More than any command is told to wait; less than a test may take, whose failure would not name the command. */
+const LONGEST_MS = 200_000;
 
 function given(name: string): string {
   const value = process.env[name];
@@ -28,9 +30,14 @@ function given(name: string): string {
 /** Resolves to its standard output; rejects with what it said where it failed. */
 export function run(program: string, args: readonly string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, { env: ENV, maxBuffer: OUTPUT_BYTES }, (error, stdout, stderr) => {
-      if (error) reject(new Error(`${program} ${args.join(' ').slice(0, 200)}: ${stderr || error.message}`));
-      else resolve(stdout);
+    const limits = { maxBuffer: OUTPUT_BYTES, timeout: LONGEST_MS };
+    const child = execFile(program, args, { env: ENV, ...limits }, (error, stdout, stderr) => {
+      if (!error) {
+        resolve(stdout);
+        return;
+      }
+      const why = error.killed ? `ended after ${LONGEST_MS} ms` : stderr || error.message;
+      reject(new Error(`${program} ${args.join(' ').slice(0, 200)}: ${why}`));
     });
     child.stdin?.end(input);
   });

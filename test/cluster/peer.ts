@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { OrderBody } from '../support/service-process';
 import { apply, ENV, kubectl, NAMESPACE, pods, soon } from './cluster';
 
@@ -143,6 +144,9 @@ export function killLoads(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
+/** No outage of a test keeps the load from an order for as long. */
+const STUCK_MS = 90_000;
+
 /** Six clients that place, show and cancel orders through the Service, each of its own ticket. */
 export async function startLoad(): Promise<Load> {
   const child = spawn('kubectl', ['--namespace', NAMESPACE, ...COMMAND, 'load'], {
@@ -152,27 +156,44 @@ export async function startLoad(): Promise<Load> {
   running.add(child);
   const ended = once(child, 'close').finally(() => running.delete(child));
   const lines = createInterface({ input: child.stdout });
+  const failures: Record<string, number> = {};
   let placed = 0;
-  let result: LoadResult | undefined;
+  let tickets: LoadResult['tickets'] | undefined;
+  let latest = 'nothing';
   lines.on('line', (line) => {
     const message = JSON.parse(line);
+    latest = line;
     if (message.placed) placed += 1;
-    else result = message;
+    else if (message.failed) failures[message.failed] = (failures[message.failed] ?? 0) + 1;
+    else tickets = message.tickets;
   });
+
+  async function inTime<T>(wait: Promise<T>): Promise<T> {
+    const timer = new AbortController();
+    const late = sleep(STUCK_MS, undefined, timer).then(() => {
+      const soFar = `${placed} placed, ${JSON.stringify(failures)}, the latest line ${latest}`;
+      throw new Error(`the load does not come on: ${soFar}`);
+    });
+    return Promise.race([wait, late]).finally(() => timer.abort());
+  }
 
   const load: Load = {
     async more(count) {
       const enough = placed + count;
-      while (placed < enough) {
-        await Promise.race([once(lines, 'line'), ended]);
-        if (child.exitCode !== null) throw new Error(`the load ended by itself, with ${child.exitCode}`);
-      }
+      await inTime(
+        (async () => {
+          while (placed < enough) {
+            await Promise.race([once(lines, 'line'), ended]);
+            if (child.exitCode !== null) throw new Error(`the load ended by itself, with ${child.exitCode}`);
+          }
+        })(),
+      );
     },
     async stop() {
       child.stdin.end();
-      await ended;
-      if (!result) throw new Error(`the load ended with ${child.exitCode}, without a result`);
-      return result;
+      await inTime(ended);
+      if (!tickets) throw new Error(`the load ended with ${child.exitCode}, without a result`);
+      return { tickets, failures };
     },
   };
   await load.more(1);

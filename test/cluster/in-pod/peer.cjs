@@ -7,7 +7,8 @@
  *   call REQUESTS                one after the other; [{ method, path, user or token, body, key }]
  *   token USER
  *   orders USER...               all orders of these users
- *   load                         places, shows and cancels orders until its standard input ends
+ *   load                         places, shows and cancels orders until its standard input ends; prints a line for
+ *                                each order that it placed and for each request that was no success
  */
 const { Buffer } = require('node:buffer');
 const { randomBytes, randomUUID } = require('node:crypto');
@@ -171,31 +172,30 @@ async function load() {
     ),
   );
 
-  const failures = {};
   let ended = false;
   process.stdin.on('end', () => (ended = true)).resume();
-  await Promise.all(clients.map((client) => buyAndCancel(client, failures, () => ended)));
-  return { tickets: clients.map(({ user, ticketId, orders }) => ({ user, ticketId, orders })), failures };
+  await Promise.all(clients.map((client) => buyAndCancel(client, () => ended)));
+  return { tickets: clients.map(({ user, ticketId, orders }) => ({ user, ticketId, orders })) };
 }
 
 /** Knows the outcome of all it began, when it ends. */
-async function buyAndCancel(client, failures, isEnded) {
+async function buyAndCancel(client, isEnded) {
   while (!isEnded()) {
-    const placed = await insist(client, { method: 'POST', body: { ticketId: client.ticketId } }, failures);
+    const placed = await insist(client, { method: 'POST', body: { ticketId: client.ticketId } });
     const order = { id: placed.id, cancelled: false };
     client.orders.push(order);
     print({ placed: order.id });
     if (isEnded()) return;
-    await insist(client, { method: 'GET', path: `/${order.id}` }, failures);
-    await insist(client, { method: 'DELETE', path: `/${order.id}` }, failures);
+    await insist(client, { method: 'GET', path: `/${order.id}` });
+    await insist(client, { method: 'DELETE', path: `/${order.id}` });
     order.cancelled = true;
   }
 }
 
 const SUCCESS = { POST: 201, GET: 200, DELETE: 204 };
 
-/** Sends the request again, as the same request, until it succeeds. Whatever is no success is counted. */
-async function insist(client, request, failures) {
+/** Sends the request again, as the same request, until it succeeds. Whatever is no success is printed. */
+async function insist(client, request) {
   const key = randomUUID();
   for (;;) {
     // Leaves the machine some room for pods that start.
@@ -205,8 +205,7 @@ async function insist(client, request, failures) {
     // The news of the ticket takes a moment.
     if (outcome.status === 404 && client.orders.length === 0) continue;
     const what = outcome.status ?? outcome.code ?? outcome.message;
-    const failure = `${request.method} on a ${client.connection} connection: ${what}`;
-    failures[failure] = (failures[failure] ?? 0) + 1;
+    print({ failed: `${request.method} on a ${client.connection} connection: ${what}` });
   }
 }
 
