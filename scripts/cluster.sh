@@ -22,6 +22,7 @@ if [ -d ../shared/k8s ]; then
       ../shared/k8s/up >&2 || return
     fi
     _pin_gateway
+    _keep_services_inside
   }
 
   cluster_image() {
@@ -82,6 +83,13 @@ _delete_namespace() {
 # another, and until all pods had noticed, up to a minute, they sent what was for the gateway to nobody.
 _pin_gateway() {
   ip link set dev cni0 address 02:00:0a:58:00:01
+}
+
+# In the moment in which a service loses its last pod, a connection to it could leave the machine, and whoever answers
+# out there would be taken for the service for as long as that connection is kept.
+_keep_services_inside() {
+  local rule='FORWARD --destination 10.96.0.0/16 --protocol tcp --jump REJECT --reject-with tcp-reset'
+  iptables --check $rule 2>/dev/null || iptables --insert $rule
 }
 
 # The one-node cluster has few volumes, and none whose claim is gone is offered again until somebody sees to it.
