@@ -1,0 +1,46 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mongo } from 'mongoose';
+import { startMongod } from '../support/mongod';
+import { withDatabase } from '../support/mongo-store';
+import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import type { ServerProcess } from '../support/server-process';
+import type { Processes } from './processes';
+
+/** A mongod and a NATS Streaming server of their own, both durable, and a client for what the bench looks at itself. */
+export interface Servers {
+  readonly mongod: ServerProcess;
+  readonly broker: ServerProcess;
+  readonly client: mongo.MongoClient;
+  /** For the logs of contenders. */
+  readonly folder: string;
+  /** The URL of a database of the mongod. */
+  databaseUrl(name: string): string;
+  stop(): Promise<void>;
+  kill(): void;
+}
+
+export async function startServers(processes: Processes): Promise<Servers> {
+  const [mongod, broker] = await Promise.all([
+    processes.add(startMongod()),
+    processes.add(startNatsStreamingServer()),
+  ]);
+  const client = await mongo.MongoClient.connect(mongod.url, { w: 'majority', journal: true });
+  const folder = await mkdtemp(join(tmpdir(), 'bench-'));
+  return processes.add(
+    Promise.resolve({
+      mongod,
+      broker,
+      client,
+      folder,
+      databaseUrl: (name) => withDatabase(mongod.url, name),
+      async stop() {
+        await client.close();
+        await Promise.all([mongod.stop(), broker.stop()]);
+        await rm(folder, { recursive: true, force: true });
+      },
+      kill() {},
+    } satisfies Servers),
+  );
+}
