@@ -11,10 +11,9 @@ export interface RowText {
   readonly better: Better;
 }
 
-/** What the ratio is to be, or, where nothing is compared with, the figure itself. */
+/** What the ratio is to be, or the figure itself. */
 export interface Target {
-  /** Whom the ratio is against; undefined where the figure itself is to reach the target. */
-  readonly against?: string;
+  readonly of: 'ratio' | 'figure';
   readonly atLeast: number;
   readonly aim: number;
 }
@@ -51,24 +50,32 @@ export function rowOf(
   };
 }
 
-/** One row for each contender that ours is compared with; the first of the figures are ours. */
+/** One row for each contender that ours is compared with. The first figures are ours; targets go by the others' names. */
 export function rowsAgainstAll(
   text: RowText,
   figures: ReadonlyMap<string, readonly number[]>,
-  target?: Target,
+  targets: Readonly<Record<string, Target>> = {},
 ): Row[] {
   const [[, ours], ...others] = [...figures] as [
     [string, readonly number[]],
     ...[string, readonly number[]][],
   ];
-  return others.map(([name, theirs]) =>
-    rowOf(text, ours, { name, figures: theirs }, target?.against === name ? target : undefined),
-  );
+  return others.map(([name, theirs]) => rowOf(text, ours, { name, figures: theirs }, targets[name]));
 }
 
-/** What the target is held against: the ratio, or the figure itself. */
-export function judged({ ours, against, target }: Row): number {
-  return against && target?.against === undefined && target !== undefined ? ours : (against?.ratio ?? ours);
+/** A target for the ratio. */
+export function ratio(atLeast: number, aim: number): Target {
+  return { of: 'ratio', atLeast, aim };
+}
+
+/** A target for the figure itself. */
+export function figure(atLeast: number, aim: number): Target {
+  return { of: 'figure', atLeast, aim };
+}
+
+/** What can be compared from run to run: the ratio, where there is one. */
+export function comparable({ ours, against }: Row): number {
+  return against?.ratio ?? ours;
 }
 
 export type Verdict = 'aim met' | 'at least met' | 'below' | '';
@@ -76,8 +83,8 @@ export type Verdict = 'aim met' | 'at least met' | 'below' | '';
 export function verdictOf(row: Row): Verdict {
   const { target, better } = row;
   if (!target) return '';
-  const reaches = (goal: number): boolean =>
-    better === 'higher' ? judged(row) >= goal : judged(row) <= goal;
+  const value = target.of === 'figure' ? row.ours : comparable(row);
+  const reaches = (goal: number): boolean => (better === 'higher' ? value >= goal : value <= goal);
   if (reaches(target.aim)) return 'aim met';
   return reaches(target.atLeast) ? 'at least met' : 'below';
 }
@@ -86,7 +93,19 @@ export function verdictOf(row: Row): Verdict {
 export type Circumstances = Readonly<Record<string, string>>;
 
 export function renderTable(rows: readonly Row[], circumstances: Circumstances): string {
-  const head = ['scenario', 'figure', 'unit', 'ours', 'against', 'theirs', 'ratio', 'at least', 'aim', ''];
+  const head = [
+    'scenario',
+    'figure',
+    'unit',
+    'ours',
+    'against',
+    'theirs',
+    'ratio',
+    'at least',
+    'aim',
+    'of the',
+    '',
+  ];
   const lines = rows.map((row) => {
     const { target, against } = row;
     const goal = (value?: number): string =>
@@ -101,6 +120,7 @@ export function renderTable(rows: readonly Row[], circumstances: Circumstances):
       against ? against.ratio.toFixed(2) : '–',
       goal(target?.atLeast),
       goal(target?.aim),
+      target?.of ?? '',
       verdictOf(row),
     ];
   });

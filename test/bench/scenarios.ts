@@ -1,5 +1,6 @@
 import { httpScenarios } from './scenarios/http';
+import { outageScenarios } from './scenarios/outage';
 import type { Scenario } from './scenarios/scenario';
 
 /** In the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [...httpScenarios];
+export const SCENARIOS: readonly Scenario[] = [...httpScenarios, ...outageScenarios];
