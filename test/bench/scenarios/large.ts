@@ -6,12 +6,12 @@ import { createSkewedClock } from '../../support/skewed-clock';
 import { ORDERS_PER_USER, startOurs, startUsual } from '../contenders';
 import type { Contender } from '../contenders';
 import { addOrders } from '../preload';
-import type { KnownOrder, Shape } from '../preload';
+import type { KnownOrder } from '../preload';
 import { figure, ratio, rowOf, rowsAgainstAll } from '../report';
 import type { Row } from '../report';
 import { median } from '../statistics';
 import { listing, placeRate, readRate, showing } from './http';
-import { inTurns } from './scenario';
+import { inTurns, startAll } from './scenario';
 import type { Bench, Scenario } from './scenario';
 
 const STORE = join(__dirname, '../../../dist/adapters/mongo/store.js');
@@ -28,20 +28,23 @@ export const largeScenarios: readonly Scenario[] = [
   { name: 'flat', run: flat },
 ];
 
-async function preload(bench: Bench, database: string, shape: Shape, count: number): Promise<KnownOrder[]> {
+/** Into the indexes that the service has made: that is as fast as to make them afterwards. */
+async function preload(bench: Bench, contender: Contender, count: number): Promise<KnownOrder[]> {
   const startedAt = performance.now();
-  const db = bench.servers.client.db(database);
-  const known = await addOrders(db, shape, { count, perUser: ORDERS_PER_USER });
-  bench.say(`  ${count} orders in ${database}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  const known = await contender.addOrders(count);
+  bench.say(`  ${count} orders stored for ${contender.name} in ${seconds(performance.now() - startedAt)}`);
   return known;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 /** Orders per second in a database that holds many, against the usual service, which looks at all of them each time. */
 async function againstUsual(bench: Bench): Promise<Row[]> {
   const orders = bench.scaled(ORDERS_OF_USUAL);
-  await preload(bench, 'bench_ours', 'ours', orders);
-  await preload(bench, 'bench_usual', 'usual', orders);
-  const contenders = [await startOurs(bench), await startUsual(bench)];
+  const contenders = await startAll(bench, [startOurs, startUsual]);
+  for (const contender of contenders) await preload(bench, contender, orders);
   const figures = await inTurns(bench, contenders, (each) => placeRate(bench, each, CONNECTIONS));
   return rowsAgainstAll(
     {
@@ -59,12 +62,7 @@ async function againstUsual(bench: Bench): Promise<Row[]> {
 async function backlog(bench: Bench): Promise<Row[]> {
   const { servers } = bench;
   const pending = bench.scaled(PENDING);
-  const orders = servers.client.db('bench_ours').collection('orders');
-  await addOrders(servers.client.db('bench_ours'), 'ours', {
-    count: pending,
-    perUser: ORDERS_PER_USER,
-    pending: true,
-  });
+  const db = servers.client.db('bench_ours');
   const built = (await import(STORE)) as { createMongoStore: typeof createMongoStore };
   const store = built.createMongoStore({
     url: servers.databaseUrl('bench_ours'),
@@ -77,12 +75,16 @@ async function backlog(bench: Bench): Promise<Row[]> {
   try {
     // It makes the indexes first.
     while (!store.ready()) await sleep(ASK_EVERY_MS);
+    await addOrders(db, 'ours', { count: pending, perUser: ORDERS_PER_USER, pending: true });
     const found = await store.outbox.backlog();
     if (found.pending !== pending)
       throw new Error(`${found.pending} of ${pending} pending orders were counted`);
     const queries = [
       { name: 'ours', query: () => store.outbox.backlog() as Promise<unknown> },
-      { name: 'plain count', query: () => orders.countDocuments({ 'publishing.pending': { $gt: 0 } }) },
+      {
+        name: 'plain count',
+        query: () => db.collection('orders').countDocuments({ 'publishing.pending': { $gt: 0 } }),
+      },
     ];
     const figures = await inTurns(bench, queries, ({ query }) => medianMs(query));
     return [
@@ -116,10 +118,8 @@ async function flat(bench: Bench): Promise<Row[]> {
     ['ours', 'bench_ours_large', orders],
     [`ours, ${SMALL} orders`, 'bench_ours_small', SMALL],
   ] as const) {
-    const known = await preload(bench, database, 'ours', count);
-    const contender = await startOurs({ ...bench, database });
-    bench.say(`  ${name}: ready after ${(contender.program!.readyAfterMs / 1000).toFixed(1)} s`);
-    sides.push({ name, contender, known });
+    const contender = { ...(await startOurs({ ...bench, database })), name };
+    sides.push({ name, contender, known: await preload(bench, contender, count) });
   }
   const measured = [
     ['flat-list', 'pages of 30 orders read', (side) => readRate(bench, side.contender, side.known, listing)],
