@@ -100,7 +100,7 @@ export function createCore(deps: {
         tickets,
         turns,
         publish: relay.publish,
-        takeLease: bus.available,
+        takeLease: relay.takesMore,
         clock,
         newId: deps.newId,
         metrics,

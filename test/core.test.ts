@@ -178,7 +178,7 @@ describe('the core', () => {
 
     bus.isUp = false;
     const second = await place();
-    expect(await store.outbox.claimable(10)).toEqual([second.id]);
+    expect(await store.outbox.claimable(10)).toMatchObject([{ orderId: second.id }]);
   });
 
   it('gives an order the time to be paid that it is told to', async () => {

@@ -32,7 +32,7 @@ export type ChangeOrder = (
 export function createChangeOrder(deps: {
   orders: Pick<OrderStore, 'find' | 'save' | 'confirmReads'>;
   /** Tells the relay that the order has something to publish. Returns at once. */
-  nudge: (orderId: string) => void;
+  nudge: (order: { readonly orderId: string; readonly ticketId: string }) => void;
   turns: Pick<Turns, 'over'>;
   clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'decided' | 'retried'>;
@@ -96,6 +96,6 @@ export function createChangeOrder(deps: {
 
   function announce({ turn }: StoredOrder, changed: Order): void {
     if (!holdsTicket(changed)) deps.turns.over(changed.ticket.id, turn);
-    deps.nudge(changed.id);
+    deps.nudge({ orderId: changed.id, ticketId: changed.ticket.id });
   }
 }

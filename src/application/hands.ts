@@ -1,75 +1,89 @@
 export interface Hands {
   /**
-   * Works at `key` when a hand is free. While one is at this key already, nothing is begun; instead `again` runs
-   * once that hand is done, for it may not see what is new. Never rejects; resolves when the work is done or left
-   * to the other hand.
+   * Works at `key` when a hand is free and what was taken at it before is done. Never rejects; resolves when the work is
+   * done, and at once when nothing more is taken.
    */
-  take(key: string, work: () => Promise<void>, again: (key: string) => Promise<void>): Promise<void>;
-  /** Nothing more is taken; resolves when what was taken is done. */
+  take(key: string, work: () => Promise<void>): Promise<void>;
+  /** Whether something was taken at the key that is not done. */
+  isAt(key: string): boolean;
+  /** How many keys wait for a hand. */
+  waiting(): number;
+  /** Resolves when no key waits for a hand. */
+  room(): Promise<void>;
+  /** Nothing more is taken, but where a hand is already; resolves when what was taken is done. */
   close(): Promise<void>;
 }
 
 /** A bounded number of keys are worked at side by side, each by one hand at a time, first come first served. */
 export function createHands(deps: { limit: number; onError: (error: unknown, key: string) => void }): Hands {
-  const waiting: (() => Promise<void>)[] = [];
-  /** Keys that a hand is at, and what to run afterwards because something new came meanwhile. */
-  const busy = new Map<string, (() => void) | undefined>();
+  /** What was taken at each key and is not done; of each key the first is in hand, or waits for one. */
+  const taken = new Map<string, (() => Promise<void>)[]>();
+  const waiting: string[] = [];
   let running = 0;
   let closed = false;
-  let notifyIdle = (): void => {};
+  let waitForRoom: (() => void)[] = [];
+  let notifyDone = (): void => {};
 
-  function take(
-    key: string,
-    work: () => Promise<void>,
-    again: (key: string) => Promise<void>,
-  ): Promise<void> {
-    if (closed) return Promise.resolve();
+  function take(key: string, work: () => Promise<void>): Promise<void> {
+    if (closed && !taken.has(key)) return Promise.resolve();
     return new Promise((resolve) => {
-      waiting.push(() => oneHand(key, work, again).finally(resolve));
+      const works = taken.get(key) ?? [];
+      works.push(() => reported(key, work).then(resolve));
+      taken.set(key, works);
+      if (works.length > 1) return;
+      waiting.push(key);
       runNext();
     });
   }
 
-  async function oneHand(
-    key: string,
-    work: () => Promise<void>,
-    again: (key: string) => Promise<void>,
-  ): Promise<void> {
-    if (busy.has(key)) {
-      busy.set(key, () => void take(key, () => again(key), again));
-      return;
-    }
-    busy.set(key, undefined);
+  async function reported(key: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
       deps.onError(error, key);
     }
-    const afterwards = busy.get(key);
-    busy.delete(key);
-    afterwards?.();
   }
 
   function runNext(): void {
     while (running < deps.limit) {
-      const work = waiting.shift();
-      if (!work) break;
+      const key = waiting.shift();
+      if (key === undefined) break;
       running += 1;
-      void work().finally(() => {
-        running -= 1;
-        runNext();
-      });
+      void runFirst(key);
     }
-    if (running === 0) notifyIdle();
+    if (waiting.length === 0) {
+      for (const resolve of waitForRoom) resolve();
+      waitForRoom = [];
+    }
+    if (taken.size === 0) notifyDone();
+  }
+
+  async function runFirst(key: string): Promise<void> {
+    const works = taken.get(key) ?? [];
+    await works[0]?.();
+    running -= 1;
+    works.shift();
+    // Behind the other keys: a long row of works at one of them must not keep those from a hand.
+    if (works.length > 0) waiting.push(key);
+    else taken.delete(key);
+    runNext();
   }
 
   return {
     take,
+    isAt: (key) => taken.has(key),
+    waiting: () => waiting.length,
+    room: () =>
+      waiting.length === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            waitForRoom.push(resolve);
+          }),
     close() {
       closed = true;
-      if (running === 0) return Promise.resolve();
+      if (taken.size === 0) return Promise.resolve();
       return new Promise((resolve) => {
-        notifyIdle = resolve;
+        notifyDone = resolve;
       });
     },
   };

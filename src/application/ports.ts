@@ -69,6 +69,8 @@ export interface StoredOrder {
   readonly turn: number;
   /** How many events the outbox holds: the next event's `seq`. */
   readonly recorded: number;
+  /** Since when some of them are not published. Orders of earlier releases may have none. */
+  readonly unpublishedSince?: Date;
 }
 
 export interface Change {
@@ -129,21 +131,27 @@ export interface Publication {
   readonly leaseUntil: number;
 }
 
+/** An order that has events to publish and no live lease since some database time. */
+export type Claimable = Pick<Publication, 'orderId' | 'ticketId' | 'turn'> & { readonly freeSince: Date };
+
 export interface Outbox {
-  /** Orders of this ticket with an earlier turn that have events to publish. */
-  pendingBefore(ticketId: string, turn: number): Promise<readonly string[]>;
-  /** Orders that have events to publish and no live lease. */
-  claimable(limit: number): Promise<readonly string[]>;
+  /**
+   * The ticket's order of the earliest turn that has events to publish. That those before it have none is durable.
+   */
+  earliest(ticketId: string): Promise<string | undefined>;
+  /** The next `limit` claimable orders behind `after`, those that could have been claimed for the longest first. */
+  claimable(limit: number, after?: Claimable): Promise<readonly Claimable[]>;
   /** Takes the lease if it is free and something is to be published. */
   claim(orderId: string): Promise<Publication | undefined>;
   /**
-   * Books the first event of the publication as published. Resolves to what is left to publish under the
+   * Books the first `count` events of the publication as published. Resolves to what is left to publish under the
    * renewed lease; undefined when nothing is left (the lease is given back) or the lease was lost.
+   * @param haste `can wait`: nothing else depends on it, and it may share a write with others a moment later.
    */
-  book(publication: Publication): Promise<Publication | undefined>;
+  book(publication: Publication, count: number, haste: 'now' | 'can wait'): Promise<Publication | undefined>;
   /** Gives the lease back, if it is still ours; the order is claimable again after `delayMs`. */
   release(publication: Publication, delayMs: number, attempts: number): Promise<void>;
-  /** Orders with events to publish, and when the oldest such event came to be. */
+  /** How many orders have events to publish, as far as the store counts, and since when the oldest has. */
   backlog(): Promise<{ readonly pending: number; readonly oldest?: Date }>;
 }
 

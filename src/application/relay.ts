@@ -1,23 +1,26 @@
 import { createHands } from './hands';
-import { allOf, backoff, createLoop, jittered, reportTo } from './schedule';
+import { backoff, createLoop, reportTo } from './schedule';
 import { PublishFailed } from './ports';
-import type { Clock, Log, Metrics, Outbox, OutboxEvent, Publication, Publisher } from './ports';
+import type { Claimable, Clock, Log, Metrics, Outbox, OutboxEvent, Publication, Publisher } from './ports';
 
 /** A publish is not begun unless this much of the lease is left: the broker's acknowledgement may take so long. */
 export const ACK_TIMEOUT_MS = 5_000;
 export const LEASE_MS = 15_000;
 
 const POLL_EVERY_MS = 1_000;
+/** Tickets whose events are published side by side. */
 const IN_FLIGHT = 64;
-const SHORTEST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 1_000;
+/** Above that, what is placed is left to the poll: its lease would run out while it waits. */
+const MOST_WAITING = 1_000;
 const FAILING = { firstMs: 1_000, longestMs: 5 * 60_000 };
 
 export interface Relay {
-  /** Publishes under a lease that the caller was given. */
+  /** Whether what is placed now can be published soon, so that its lease is worth taking. */
+  takesMore(): boolean;
+  /** Publishes under a lease that the caller was given. Returns at once. */
   publish(publication: Publication): void;
-  /** Something of this order is to be published. */
-  nudge(orderId: string): void;
+  /** Something of this order is to be published. Returns at once. */
+  nudge(order: { readonly orderId: string; readonly ticketId: string }): void;
   start(): void;
   /** One last pass over what is pending, then no more; resolves when nothing is in hand. */
   stop(): Promise<void>;
@@ -25,8 +28,9 @@ export interface Relay {
 
 /**
  * Publishes what the outbox holds: at least once, each order's events strictly in order, a ticket's earlier orders
- * before its next. Only the holder of an order's lease publishes, so that replicas need not know each other. A
- * failing order backs off and holds up only itself and its ticket's next orders.
+ * before its next. Only the holder of an order's lease publishes, so that replicas need not know each other. Each ticket
+ * is worked at by one hand: whoever books the last event of an order that came to its end goes on with the ticket's next
+ * one. A failing order backs off and holds up only itself and its ticket's next orders.
  */
 export function createRelay(deps: {
   outbox: Outbox;
@@ -39,36 +43,60 @@ export function createRelay(deps: {
 
   const hands = createHands({
     limit: IN_FLIGHT,
-    onError: (error, orderId) =>
-      log.warn({ err: error, orderId }, 'publishing stopped; it goes on when the lease has run out'),
+    onError: (error, ticketId) =>
+      log.warn({ err: error, ticketId }, 'publishing stopped; it goes on when the lease has run out'),
   });
 
+  let stopping = false;
   const poll = createLoop({
     clock,
     everyMs: POLL_EVERY_MS,
-    task: pollOnce,
+    task: () => publishBacklog(() => !stopping),
     onError: reportTo(log, 'looking for events to publish failed and will be tried again'),
   });
   publisher.onAvailable(() => poll.wake());
 
   return {
+    takesMore: () => publisher.available() && hands.waiting() < MOST_WAITING,
     publish(publication) {
-      void hands.take(publication.orderId, () => publishAll(publication), claimAndPublish);
+      // After the answer to whoever placed the order.
+      setImmediate(() => void hands.take(publication.ticketId, () => publishUnderLease(publication)));
     },
-    nudge(orderId) {
-      if (publisher.available()) void claimSoon(orderId);
+    nudge({ orderId, ticketId }) {
+      if (publisher.available()) void hands.take(ticketId, () => claimAndPublish(orderId));
     },
     start: () => poll.start(),
     async stop() {
+      stopping = true;
       await poll.stop();
       await lastPass();
       await hands.close();
     },
   };
 
+  /** One pass over all that can be claimed. The next of it is looked up when the hands have room: none is kept in memory. */
+  async function publishBacklog(goesOn: () => boolean): Promise<void> {
+    let last: Claimable | undefined;
+    do {
+      last = await takeSome(last);
+      await hands.room();
+    } while (last && goesOn());
+  }
+
+  /** Resolves to the last one that was looked at, if there may be more behind it. */
+  async function takeSome(after?: Claimable): Promise<Claimable | undefined> {
+    if (!publisher.available()) return undefined;
+    const found = await outbox.claimable(IN_FLIGHT, after);
+    for (const one of firstOfEachTicket(found)) {
+      // The hand that is there goes on with the ticket's next order by itself.
+      if (!hands.isAt(one.ticketId)) void hands.take(one.ticketId, () => begin(one));
+    }
+    return found.length === IN_FLIGHT ? found.at(-1) : undefined;
+  }
+
   async function lastPass(): Promise<void> {
     try {
-      while ((await pollOnce()) === 'again');
+      await publishBacklog(() => true);
     } catch (error) {
       log.warn(
         { err: error },
@@ -77,97 +105,124 @@ export function createRelay(deps: {
     }
   }
 
-  async function pollOnce(): Promise<void | 'again'> {
-    if (!publisher.available()) return undefined;
-    const claimable = await outbox.claimable(IN_FLIGHT);
-    await allOf(claimable.map(claimSoon));
-    return claimable.length === IN_FLIGHT ? 'again' : undefined;
+  // --- one ticket -----------------------------------------------------------------------------------------
+
+  function begin({ orderId, ticketId, turn }: Claimable): Promise<void> {
+    return turn === 0 ? claimAndPublish(orderId) : publishEarliest(ticketId);
   }
 
-  function claimSoon(orderId: string): Promise<void> {
-    return hands.take(orderId, () => claimAndPublish(orderId), claimAndPublish);
+  /** Whoever holds an earlier order of the ticket does the same when that has nothing left. */
+  async function publishEarliest(ticketId: string): Promise<void> {
+    if (!publisher.available()) return;
+    const orderId = await outbox.earliest(ticketId);
+    const publication = orderId === undefined ? undefined : await outbox.claim(orderId);
+    if (publication) await publishAll(publication);
+  }
+
+  function goOn(ticketId: string): void {
+    void hands.take(ticketId, () => publishEarliest(ticketId));
   }
 
   // --- one order ------------------------------------------------------------------------------------------
 
   async function claimAndPublish(orderId: string): Promise<void> {
     const publication = await outbox.claim(orderId);
-    if (publication) await publishAll(publication);
+    if (publication) await publishUnderLease(publication);
   }
 
-  async function publishAll(publication: Publication): Promise<void> {
-    let current: Publication | undefined = publication;
-    while (current && (await publishFirst(current))) {
-      current = await outbox.book(current);
+  async function publishUnderLease(publication: Publication): Promise<void> {
+    if (publisher.available() && (await isItsTurn(publication))) {
+      await publishAll(publication);
+      return;
     }
-  }
-
-  /** Whether the first event of the publication is with the broker now. If not, the lease was given back. */
-  async function publishFirst(publication: Publication): Promise<boolean> {
-    const [event] = publication.events;
-    if (!event) return false;
-    if (!publisher.available()) {
-      await outbox.release(publication, 0, publication.attempts);
-      return false;
-    }
-    const blockers = await ordersBefore(publication, event);
-    if (blockers.length > 0) {
-      await waitForTurn(publication, event, blockers);
-      return false;
-    }
-    // Without a full acknowledgement timeout of lease left, another may publish it at the same time.
-    if (clock.monotonic() + ACK_TIMEOUT_MS > publication.leaseUntil) return false;
-    try {
-      metrics.publishAttempt(event.subject);
-      await publisher.publish(event.subject, event.data, `${publication.orderId}:${event.seq}`);
-      log.debug({ orderId: publication.orderId, seq: event.seq, subject: event.subject }, 'event published');
-      return true;
-    } catch (error) {
-      if (!(error instanceof PublishFailed)) throw error;
-      await failed(publication, event, error);
-      return false;
-    }
+    await outbox.release(publication, 0, publication.attempts);
+    // After the release: if the earlier orders came to their end before it, their holder found this one taken.
+    goOn(publication.ticketId);
   }
 
   /**
    * The events of the ticket's earlier turns go first; else a peer would hear of the old order's end after the new
    * one's beginning and free the new buyer's ticket.
    */
-  async function ordersBefore(
-    { ticketId, turn }: Publication,
-    event: OutboxEvent,
-  ): Promise<readonly string[]> {
-    if (event.seq > 0 || turn === 0) return [];
-    return outbox.pendingBefore(ticketId, turn);
+  async function isItsTurn({ orderId, ticketId, turn, events: [event] }: Publication): Promise<boolean> {
+    if (turn === 0 || event?.seq !== 0) return true;
+    return (await outbox.earliest(ticketId)) === orderId;
   }
 
-  async function waitForTurn(
+  async function publishAll(publication: Publication): Promise<void> {
+    let current: Publication | undefined = publication;
+    let last: OutboxEvent | undefined;
+    while (current) {
+      const { published, failure } = await publishEach(current);
+      const rest: Publication | undefined =
+        published > 0 ? await outbox.book(current, published, hasteFor(current, published)) : current;
+      if (failure) {
+        if (rest) await giveBack(rest, failure);
+        return;
+      }
+      // Its lease is left to run out.
+      if (published === 0) return;
+      last = current.events[published - 1];
+      current = rest;
+    }
+    if (last && mayEndTurn(last)) goOn(publication.ticketId);
+  }
+
+  /** How many of the events are with the broker now, and why not all of them. */
+  async function publishEach(
     publication: Publication,
-    event: OutboxEvent,
-    blockers: readonly string[],
-  ): Promise<void> {
-    // The longer it has waited, the less often it asks.
-    const age = clock.now().getTime() - event.at.getTime();
-    const delayMs = Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, jittered(clock, age / 10)));
-    await outbox.release(publication, delayMs, publication.attempts);
-    // Those it waits for may be nobody's business yet, behind many others in the poll.
-    for (const orderId of blockers) void claimSoon(orderId);
-    poll.wake(delayMs);
+  ): Promise<{ published: number; failure?: PublishFailed }> {
+    let published = 0;
+    for (const event of publication.events) {
+      // Without a full acknowledgement timeout of lease left, another may publish it at the same time.
+      if (clock.monotonic() + ACK_TIMEOUT_MS > publication.leaseUntil) break;
+      try {
+        metrics.publishAttempt(event.subject);
+        await publisher.publish(event.subject, event.data, `${publication.orderId}:${event.seq}`);
+      } catch (error) {
+        if (!(error instanceof PublishFailed)) throw error;
+        metrics.publishFailure(error.reason);
+        return { published, failure: error };
+      }
+      log.debug({ orderId: publication.orderId, seq: event.seq, subject: event.subject }, 'event published');
+      published += 1;
+    }
+    return { published };
   }
 
-  async function failed(publication: Publication, event: OutboxEvent, error: PublishFailed): Promise<void> {
-    metrics.publishFailure(error.reason);
+  async function giveBack(publication: Publication, failure: PublishFailed): Promise<void> {
     // A lost connection says nothing about this order; the others may be the order's own fault.
-    if (error.reason === 'disconnected') {
+    if (failure.reason === 'disconnected') {
       await outbox.release(publication, 0, publication.attempts);
       return;
     }
+    const { orderId, events } = publication;
     const attempts = publication.attempts + 1;
     const delayMs = backoff(clock, attempts, FAILING);
     log.error(
-      { err: error, orderId: publication.orderId, seq: event.seq, attempts, retryInMs: Math.round(delayMs) },
+      { err: failure, orderId, seq: events[0]?.seq, attempts, retryInMs: Math.round(delayMs) },
       'the broker did not take an event; it will be tried again',
     );
     await outbox.release(publication, delayMs, attempts);
   }
+}
+
+/** Only behind a cancellation another order of the ticket can wait. */
+function mayEndTurn({ subject }: OutboxEvent): boolean {
+  return subject !== 'order:created';
+}
+
+/** Nothing waits for the booking of a creation: of all bookings nearly all. */
+function hasteFor({ events }: Publication, published: number): 'now' | 'can wait' {
+  const isLast = published === events.length;
+  return isLast && !events.some(mayEndTurn) ? 'can wait' : 'now';
+}
+
+function firstOfEachTicket(found: readonly Claimable[]): Iterable<Claimable> {
+  const first = new Map<string, Claimable>();
+  for (const one of found) {
+    const other = first.get(one.ticketId);
+    if (!other || one.turn < other.turn) first.set(one.ticketId, one);
+  }
+  return first.values();
 }

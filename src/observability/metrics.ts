@@ -94,7 +94,7 @@ export function createMetrics(): ServiceMetrics {
   });
   const outboxPending = new Gauge({
     name: 'order_service_outbox_pending_orders',
-    help: 'Orders with events that are not published yet',
+    help: 'Orders with events that are not published yet, counted up to 10,000',
     registers,
   });
   const outboxAge = new Gauge({

@@ -36,7 +36,7 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
   const changeOrder = createChangeOrder({
     orders,
     turns,
-    nudge: (orderId) => nudged.push(orderId),
+    nudge: ({ orderId }) => nudged.push(orderId),
     // Pauses last no time here.
     clock: { ...clock, after: (_, task) => (setImmediate(task), () => {}) },
     metrics: { ...silentMetrics, decided: (...decision) => decided.push(decision.join(' ')) },

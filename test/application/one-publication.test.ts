@@ -13,14 +13,24 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
   const asked: string[] = [];
   const logged: { level: string; fields: object; text: string }[] = [];
   const note = (level: string) => (fields: object, text: string) => void logged.push({ level, fields, text });
-  const broker = { isUp: true, failure: undefined as PublishFailed | undefined, wake: () => {} };
+  const broker = {
+    isUp: true,
+    failure: undefined as PublishFailed | undefined,
+    failsAt: '',
+    wake() {},
+  };
   const outbox: Outbox = {
-    pendingBefore: async (ticketId, turn) => (asked.push(`earlier than ${ticketId} ${turn}`), []),
+    earliest: async (ticketId) => (asked.push(`earliest of ${ticketId}`), undefined),
     claimable: async () => (asked.push('claimable'), []),
     claim: async (orderId) => void asked.push(`claim ${orderId}`),
-    book: async ({ events: [first, ...others], ...rest }) => {
-      asked.push(`book ${first?.seq}`);
-      return others.length > 0 ? { ...rest, events: others } : undefined;
+    book: async ({ events, ...rest }, count, haste) => {
+      asked.push(
+        `book ${events
+          .slice(0, count)
+          .map(({ seq }) => seq)
+          .join()} ${haste}`,
+      );
+      return events.length > count ? { ...rest, events: events.slice(count) } : undefined;
     },
     release: async (_, delayMs, attempts) => void asked.push(`release for ${delayMs}, ${attempts} failed`),
     backlog: async () => ({ pending: 0 }),
@@ -34,6 +44,7 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
       async publish(subject, data, messageId) {
         asked.push(`publish ${subject} ${data} ${messageId}`);
         if (broker.failure) throw broker.failure;
+        if (broker.failsAt === subject) throw new PublishFailed('refused', 'no');
       },
     },
     clock,
@@ -63,14 +74,13 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
 }
 
 describe('a publication', () => {
-  it('is published event by event, each booked before the next, and each in the log', async () => {
+  it('is published event by event and booked at once, each event in the log', async () => {
     const { asked, logged, event, publication, publish } = setUp();
     await publish(publication({ events: [event(0), event(1)] }));
-    expect(asked).toEqual([
+    expect(asked.slice(0, 3)).toEqual([
       `publish order:created data 0 ${ORDER}:0`,
-      'book 0',
       `publish order:cancelled data 1 ${ORDER}:1`,
-      'book 1',
+      'book 0,1 now',
     ]);
     expect(logged).toEqual(
       ['order:created', 'order:cancelled'].map((subject, seq) => ({
@@ -79,6 +89,20 @@ describe('a publication', () => {
         text: 'event published',
       })),
     );
+  });
+
+  it.each([
+    ['a creation, which nothing waits for, can wait', [0], ['book 0 can wait']],
+    [
+      'a cancellation is at once, and the ticket’s next order follows',
+      [1],
+      ['book 1 now', 'earliest of ticket'],
+    ],
+    ['both is at once too', [0, 1], ['book 0,1 now', 'earliest of ticket']],
+  ])('whose booking is of %s', async (_, seqs, expected) => {
+    const { asked, event, publication, publish } = setUp();
+    await publish(publication({ events: seqs.map(event) }));
+    expect(asked.filter((what) => !what.startsWith('publish'))).toEqual(expected);
   });
 
   it('is given back as it is while the broker is unavailable', async () => {
@@ -114,25 +138,40 @@ describe('a publication', () => {
   });
 
   it.each([
-    [1, 0, 'asks whether earlier turns are out', ['earlier than ticket 1']],
+    [1, 0, 'asks whether it is its turn', ['earliest of ticket']],
     [0, 0, 'needs not ask in the first turn', []],
     [1, 1, 'needs not ask after its first event', []],
   ])('in turn %i at event %i %s', async (turn, seq, _, expected) => {
-    const { asked, event, publication, publish } = setUp();
+    const { asked, event, publication, publish } = setUp({
+      earliest: async (ticketId) => (asked.push(`earliest of ${ticketId}`), ORDER),
+    });
     await publish(publication({ turn, events: [event(seq)] }));
-    expect(asked.filter((what) => what.startsWith('earlier'))).toEqual(expected);
-    expect(asked.at(-1)).toBe(`book ${seq}`);
+    const published = asked.findIndex((what) => what.startsWith('publish'));
+    expect(published).toBeGreaterThanOrEqual(0);
+    expect(asked.slice(0, published)).toEqual(expected);
   });
 
-  it.each([
-    [500, 100],
-    [5_000, 500],
-    [50_000, 1_000],
-  ])('that has waited for %i ms for its turn asks again after %i', async (ageMs, delayMs) => {
-    const { asked, clock, event, publication, publish } = setUp({ pendingBefore: async () => ['earlier'] });
-    const waiting = { ...event(0), at: new Date(clock.now().getTime() - ageMs) };
-    await publish(publication({ turn: 1, events: [waiting] }));
-    expect(asked).toEqual([`release for ${delayMs}, 2 failed`, 'claim earlier']);
+  it('whose turn has not come is given back at once, and the earliest of the ticket is published', async () => {
+    const { asked, publication, publish } = setUp({ earliest: async () => 'earlier' });
+    await publish(publication({ turn: 1 }));
+    expect(asked).toEqual(['release for 0, 2 failed', 'claim earlier']);
+  });
+
+  it('that fails in its second event books the first, and gives the rest back', async () => {
+    const { asked, broker, event, publication, publish } = setUp();
+    broker.failsAt = 'order:cancelled';
+    await publish(publication({ events: [event(0), event(1)] }));
+    expect(asked.slice(2)).toEqual(['book 0 now', 'release for 4000, 3 failed']);
+  });
+
+  it('whose lease comes to its end books what was published, and publishes nothing more under it', async () => {
+    const { asked, clock, event, publication, publish } = setUp();
+    const running = publication({ events: [event(0), event(1)] });
+    Object.defineProperty(running, 'leaseUntil', {
+      get: () => clock.monotonic() + (asked.length === 0 ? LONG_MS : 0),
+    });
+    await publish(running);
+    expect(asked).toEqual([`publish order:created data 0 ${ORDER}:0`, 'book 0 now']);
   });
 
   it.each([
@@ -151,7 +190,7 @@ describe('a publication', () => {
     expect(asked).toHaveLength(1);
     expect(logged.at(-1)).toEqual({
       level: 'warn',
-      fields: { err: failure, orderId: ORDER },
+      fields: { err: failure, ticketId: 'ticket' },
       text: 'publishing stopped; it goes on when the lease has run out',
     });
   });
@@ -169,11 +208,11 @@ describe('the relay', () => {
 
   it('claims what it is nudged about, unless the broker is unavailable', async () => {
     const { asked, broker, clock, relay } = setUp();
-    relay.nudge(ORDER);
+    relay.nudge({ orderId: ORDER, ticketId: 'ticket' });
     await clock.advance(0);
     expect(asked).toEqual([`claim ${ORDER}`]);
     broker.isUp = false;
-    relay.nudge(ORDER);
+    relay.nudge({ orderId: ORDER, ticketId: 'ticket' });
     await clock.advance(0);
     expect(asked).toHaveLength(1);
   });

@@ -33,7 +33,7 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
   const changeOrder = createChangeOrder({
     orders: { ...store.orders, ...overrides },
     turns,
-    nudge: (orderId) => void nudged.push(orderId),
+    nudge: ({ orderId }) => void nudged.push(orderId),
     clock: {
       ...clock,
       random: () => 0.5,
@@ -201,9 +201,8 @@ describe('hands that are to be closed', () => {
     const hands = createHands({ limit: 2, onError() {} });
     const ends: (() => void)[] = [];
     const work = () => new Promise<void>((resolve) => ends.push(resolve));
-    const again = () => Promise.resolve();
-    void hands.take('a', work, again);
-    void hands.take('b', work, again);
+    void hands.take('a', work);
+    void hands.take('b', work);
     let closed = false;
     const closing = hands.close().then(() => (closed = true));
 

@@ -3,7 +3,7 @@ import { createCancelOrder } from '../../src/application/cancel-order';
 import { createChangeOrder } from '../../src/application/change-order';
 import { createPlaceOrder } from '../../src/application/place-order';
 import { PublishFailed } from '../../src/application/ports';
-import type { Publisher } from '../../src/application/ports';
+import type { Outbox, Publisher } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
@@ -37,8 +37,10 @@ function setUp() {
   };
   let ids = 0;
 
-  function startReplica(replicaId: string) {
-    const store = connectMemoryStore(database, { replicaId, clock, leaseMs: LEASE_MS, log: silentLog });
+  /** `asked` counts the questions to the outbox, by name. */
+  function startReplica(replicaId: string, asked: Record<string, number> = {}) {
+    const connected = connectMemoryStore(database, { replicaId, clock, leaseMs: LEASE_MS, log: silentLog });
+    const store = { ...connected, outbox: counted(connected.outbox, asked) };
     store.start();
     const turns = createTurns();
     const relay = createRelay({
@@ -72,9 +74,9 @@ function setUp() {
     return {
       relay,
       store,
-      announce: () => store.tickets.apply({ id: TICKET, version: 0, title: 'T', price: 1, userId: 's' }),
-      place: async () => {
-        const result = await place({ userId: 'buyer', ticketId: TICKET });
+      announce: (id = TICKET) => store.tickets.apply({ id, version: 0, title: 'T', price: 1, userId: 's' }),
+      place: async (ticketId = TICKET) => {
+        const result = await place({ userId: 'buyer', ticketId });
         if (result.type !== 'placed') throw new Error(result.type);
         return result.order.id;
       },
@@ -84,6 +86,16 @@ function setUp() {
   }
   const taken = () => broker.taken.map(({ id }) => id.replace(/^0+/, ''));
   return { clock, broker, startReplica, taken };
+}
+
+function counted(outbox: Outbox, asked: Record<string, number>): Outbox {
+  const names = Object.keys(outbox) as (keyof Outbox)[];
+  const count = (name: keyof Outbox) => (asked[name] = (asked[name] ?? 0) + 1);
+  const entries = names.map((name) => {
+    const ask = outbox[name] as (...args: unknown[]) => unknown;
+    return [name, (...args: unknown[]) => (count(name), ask(...args))];
+  });
+  return Object.fromEntries(entries) as Outbox;
 }
 
 describe('the relay', () => {
@@ -242,6 +254,41 @@ describe('the relay', () => {
     replica.relay.start();
     await clock.advance(10_000);
     expect(taken()).toEqual(['7:0']);
+    await replica.relay.stop();
+  });
+
+  it('follows a ticket from order to order without a poll or a wait, after an outage too', async () => {
+    const asked: Record<string, number> = {};
+    const { clock, startReplica, broker } = setUp();
+    const replica = startReplica('a', asked);
+    const tickets = ['1', '2', '3', '4', '5', '6'].map((digit) => digit.repeat(24));
+    const expected = new Map<string, string[]>();
+    broker.up = false;
+    for (const ticketId of tickets) {
+      await replica.announce(ticketId);
+      const ids: string[] = [];
+      for (let turn = 0; turn < 100; turn += 1) {
+        const orderId = await replica.place(ticketId);
+        await replica.cancel(orderId);
+        ids.push(`${orderId}:0`, `${orderId}:1`);
+      }
+      expected.set(ticketId, ids);
+    }
+    replica.relay.start();
+    const startedAt = clock.monotonic();
+
+    broker.comeBack();
+    while (broker.taken.length < 1_200 && clock.monotonic() === startedAt) await clock.advance(0);
+
+    expect(clock.monotonic()).toBe(startedAt);
+    const publishedOf = (ticketId: string) =>
+      broker.taken.filter(({ data }) => JSON.parse(data).ticket.id === ticketId).map(({ id }) => id);
+    for (const [ticketId, ids] of expected) expect(publishedOf(ticketId)).toEqual(ids);
+    // One look at the whole backlog, page by page; one claim and one booking for each order.
+    expect(asked['claimable']).toBeLessThanOrEqual(Math.ceil(600 / 64) + 1);
+    expect(asked['claim']).toBe(600);
+    expect(asked['book']).toBe(600);
+    expect(asked['release'] ?? 0).toBe(0);
     await replica.relay.stop();
   });
 

@@ -100,17 +100,13 @@ describe('hands', () => {
       await new Promise<void>((resolve) => gates.set(name, resolve));
       log.push(`${name} ends`);
     };
-    const again = (key: string) => {
-      log.push(`${key} again`);
-      return Promise.resolve();
-    };
-    return { hands, log, work, again, open: (name: string) => gates.get(name)?.() };
+    return { hands, log, work, open: (name: string) => gates.get(name)?.() };
   }
 
   it('works at no more keys at once than it has', async () => {
-    const { hands, log, work, again, open } = setUp(1);
-    void hands.take('a', work('a'), again);
-    void hands.take('b', work('b'), again);
+    const { hands, log, work, open } = setUp(1);
+    void hands.take('a', work('a'));
+    void hands.take('b', work('b'));
     expect(log).toEqual(['a begins']);
     open('a');
     await new Promise((resolve) => setImmediate(resolve));
@@ -119,36 +115,79 @@ describe('hands', () => {
     await hands.close();
   });
 
-  it('leaves a key to the hand that is at it, and looks again afterwards', async () => {
-    const { hands, log, work, again, open } = setUp(2);
-    const first = hands.take('a', work('first'), again);
-    await hands.take('a', work('second'), again);
-    await hands.take('a', work('third'), again);
+  it('works at a key by one hand at a time, in the order in which it was asked to', async () => {
+    const { hands, log, work, open } = setUp(2);
+    const first = hands.take('a', work('first'));
+    const second = hands.take('a', work('second'));
     expect(log).toEqual(['first begins']);
+    expect([hands.isAt('a'), hands.isAt('b')]).toEqual([true, false]);
     open('first');
     await first;
     await new Promise((resolve) => setImmediate(resolve));
-    expect(log).toEqual(['first begins', 'first ends', 'a again']);
+    expect(log).toEqual(['first begins', 'first ends', 'second begins']);
+    open('second');
+    await second;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(hands.isAt('a')).toBe(false);
+  });
+
+  it('lets other keys have a hand between two works at one', async () => {
+    const { hands, log, work, open } = setUp(1);
+    void hands.take('a', work('first'));
+    void hands.take('a', work('second'));
+    void hands.take('b', work('other'));
+    for (const name of ['first', 'other', 'second']) {
+      open(name);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(log.filter((line) => line.endsWith('begins'))).toEqual([
+      'first begins',
+      'other begins',
+      'second begins',
+    ]);
+  });
+
+  it('has room while no key waits for a hand', async () => {
+    const { hands, work, open } = setUp(1);
+    await hands.room();
+    void hands.take('a', work('a'));
+    await hands.room();
+    void hands.take('b', work('b'));
+    expect(hands.waiting()).toBe(1);
+    let hasRoom = false;
+    const room = hands.room().then(() => (hasRoom = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(hasRoom).toBe(false);
+    open('a');
+    await room;
+    expect(hands.waiting()).toBe(0);
+    open('b');
   });
 
   it('reports what fails and goes on', async () => {
-    const { hands, log, again } = setUp(1);
-    await hands.take('a', () => Promise.reject(new Error('no')), again);
-    await hands.take('b', () => Promise.resolve(void log.push('b done')), again);
+    const { hands, log } = setUp(1);
+    await hands.take('a', () => Promise.reject(new Error('no')));
+    await hands.take('b', () => Promise.resolve(void log.push('b done')));
     expect(log).toEqual(['a failed: Error: no', 'b done']);
   });
 
-  it('takes nothing more once closed, and is closed when all is done', async () => {
-    const { hands, log, work, again, open } = setUp(1);
-    void hands.take('a', work('a'), again);
-    void hands.take('b', work('b'), again);
+  it('takes nothing more once closed, but where it is at work, and is closed when all is done', async () => {
+    const { hands, log, work, open } = setUp(1);
+    void hands.take('a', work('a'));
+    void hands.take('b', work('b'));
     const closed = hands.close();
-    await hands.take('c', work('c'), again);
-    open('a');
-    await new Promise((resolve) => setImmediate(resolve));
-    open('b');
+    await hands.take('c', work('c'));
+    void hands.take('a', work('more of a'));
+    for (const name of ['a', 'b', 'more of a']) {
+      open(name);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     await closed;
-    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+    expect(log.filter((line) => line.endsWith('begins'))).toEqual([
+      'a begins',
+      'b begins',
+      'more of a begins',
+    ]);
   });
 });
 

@@ -131,7 +131,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
         await untilReady(store, false);
       }
 
-      const booking = Promise.all(publications.map(store.outbox.book));
+      const booking = Promise.all(publications.map((one) => store.outbox.book(one, 1, 'now')));
       if (!lost) await proxy.restore();
 
       expect(await booking).toEqual(publications.map(() => undefined));
@@ -154,13 +154,13 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
       () => change(other.orders, publication.orderId, { type: 'cancel' }),
     );
 
-    const booking = store.outbox.book(publication);
+    const booking = store.outbox.book(publication, 1, 'now');
     await proxy.restore();
     const rest = await booking;
 
     expect(seqs(rest)).toEqual([1]);
     expect(await other.outbox.claim(publication.orderId)).toBeUndefined();
-    expect(await store.outbox.book(rest!)).toBeUndefined();
+    expect(await store.outbox.book(rest!, 1, 'now')).toBeUndefined();
     expect(await other.outbox.backlog()).toEqual({ pending: 0 });
   });
 

@@ -84,7 +84,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     await proxy.cut();
     cleanUp.push(proxy.restore);
 
-    await expect(store.outbox.book(publication)).rejects.toThrow(Unavailable);
+    await expect(store.outbox.book(publication, 1, 'now')).rejects.toThrow(Unavailable);
 
     expect(await inspector.collection('orders').findOne()).toMatchObject({ publishing: { pending: 1 } });
     expect(retried).toContain('booking');
@@ -119,6 +119,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     let retries = 0;
     const twins = Array.from({ length: 2 }, () => ({
       _id: new mongo.ObjectId(),
+      userId: 'u',
       idempotencyKey: 'the same',
       ticket: { id: new mongo.ObjectId() },
       turn: 0,
@@ -174,7 +175,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     const { proxy, start } = await setUp();
     const store = start();
     await untilReady(store);
-    await store.outbox.book(await placeWithLease(store.orders));
+    await store.outbox.book(await placeWithLease(store.orders), 1, 'now');
     await multiplyOrders(inspector, MORE_THAN_ONE_BATCH);
     proxy.holdAnswerTo((command) => command['find'] === 'tickets', NEVER);
 

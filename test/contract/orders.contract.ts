@@ -133,7 +133,7 @@ export function ordersContract(setUp: SetUp): void {
       const placement = newPlacement({ lease: false });
 
       expect(await a.orders.insert(placement)).toEqual({ type: 'inserted' });
-      expect(await b.outbox.claimable(10)).toEqual([placement.order.id]);
+      expect(await b.outbox.claimable(10)).toMatchObject([{ orderId: placement.order.id }]);
     });
   });
 
@@ -147,6 +147,7 @@ export function ordersContract(setUp: SetUp): void {
         order: placement.order,
         turn: 4,
         recorded: 1,
+        unpublishedSince: placement.order.createdAt,
       });
       expect(await b.orders.find(newId())).toBeUndefined();
     });
@@ -181,6 +182,7 @@ export function ordersContract(setUp: SetUp): void {
         },
         turn: 0,
         recorded: 2,
+        unpublishedSince: order.createdAt,
       });
     });
 

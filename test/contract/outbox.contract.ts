@@ -22,7 +22,7 @@ export function outboxContract(setUp: SetUp): void {
       expect(await b.outbox.claimable(10)).toEqual([]);
       harness.advance(LEASE_MS);
 
-      expect(await b.outbox.claimable(10)).toEqual([orderId]);
+      expect(await b.outbox.claimable(10)).toMatchObject([{ orderId, turn: 0 }]);
       expect(seqs(await b.outbox.claim(orderId))).toEqual([0]);
     });
 
@@ -54,7 +54,7 @@ export function outboxContract(setUp: SetUp): void {
     it('is not to be had where there is nothing to publish', async () => {
       const { a } = await setUp();
       const publication = await placeWithLease(a.orders);
-      await a.outbox.book(publication);
+      await a.outbox.book(publication, 1, 'now');
 
       expect(await a.outbox.claim(publication.orderId)).toBeUndefined();
       expect(await a.outbox.claim(newId())).toBeUndefined();
@@ -67,12 +67,12 @@ export function outboxContract(setUp: SetUp): void {
       harness.advance(LEASE_MS);
       const held = await b.outbox.claim(lost.orderId);
 
-      expect(await a.outbox.book(lost)).toBeUndefined();
+      expect(await a.outbox.book(lost, 1, 'now')).toBeUndefined();
       await a.outbox.release(lost, 0, 9);
 
       expect(await a.outbox.claim(lost.orderId)).toBeUndefined();
       await change(a.orders, lost.orderId, { type: 'cancel' });
-      expect(seqs(await b.outbox.book(held!))).toEqual([1]);
+      expect(seqs(await b.outbox.book(held!, 1, 'now'))).toEqual([1]);
     });
 
     it('is not taken by a change, and what it adds is seen by who holds it', async () => {
@@ -81,12 +81,12 @@ export function outboxContract(setUp: SetUp): void {
       await change(b.orders, publication.orderId, { type: 'cancel' });
 
       expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
-      const rest = await a.outbox.book(publication);
+      const rest = await a.outbox.book(publication, 1, 'now');
 
       expect(seqs(rest)).toEqual([1]);
       expect(rest!.events[0]).toMatchObject({ subject: 'order:cancelled' });
       expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
-      expect(await a.outbox.book(rest!)).toBeUndefined();
+      expect(await a.outbox.book(rest!, 1, 'now')).toBeUndefined();
     });
 
     it('is renewed by a booking that leaves something to publish', async () => {
@@ -96,7 +96,7 @@ export function outboxContract(setUp: SetUp): void {
       harness.advance(LEASE_MS - 1000);
 
       const before = harness.monotonic();
-      const rest = await a.outbox.book(publication);
+      const rest = await a.outbox.book(publication, 1, 'now');
       expect(rest!.leaseUntil).toBeGreaterThanOrEqual(before + LEASE_MS);
       harness.advance(2000);
 
@@ -106,7 +106,7 @@ export function outboxContract(setUp: SetUp): void {
     it('is free at once for a change that comes after the last booking', async () => {
       const { a, b } = await setUp();
       const publication = await placeWithLease(a.orders);
-      await a.outbox.book(publication);
+      await a.outbox.book(publication, 1, 'now');
       await change(a.orders, publication.orderId, { type: 'cancel' });
 
       expect(seqs(await b.outbox.claim(publication.orderId))).toEqual([1]);
@@ -124,14 +124,14 @@ export function outboxContract(setUp: SetUp): void {
       const claimed = await b.outbox.claim(publication.orderId);
       expect(claimed).toMatchObject({ attempts: 3 });
       await change(a.orders, publication.orderId, { type: 'cancel' });
-      expect(await b.outbox.book(claimed!)).toMatchObject({ attempts: 0 });
+      expect(await b.outbox.book(claimed!, 1, 'now')).toMatchObject({ attempts: 0 });
     });
 
     it('is not given back by a publication that was booked before', async () => {
       const { a, b } = await setUp();
       const publication = await placeWithLease(a.orders);
       await change(a.orders, publication.orderId, { type: 'cancel' });
-      await a.outbox.book(publication);
+      await a.outbox.book(publication, 1, 'now');
 
       await a.outbox.release(publication, 0, 1);
 
@@ -149,19 +149,49 @@ export function outboxContract(setUp: SetUp): void {
       await change(a.orders, id, payment('p'));
 
       const seen: (number[] | undefined)[] = [];
-      for (let rest = await a.outbox.claim(id); rest; rest = await a.outbox.book(rest)) seen.push(seqs(rest));
+      for (let rest = await a.outbox.claim(id); rest; rest = await a.outbox.book(rest, 1, 'now'))
+        seen.push(seqs(rest));
 
       expect(seen).toEqual([[0, 1, 2], [1, 2], [2]]);
       expect(await a.outbox.backlog()).toEqual({ pending: 0 });
+    });
+
+    it('takes several events at once', async () => {
+      const { a } = await setUp();
+      const placement = newPlacement({ lease: false });
+      await a.orders.insert(placement);
+      await change(a.orders, placement.order.id, { type: 'cancel' });
+      await change(a.orders, placement.order.id, payment('p'));
+      const publication = await a.outbox.claim(placement.order.id);
+
+      const rest = await a.outbox.book(publication!, 2, 'now');
+      expect(seqs(rest)).toEqual([2]);
+      expect(await a.outbox.book(rest!, 1, 'can wait')).toBeUndefined();
+      expect(await a.outbox.backlog()).toEqual({ pending: 0 });
+    });
+
+    it('of all events at once gives the lease back, unless more came meanwhile', async () => {
+      const { a, b } = await setUp();
+      const placements = [newPlacement({ lease: false }), newPlacement({ lease: false })];
+      await Promise.all(placements.map(a.orders.insert));
+      const ids = placements.map(({ order }) => order.id);
+      for (const id of ids) await change(a.orders, id, { type: 'cancel' });
+      const publications = await Promise.all(ids.map(a.outbox.claim));
+      await change(b.orders, ids[1]!, payment('p'));
+
+      const rests = await Promise.all(publications.map((one) => a.outbox.book(one!, 2, 'now')));
+      expect(rests.map(seqs)).toEqual([undefined, [2]]);
+      expect(await b.outbox.claimable(10)).toEqual([]);
+      expect(await a.outbox.backlog()).toMatchObject({ pending: 1 });
     });
 
     it('does nothing when it is repeated', async () => {
       const { a } = await setUp();
       const publication = await placeWithLease(a.orders);
       await change(a.orders, publication.orderId, { type: 'cancel' });
-      await a.outbox.book(publication);
+      await a.outbox.book(publication, 1, 'now');
 
-      expect(await a.outbox.book(publication)).toBeUndefined();
+      expect(await a.outbox.book(publication, 1, 'now')).toBeUndefined();
       expect(await a.outbox.backlog()).toMatchObject({ pending: 1 });
     });
 
@@ -174,7 +204,7 @@ export function outboxContract(setUp: SetUp): void {
       const changed = publications.slice(5, 12);
       await Promise.all(changed.map(({ orderId }) => change(b.orders, orderId, { type: 'cancel' })));
 
-      const rests = await Promise.all(publications.map(a.outbox.book));
+      const rests = await Promise.all(publications.map((one) => a.outbox.book(one, 1, 'now')));
 
       expect(rests.slice(5, 12).map(seqs)).toEqual(changed.map(() => [1]));
       expect([...rests.slice(0, 5), ...rests.slice(12)]).toEqual(new Array(23).fill(undefined));
@@ -188,14 +218,16 @@ export function outboxContract(setUp: SetUp): void {
       let changing = true;
 
       async function publishAll(store: ConnectedStore, first: Publication | undefined): Promise<void> {
-        for (let rest = first; rest; rest = await store.outbox.book(rest)) {
+        for (let rest = first; rest; rest = await store.outbox.book(rest, 1, 'now')) {
           published.get(rest.orderId)!.push(rest.events[0]!.seq);
         }
       }
       async function poll(store: ConnectedStore): Promise<void> {
         while (changing || (await store.outbox.backlog()).pending > 0) {
-          const ids = await store.outbox.claimable(100);
-          await Promise.all(ids.map(async (id) => publishAll(store, await store.outbox.claim(id))));
+          const found = await store.outbox.claimable(100);
+          await Promise.all(
+            found.map(async ({ orderId }) => publishAll(store, await store.outbox.claim(orderId))),
+          );
         }
       }
       async function live(placement: (typeof placements)[number]): Promise<void> {
@@ -218,34 +250,21 @@ export function outboxContract(setUp: SetUp): void {
   });
 
   describe('what waits to be published', () => {
-    it('of the earlier turns of a ticket is told, and of nothing else', async () => {
+    it('is told of the earliest turn of a ticket, and of no other', async () => {
       const { a, b } = await setUp();
       const ticketId = newId();
       const [first, second, third] = await Promise.all(
         [0, 1, 2].map((turn) => placeWithLease(a.orders, { ticketId, turn })),
       );
       await placeWithLease(a.orders);
-      await a.outbox.book(second!);
-
-      const asked = await Promise.all([0, 1, 2, 3].map((turn) => b.outbox.pendingBefore(ticketId, turn)));
-      expect(asked).toEqual([[], [first!.orderId], [first!.orderId], expect.any(Array)]);
-      expect([...asked[3]!].sort()).toEqual([first!.orderId, third!.orderId].sort());
-
-      await a.outbox.book(first!);
-      expect(await b.outbox.pendingBefore(ticketId, 2)).toEqual([]);
+      expect(await b.outbox.earliest(ticketId)).toBe(first!.orderId);
+      await a.outbox.book(second!, 1, 'now');
+      expect(await b.outbox.earliest(ticketId)).toBe(first!.orderId);
+      await a.outbox.book(first!, 1, 'now');
+      expect(await b.outbox.earliest(ticketId)).toBe(third!.orderId);
       await change(a.orders, second!.orderId, { type: 'cancel' });
-      expect(await b.outbox.pendingBefore(ticketId, 2)).toEqual([second!.orderId]);
-    });
-
-    it('of many tickets is told to each who asks at once', async () => {
-      const { a } = await setUp();
-      const publications = await Promise.all(Array.from({ length: 40 }, () => placeWithLease(a.orders)));
-
-      const asked = await Promise.all(
-        publications.map(({ ticketId }) => a.outbox.pendingBefore(ticketId, 1)),
-      );
-
-      expect(asked).toEqual(publications.map(({ orderId }) => [orderId]));
+      expect(await b.outbox.earliest(ticketId)).toBe(second!.orderId);
+      expect(await b.outbox.earliest(newId())).toBeUndefined();
     });
 
     it('can be claimed, as many as asked for', async () => {
@@ -254,11 +273,51 @@ export function outboxContract(setUp: SetUp): void {
       await Promise.all(placements.map(a.orders.insert));
       await placeWithLease(a.orders);
 
+      const positions = placements.map(({ order, turn }) => ({
+        orderId: order.id,
+        ticketId: order.ticket.id,
+        turn,
+        freeSince: new Date(0),
+      }));
+      positions.sort((one, other) => (one.orderId < other.orderId ? -1 : 1));
+      expect(await a.outbox.claimable(100)).toEqual(positions);
+      expect(await a.outbox.claimable(3)).toEqual(positions.slice(0, 3));
+    });
+
+    it('can be claimed page by page, each once, those first that have waited for the longest', async () => {
+      const { a, harness } = await setUp();
+      const placements = Array.from({ length: 11 }, (_, i) => newPlacement({ lease: i < 3 }));
+      for (const placement of placements.slice(0, 3).reverse()) {
+        await a.orders.insert(placement);
+        harness.advance(1);
+      }
+      await Promise.all(placements.slice(3).map(a.orders.insert));
+      harness.advance(LEASE_MS);
+
+      const seen: string[] = [];
+      for (
+        let page = await a.outbox.claimable(4);
+        page.length > 0;
+        page = await a.outbox.claimable(4, page.at(-1))
+      ) {
+        seen.push(...page.map(({ orderId }) => orderId));
+      }
       const ids = placements.map(({ order }) => order.id);
-      expect([...(await a.outbox.claimable(100))].sort()).toEqual([...ids].sort());
-      const some = await a.outbox.claimable(3);
-      expect(new Set(some).size).toBe(3);
-      expect(ids).toEqual(expect.arrayContaining([...some]));
+      expect(seen).toEqual([...ids.slice(3).sort(), ...ids.slice(0, 3).reverse()]);
+    });
+
+    it('can be claimed by many at once, each order by one', async () => {
+      const { a, b } = await setUp();
+      const placements = Array.from({ length: 20 }, () => newPlacement({ lease: false }));
+      await Promise.all(placements.map(a.orders.insert));
+
+      const claims = await Promise.all(
+        placements.flatMap(({ order }) => [a.outbox.claim(order.id), b.outbox.claim(order.id)]),
+      );
+      const given = claims.filter((claim) => claim !== undefined);
+      expect(given.map(({ orderId, events }) => [orderId, events.length]).sort()).toEqual(
+        placements.map(({ order }) => [order.id, 1]).sort(),
+      );
     });
 
     it('is counted by orders, with the time of the oldest event', async () => {
@@ -270,10 +329,10 @@ export function outboxContract(setUp: SetUp): void {
       );
 
       expect(await a.outbox.backlog()).toEqual({ pending: 3, oldest: at(1) });
-      await a.outbox.book(oldest!);
+      await a.outbox.book(oldest!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(2) });
       await a.orders.save(changeOf(await read(a.orders, next!.orderId), { type: 'cancel' }, at(9)));
-      await a.outbox.book(next!);
+      await a.outbox.book(next!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(3) });
     });
   });

@@ -149,7 +149,23 @@ export const PLANTED: Record<string, PlantedBug> = {
     ],
   },
   'an earlier order is not waited for': {
-    bug: { planted: { outbox: (outbox) => ({ ...outbox, pendingBefore: async () => [] }) } },
+    bug: {
+      planted: {
+        outbox: (outbox) => ({
+          ...outbox,
+          claim: async (orderId) => asFirst(await outbox.claim(orderId)),
+          claimable: async (...page) => (await outbox.claimable(...page)).map(asFirst),
+        }),
+        orders: (orders) => ({
+          ...orders,
+          async insert(placement) {
+            const result = await orders.insert(placement);
+            if (result.type !== 'inserted' || !result.publication) return result;
+            return { ...result, publication: asFirst(result.publication) };
+          },
+        }),
+      },
+    },
     breaks: ['I3 a ticket’s earlier orders first'],
   },
   'a connection is trusted after an acknowledgement did not come': {
@@ -332,4 +348,9 @@ function staleOnDuplicate(): Bug {
       }),
     },
   };
+}
+
+/** A ticket's first order waits for no other. */
+function asFirst<T extends { readonly turn: number } | undefined>(order: T): T {
+  return order && { ...order, turn: 0 };
 }

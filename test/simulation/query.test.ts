@@ -21,6 +21,7 @@ const filters: Filter[] = [
   { status: { $in: ['created', 'awaiting:payment'] } },
   { turn: { $lt: 2 } },
   { turn: { $gt: 0, $lte: 2 } },
+  { turn: { $gte: 2 } },
   { retryAt: { $lte: dates[2] } },
   { retryAt: { $lt: dates[1] } },
   { retryAt: dates[1] },

@@ -30,6 +30,7 @@ type Operator = (value: unknown, operand: unknown) => boolean;
 const OPERATORS: Record<string, Operator> = {
   $in: (value, operand) => (operand as unknown[]).some((one) => compare(value, one) === 0),
   $gt: (value, operand) => compare(value, operand) > 0,
+  $gte: (value, operand) => compare(value, operand) >= 0,
   $lt: (value, operand) => compare(value, operand) < 0,
   $lte: (value, operand) => compare(value, operand) <= 0,
 };

@@ -95,7 +95,10 @@ function isOpen(status: Order['status']): boolean {
 }
 
 function toStored(record: OrderRecord | undefined): StoredOrder | undefined {
-  return record && { order: record.order, turn: record.turn, recorded: record.outbox.length };
+  if (!record) return undefined;
+  const { order, turn, outbox, next } = record;
+  const unpublishedSince = outbox[next]?.at;
+  return { order, turn, recorded: outbox.length, ...(unpublishedSince ? { unpublishedSince } : {}) };
 }
 
 function list(orders: readonly Order[], { userId, status, limit, after }: OrderQuery): Order[] {

@@ -1,4 +1,4 @@
-import type { Clock, Outbox, Publication } from '../../application/ports';
+import type { Claimable, Clock, Outbox, Publication } from '../../application/ports';
 import { roundTrip } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
 
@@ -23,16 +23,25 @@ export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, le
     return toPublication(record, sentAt + lease.ms);
   }
 
+  function claimable(limit: number, after?: Claimable): Claimable[] {
+    return [...orders.values()]
+      .filter((record) => hasPending(record) && isFree(record))
+      .map(toClaimable)
+      .sort(freeForLongest)
+      .filter((one) => after === undefined || freeForLongest(one, after) > 0)
+      .slice(0, limit);
+  }
+
   function claim(orderId: string, sentAt: number): Publication | undefined {
     const record = orders.get(orderId);
     return record && hasPending(record) && isFree(record) ? take(record, sentAt) : undefined;
   }
 
-  function book(publication: Publication, sentAt: number): Publication | undefined {
+  function book(publication: Publication, count: number, sentAt: number): Publication | undefined {
     const record = held(publication);
-    if (!record || !hasPending(record)) return undefined;
-    record.next += 1;
-    record.pending -= 1;
+    if (!record || record.pending < count) return undefined;
+    record.next += count;
+    record.pending -= count;
     record.attempts = 0;
     if (hasPending(record)) return take(record, sentAt);
     record.owner = undefined;
@@ -56,28 +65,16 @@ export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, le
   }
 
   return {
-    pendingBefore: (ticketId, turn) =>
-      roundTrip(() =>
-        (turns.get(ticketId) ?? [])
-          .slice(0, turn)
-          .filter(hasPending)
-          .map(({ order }) => order.id),
-      ),
-    claimable: (limit) =>
-      roundTrip(() =>
-        [...orders.values()]
-          .filter((record) => hasPending(record) && isFree(record))
-          .slice(0, limit)
-          .map(({ order }) => order.id),
-      ),
+    earliest: (ticketId) => roundTrip(() => turns.get(ticketId)?.find(hasPending)?.order.id),
+    claimable: (limit, after) => roundTrip(() => claimable(limit, after)),
     claim(orderId) {
       const sentAt = clock.monotonic();
       return roundTrip(() => claim(orderId, sentAt));
     },
-    book(publication) {
+    book(publication, count) {
       const copy = structuredClone(publication);
       const sentAt = clock.monotonic();
-      return roundTrip(() => book(copy, sentAt));
+      return roundTrip(() => book(copy, count, sentAt));
     },
     release(publication, delayMs, attempts) {
       const copy = structuredClone(publication);
@@ -85,6 +82,17 @@ export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, le
     },
     backlog: () => roundTrip(backlog),
   };
+}
+
+function toClaimable({ order, turn, leaseUntil }: OrderRecord): Claimable {
+  return { orderId: order.id, ticketId: order.ticket.id, turn, freeSince: new Date(leaseUntil) };
+}
+
+function freeForLongest(a: Claimable, b: Claimable): number {
+  const time = a.freeSince.getTime() - b.freeSince.getTime();
+  if (time !== 0) return time;
+  if (a.orderId === b.orderId) return 0;
+  return a.orderId < b.orderId ? -1 : 1;
 }
 
 /** What may be published under the lease taken just now, until `leaseUntil` by the monotonic clock. */

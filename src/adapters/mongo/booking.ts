@@ -1,5 +1,5 @@
 import { Unavailable } from '../../application/ports';
-import type { Publication } from '../../application/ports';
+import type { Outbox, Publication } from '../../application/ports';
 import { backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
@@ -8,31 +8,42 @@ import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 200;
+/** A booking that a crash takes with it costs one more publish of the same event. */
+const LINGER = { ms: 20, enough: 32 };
 /** How long a booking is tried again while the database is away: what is not booked will be published once more. */
 const SETTLE_WITHIN_MS = 5_000;
 const RETRY = { firstMs: 50, longestMs: 500 };
 
+const FREE = { 'publishing.owner': null, 'publishing.leaseUntil': NO_LEASE };
+
+/** The first `count` events of the publication were published. */
+interface Published {
+  readonly publication: Publication;
+  readonly count: number;
+}
+
 /**
- * Books published events. Nearly always an order has a single event to publish: those are booked in bulk, and the
+ * Books published events. Nearly always all that was to be published of an order is: that is booked in bulk, and the
  * same write gives the lease back. Whatever does not fit into that is booked one by one.
  */
 export function createBooking(
   { orders }: Models,
   connection: Pick<MongoConnection, 'ask'>,
   deps: Pick<OrderDeps, 'clock' | 'lease' | 'onRetry'>,
-): (publication: Publication) => Promise<Publication | undefined> {
+): Outbox['book'] {
   const { clock, lease } = deps;
-  const bookGrouped = grouped(bookAll, LARGEST_GROUP);
-  const free = { 'publishing.owner': null, 'publishing.leaseUntil': NO_LEASE };
+  const bookNow = grouped(bookAll, LARGEST_GROUP);
+  const bookLater = grouped(bookAll, LARGEST_GROUP, { ...LINGER, clock });
 
-  return async function book(publication) {
-    // More than one is known to be pending: the bulk would only fail.
-    const isLast = publication.events.length === 1;
-    if (isLast && (await bookGrouped(publication))) return undefined;
+  return async function book(publication, count, haste) {
+    const published: Published = { publication, count };
+    // More than that is known to be pending: the bulk would only fail.
+    const isAll = publication.events.length === count;
+    if (isAll && (await (haste === 'now' ? bookNow : bookLater)(published))) return undefined;
     const deadline = Math.min(publication.leaseUntil, clock.monotonic() + SETTLE_WITHIN_MS);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await connection.ask(() => bookOne(publication));
+        return await connection.ask(() => bookOne(published));
       } catch (error) {
         // Guarded by owner and position, it may be repeated whatever became of it.
         if (!(error instanceof Unavailable) || clock.monotonic() > deadline) throw error;
@@ -43,22 +54,27 @@ export function createBooking(
   };
 
   /** For each: whether it is certainly booked and given back. */
-  async function bookAll(publications: readonly Publication[]): Promise<boolean[]> {
-    const positions = new Map<number, Publication[]>();
-    for (const publication of publications) {
-      const seq = seqOf(publication);
-      positions.set(seq, [...(positions.get(seq) ?? []), publication]);
+  async function bookAll(all: readonly Published[]): Promise<boolean[]> {
+    const alike = new Map<string, Published[]>();
+    for (const one of all) {
+      const key = `${seqOf(one.publication)} ${one.count}`;
+      const group = alike.get(key);
+      if (group) group.push(one);
+      else alike.set(key, [one]);
     }
-    const booked = new Set<Publication>();
-    for (const [seq, group] of positions) {
-      if (await bookPosition(seq, group)) for (const publication of group) booked.add(publication);
+    const booked = new Set<Published>();
+    for (const group of alike.values()) {
+      if (await bookAlike(group)) for (const one of group) booked.add(one);
     }
-    return publications.map((publication) => booked.has(publication));
+    return all.map((one) => booked.has(one));
   }
 
-  /** Whether all of them are booked; false also where that is not known. */
-  async function bookPosition(seq: number, group: readonly Publication[]): Promise<boolean> {
-    const ids = new Set(group.map(({ orderId }) => orderId));
+  /** Of publications at the same position with as many events. Whether all are booked; false also where that is not known. */
+  async function bookAlike(group: readonly Published[]): Promise<boolean> {
+    const [first] = group;
+    if (!first) return true;
+    const ids = new Set(group.map(({ publication }) => publication.orderId));
+    const seq = seqOf(first.publication);
     try {
       const { matchedCount } = await connection.ask(() =>
         orders.collection.updateMany(
@@ -67,10 +83,15 @@ export function createBooking(
             'publishing.owner': lease.owner,
             'publishing.next': seq,
             // Not if something was added meanwhile: that has to be published first.
-            'publishing.pending': 1,
+            'publishing.pending': first.count,
           },
           {
-            $set: { 'publishing.next': seq + 1, 'publishing.pending': 0, 'publishing.attempts': 0, ...free },
+            $set: {
+              'publishing.next': seq + first.count,
+              'publishing.pending': 0,
+              'publishing.attempts': 0,
+              ...FREE,
+            },
           },
         ),
       );
@@ -81,7 +102,7 @@ export function createBooking(
     }
   }
 
-  async function bookOne(publication: Publication): Promise<Publication | undefined> {
+  async function bookOne({ publication, count }: Published): Promise<Publication | undefined> {
     const sentAt = clock.monotonic();
     const seq = seqOf(publication);
     const document = await orders
@@ -90,13 +111,15 @@ export function createBooking(
           _id: toObjectId(publication.orderId),
           'publishing.owner': lease.owner,
           'publishing.next': seq,
-          'publishing.pending': { $gt: 0 },
+          'publishing.pending': { $gte: count },
         },
         {
-          $inc: { 'publishing.next': 1, 'publishing.pending': -1 },
+          $inc: { 'publishing.next': count, 'publishing.pending': -count },
           $set: {
             'publishing.leaseUntil': new Date(clock.now().getTime() + lease.ms),
             'publishing.attempts': 0,
+            // Those that are not known here were added while these were published.
+            'publishing.since': publication.events[count]?.at ?? clock.now(),
           },
         },
         { returnDocument: 'after', projection: PUBLICATION_FIELDS },
@@ -113,7 +136,7 @@ export function createBooking(
     const _id = toObjectId(orderId);
     const { matchedCount } = await orders.collection.updateOne(
       { _id, 'publishing.owner': lease.owner, 'publishing.pending': 0 },
-      { $set: free },
+      { $set: FREE },
     );
     if (matchedCount === 1) return undefined;
     const sentAt = clock.monotonic();

@@ -3,7 +3,7 @@ import type { Connection, Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
 import type { DeadLetter, OutboxEvent, Publication, StoredOrder } from '../../application/ports';
 import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
-import { expectOwn } from './foreign-data';
+import { expectOwn, expectPublishing } from './foreign-data';
 
 /** How far an order's events are published. No change of it moves `version`. */
 export interface PublishingDocument {
@@ -15,6 +15,11 @@ export interface PublishingDocument {
   leaseUntil: Date;
   owner: string | null;
   attempts: number;
+  /**
+   * Since when there is something to publish, or since some time before. Not looked at when there is nothing. Orders that
+   * were placed before it was kept have none.
+   */
+  since?: Date;
 }
 
 export interface OrderDocument {
@@ -85,6 +90,7 @@ export function createModels(connection: Connection): Models {
         leaseUntil: Date,
         owner: String,
         attempts: Number,
+        since: Date,
       },
     },
     { ...OPTIONS, versionKey: 'version' },
@@ -145,10 +151,14 @@ export function toOrder(document: ReadOrder): Order {
 }
 
 export function toStoredOrder(document: OrderDocument): StoredOrder {
+  const order = toOrder(document);
+  expectPublishing(document);
+  const { pending, since } = document.publishing;
   return {
-    order: toOrder(document),
+    order,
     turn: document.turn,
     recorded: document.outbox.length,
+    ...(pending > 0 && since ? { unpublishedSince: since } : {}),
   };
 }
 

@@ -28,7 +28,7 @@ export class ForeignData extends Error {
 
 /** Each field is set in every order of ours and has an index, which finds an order without it at once. */
 const FOREIGN_ORDERS: FilterQuery<OrderDocument> = {
-  $or: [{ idempotencyKey: null }, { 'ticket.id': null }, { 'publishing.pending': null }],
+  $or: [{ idempotencyKey: null }, { 'ticket.id': null }, { userId: null }],
 };
 /** Ours have all of them, some with the value null. */
 const FOREIGN_TICKETS: FilterQuery<TicketDocument> = {
@@ -61,6 +61,14 @@ async function refuse<T>(model: Model<T>, filter: FilterQuery<T>, timeoutMS?: nu
 export function expectOwn(
   document: Pick<OrderDocument, '_id' | 'createdAt'> & { ticket?: { id?: unknown } },
 ): void {
-  if (document.ticket?.id instanceof Types.ObjectId && document.createdAt) return;
-  throw new Unavailable(`the document ${String(document._id)} was written by another service`);
+  if (!(document.ticket?.id instanceof Types.ObjectId && document.createdAt)) refuseDocument(document);
+}
+
+/** The same of what only is read to change an order. */
+export function expectPublishing(document: Pick<OrderDocument, '_id'> & { publishing?: object }): void {
+  if (!document.publishing) refuseDocument(document);
+}
+
+function refuseDocument({ _id }: Pick<OrderDocument, '_id'>): never {
+  throw new Unavailable(`the document ${String(_id)} was written by another service`);
 }

@@ -9,15 +9,23 @@ const BUILD_TIMEOUT_MS = 10 * 60_000;
 
 /** What the server says of a collection that is not there. */
 const NAMESPACE_NOT_FOUND = 26;
+const INDEX_NOT_FOUND = 27;
 
 /** One order has a turn of a ticket. */
 export const TURN_OF_TICKET = { 'ticket.id': 1, turn: 1 } as const;
 
-/**
- * Whether a ticket's earlier turns have events to publish. Descending: a booking made during the scan moves its entry
- * forward, where the scan has not been yet, so that no order with events to publish is missed.
- */
-export const PENDING_OF_TICKET = { 'ticket.id': 1, 'publishing.pending': -1 } as const;
+/** Only of orders that have events to publish: those indexes are as small as the backlog, however many orders there are. */
+const PENDING = { partialFilterExpression: { 'publishing.pending': { $gt: 0 } } };
+
+/** What the relay looks for. */
+export const PENDING_BY_LEASE = 'pending_by_lease';
+/** Which of a ticket's orders publishes next. */
+export const PENDING_BY_TURN = 'pending_by_turn';
+/** How much is to be published, and for how long it has been. */
+export const PENDING_BY_AGE = 'pending_by_age';
+
+/** Of earlier releases; the same questions are answered by smaller ones. */
+const OUTDATED = ['publishing.pending_1_publishing.leaseUntil_1', 'ticket.id_1_publishing.pending_-1'];
 
 /**
  * Makes the indexes that are missing; resolves when all of them are there. Rejects where a unique one cannot be, for
@@ -37,7 +45,8 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
   const { orders, deadLetters } = models;
   await refuseForeignOrders(models, timeoutMS);
   // The indexes are made before the first of our tickets is stored: where they are, this question was answered.
-  if (!(await hasIndexes(models, timeoutMS))) await refuseForeignTickets(models, timeoutMS);
+  const existing = await indexesOf(models, timeoutMS);
+  if (!existing.some(isTurnOfTicket)) await refuseForeignTickets(models, timeoutMS);
   await orders.collection.createIndexes(
     [
       // One order has a turn of a ticket; one order has a key. All else rests on these two, and neither field ever
@@ -46,23 +55,46 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
       { key: { idempotencyKey: 1 }, unique: true },
       // The listing, newest first.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
-      // What the relay looks for.
-      { key: { 'publishing.pending': 1, 'publishing.leaseUntil': 1 } },
-      { key: PENDING_OF_TICKET },
+      { name: PENDING_BY_LEASE, key: { 'publishing.leaseUntil': 1, _id: 1 }, ...PENDING },
+      { name: PENDING_BY_TURN, key: { 'ticket.id': 1, turn: 1, 'publishing.pending': 1 }, ...PENDING },
+      { name: PENDING_BY_AGE, key: { 'publishing.since': 1, 'publishing.pending': 1 }, ...PENDING },
       // What the expiry sweep looks for.
       { key: { status: 1, expiresAt: 1 } },
     ],
     { timeoutMS },
   );
+  for (const { name } of existing) if (OUTDATED.includes(name)) await drop(models, name, timeoutMS);
   await deadLetters.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
 }
 
-async function hasIndexes({ orders }: Models, timeoutMS: number): Promise<boolean> {
+interface ExistingIndex {
+  readonly name: string;
+  readonly key: object;
+}
+
+function isTurnOfTicket({ key }: ExistingIndex): boolean {
+  return JSON.stringify(key) === JSON.stringify(TURN_OF_TICKET);
+}
+
+async function indexesOf({ orders }: Models, timeoutMS: number): Promise<ExistingIndex[]> {
   try {
     const indexes = await orders.collection.listIndexes({ timeoutMS }).toArray();
-    return indexes.some(({ key }) => JSON.stringify(key) === JSON.stringify(TURN_OF_TICKET));
+    return indexes as ExistingIndex[];
   } catch (error) {
-    if (error instanceof mongo.MongoServerError && error.code === NAMESPACE_NOT_FOUND) return false;
+    if (isServerError(error, NAMESPACE_NOT_FOUND)) return [];
     throw error;
   }
+}
+
+async function drop({ orders }: Models, name: string, timeoutMS: number): Promise<void> {
+  try {
+    await orders.collection.dropIndex(name, { timeoutMS });
+  } catch (error) {
+    // Another replica was first.
+    if (!isServerError(error, INDEX_NOT_FOUND)) throw error;
+  }
+}
+
+function isServerError(error: unknown, code: number): boolean {
+  return error instanceof mongo.MongoServerError && error.code === code;
 }

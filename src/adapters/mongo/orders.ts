@@ -45,8 +45,11 @@ export function createOrderStore(
     const newPayments = after.payments.slice(before.order.payments.length);
     if (newPayments.length > 0) document.payments.push(...newPayments);
     if (events.length > 0) document.outbox.push(...events);
-    // Added, never set: bookings move the count without moving the version.
-    if (events.length > 0) document.$inc('publishing.pending', events.length);
+    if (events.length > 0) {
+      // Added, never set: bookings move the count without moving the version.
+      document.$inc('publishing.pending', events.length);
+      document.set('publishing.since', before.unpublishedSince ?? events[0]?.at);
+    }
     try {
       await document.save();
       return true;

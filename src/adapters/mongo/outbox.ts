@@ -1,14 +1,25 @@
 import type { FilterQuery } from 'mongoose';
-import type { Outbox, Publication } from '../../application/ports';
+import type { Claimable, Outbox, Publication } from '../../application/ports';
 import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
 import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
-import { PENDING_OF_TICKET } from './indexes';
+import { PENDING_BY_AGE, PENDING_BY_LEASE, PENDING_BY_TURN } from './indexes';
 import type { OrderDeps } from './placing';
 
-const LARGEST_GROUP = 200;
+const LARGEST_GROUP = 100;
+/** More than that makes no difference to whoever looks, and counting all of a long outage would take ever longer. */
+const BACKLOG_COUNTED = 10_000;
+
+/** A claim, and when it was asked for by the monotonic clock. */
+interface Asked {
+  readonly orderId: string;
+  readonly askedAt: number;
+}
+
+type Position = Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'publishing'>;
+const POSITION_FIELDS = { 'ticket.id': 1, turn: 1, 'publishing.leaseUntil': 1 } as const;
 
 export function createOutbox(
   models: Models,
@@ -21,45 +32,86 @@ export function createOutbox(
   const hasPending: FilterQuery<OrderDocument> = { 'publishing.pending': { $gt: 0 } };
   const isFree = (): FilterQuery<OrderDocument> => ({ 'publishing.leaseUntil': { $lte: clock.now() } });
 
-  async function pendingBeforeEach(
-    asked: readonly { ticketId: string; turn: number }[],
-  ): Promise<string[][]> {
-    const tickets = [...new Set(asked.map(({ ticketId }) => ticketId))].map(toObjectId);
+  async function earliest(ticketId: string): Promise<string | undefined> {
     const found = await orders
-      .find({ 'ticket.id': { $in: tickets }, ...hasPending }, { 'ticket.id': 1, turn: 1 })
-      // Another index would let a booking hide an order from the scan.
-      .hint(PENDING_OF_TICKET)
+      .findOne({ 'ticket.id': toObjectId(ticketId), ...hasPending }, { turn: 1 })
+      .sort({ turn: 1 })
+      .hint(PENDING_BY_TURN)
       .readConcern('majority')
-      .lean<Pick<OrderDocument, '_id' | 'ticket' | 'turn'>[]>();
+      .lean<Pick<OrderDocument, '_id' | 'turn'>>();
     // A booking that a crash undoes would be published again, after the event that waited for it.
-    await deps.confirmReads();
-    return asked.map(({ ticketId, turn }) =>
-      found
-        .filter((other) => other.turn < turn && other.ticket.id.toHexString() === ticketId)
-        .map(({ _id }) => _id.toHexString()),
+    if (found && found.turn > 0) await deps.confirmReads();
+    return found?._id.toHexString();
+  }
+
+  async function claimable(limit: number, after?: Claimable): Promise<readonly Claimable[]> {
+    if (!after) return findClaimable(isFree(), limit);
+    // Nearly all became free at once, for they never had a lease: each of the two ranges is one of the index.
+    const { orderId, freeSince } = after;
+    const alike = await findClaimable(
+      { 'publishing.leaseUntil': freeSince, _id: { $gt: toObjectId(orderId) } },
+      limit,
     );
+    if (alike.length === limit) return alike;
+    const later = { 'publishing.leaseUntil': { $gt: freeSince, $lte: clock.now() } };
+    return [...alike, ...(await findClaimable(later, limit - alike.length))];
   }
 
-  async function claimable(limit: number): Promise<string[]> {
+  async function findClaimable(filter: FilterQuery<OrderDocument>, limit: number): Promise<Claimable[]> {
     const found = await orders
-      .find({ ...hasPending, ...isFree() }, { _id: 1 })
+      .find({ ...filter, ...hasPending }, POSITION_FIELDS)
+      .sort({ 'publishing.leaseUntil': 1, _id: 1 })
+      .hint(PENDING_BY_LEASE)
       .limit(limit)
-      .lean();
-    return found.map(({ _id }) => _id.toHexString());
+      .lean<Position[]>();
+    return found.map(({ _id, ticket, turn, publishing }) => ({
+      orderId: _id.toHexString(),
+      ticketId: ticket.id.toHexString(),
+      turn,
+      freeSince: publishing.leaseUntil,
+    }));
   }
 
-  async function claim(orderId: string): Promise<Publication | undefined> {
-    const sentAt = clock.monotonic();
-    const leaseUntil = new Date(clock.now().getTime() + lease.ms);
+  async function claimOne({ orderId, askedAt }: Asked): Promise<Publication | undefined> {
     const document = await orders
       .findOneAndUpdate(
         { _id: toObjectId(orderId), ...hasPending, ...isFree() },
-        { $set: { 'publishing.owner': lease.owner, 'publishing.leaseUntil': leaseUntil } },
+        { $set: takenUntil(new Date(clock.now().getTime() + lease.ms)) },
         { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )
       .lean<OrderDocument>();
-    return document ? toPublication(document, sentAt + lease.ms) : undefined;
+    return document ? toPublication(document, askedAt + lease.ms) : undefined;
   }
+
+  async function claimEach(asked: readonly Asked[]): Promise<(Publication | undefined)[]> {
+    const [first] = asked;
+    if (first && asked.length === 1) return [await claimOne(first)];
+    const orderIds = asked.map(({ orderId }) => orderId);
+    const leaseUntil = new Date(clock.now().getTime() + lease.ms);
+    const _id = { $in: orderIds.map(toObjectId) };
+    await orders.collection.updateMany({ _id, ...hasPending, ...isFree() } as object, {
+      $set: takenUntil(leaseUntil),
+    });
+    const taken = await orders
+      .find({ _id, 'publishing.owner': lease.owner, 'publishing.leaseUntil': leaseUntil }, PUBLICATION_FIELDS)
+      .readConcern('majority')
+      .lean<OrderDocument[]>();
+    // What others have added since the lease was taken is among it, and may not be durable yet.
+    await deps.confirmReads();
+    const byId = new Map(taken.map((document) => [document._id.toHexString(), document]));
+    return asked.map(({ orderId, askedAt }, index) => {
+      // Whoever asked first has it.
+      const document = orderIds.indexOf(orderId) === index ? byId.get(orderId) : undefined;
+      return document && document.publishing.pending > 0
+        ? toPublication(document, askedAt + lease.ms)
+        : undefined;
+    });
+  }
+
+  const takenUntil = (leaseUntil: Date) => ({
+    'publishing.owner': lease.owner,
+    'publishing.leaseUntil': leaseUntil,
+  });
 
   async function release(publication: Publication, delayMs: number, attempts: number): Promise<void> {
     await orders.collection.updateOne(
@@ -79,21 +131,25 @@ export function createOutbox(
   }
 
   async function backlog(): Promise<{ pending: number; oldest?: Date }> {
-    const [found] = await orders.aggregate<{ pending: number; oldest: Date | null }>([
-      { $match: hasPending },
-      { $project: { event: { $arrayElemAt: ['$outbox', '$publishing.next'] } } },
-      { $group: { _id: null, pending: { $sum: 1 }, oldest: { $min: '$event.at' } } },
-    ]);
-    if (!found) return { pending: 0 };
-    return { pending: found.pending, ...(found.oldest ? { oldest: found.oldest } : {}) };
+    const pending = await orders
+      .countDocuments(hasPending, { limit: BACKLOG_COUNTED, hint: PENDING_BY_AGE })
+      .exec();
+    if (pending === 0) return { pending };
+    const oldest = await orders
+      .findOne({ ...hasPending, 'publishing.since': { $gt: new Date(0) } }, { 'publishing.since': 1 })
+      .sort({ 'publishing.since': 1 })
+      .hint(PENDING_BY_AGE)
+      .lean<Pick<OrderDocument, 'publishing'>>();
+    const since = oldest?.publishing.since;
+    return since ? { pending, oldest: since } : { pending };
   }
 
-  const pendingBefore = grouped(pendingBeforeEach, LARGEST_GROUP);
+  const claim = grouped(claimEach, LARGEST_GROUP);
 
   return {
-    pendingBefore: (ticketId, turn) => ask(() => pendingBefore({ ticketId, turn })),
-    claimable: (limit) => ask(() => claimable(limit)),
-    claim: (orderId) => ask(() => claim(orderId)),
+    earliest: (ticketId) => ask(() => earliest(ticketId)),
+    claimable: (limit, after) => ask(() => claimable(limit, after)),
+    claim: (orderId) => ask(() => claim({ orderId, askedAt: clock.monotonic() })),
     book: createBooking(models, connection, deps),
     release: (publication, delayMs, attempts) => ask(() => release(publication, delayMs, attempts)),
     backlog: () => ask(backlog),

@@ -130,6 +130,7 @@ export function createPlacing(
         leaseUntil: takesLease ? new Date(clock.now().getTime() + lease.ms) : NO_LEASE,
         owner: takesLease ? lease.owner : null,
         attempts: 0,
+        since: order.createdAt,
       },
     };
   }

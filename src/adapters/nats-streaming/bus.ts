@@ -4,7 +4,10 @@ import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
 import type { BrokerServer, Generation, GenerationSettings, Subscription } from './generation';
 
-const RECONNECT = { firstMs: 100, longestMs: 5_000 };
+/** How soon a broker that was away is found again: until then nothing is announced. */
+const AWAY = { firstMs: 100, longestMs: 500 };
+/** What a broker refuses that is there, it is asked for less and less often. */
+const REFUSED = { firstMs: 100, longestMs: 5_000 };
 
 /** A subscription that is wanted, and in which state it is on the connection that there is now. */
 interface Wanted {
@@ -126,7 +129,8 @@ export function createNatsStreamingBus(
     if (retrying) return;
     retrying = true;
     failures += 1;
-    const delayMs = backoff(clock, failures, RECONNECT);
+    const isRefused = connected || /authoriz/i.test(reason);
+    const delayMs = backoff(clock, failures, isRefused ? REFUSED : AWAY);
     if (afterwards) void afterwards.then(() => retryIn(delayMs, again));
     else retryIn(delayMs, again);
   }
