@@ -5,6 +5,7 @@ import { FINDINGS_VARIABLE } from '../support/servers';
 import type { Finding } from '../support/servers';
 import type { Options } from './options';
 import type { Circumstances } from './report';
+import { cacheGigabytes } from './servers';
 
 /** Finds both servers and tells the modules of the tests that start them. Throws what is missing. */
 export async function findServers(): Promise<{ mongod: string; broker: string }> {
@@ -30,7 +31,7 @@ export function circumstances(
     commit: commit(),
     node: process.version,
     machine: `${cpu?.model ?? 'unknown'}, ${cpus().length} cores`,
-    mongod: firstLines(mongod, ['--version'], 2),
+    mongod: `${firstLines(mongod, ['--version'], 2)}, a cache of ${cacheGigabytes()} GB`,
     broker: `${firstLines(broker, ['--version'], 1)}, file store, synced`,
     options: `${rounds} rounds of ${seconds} s, ${orders} orders in the largest database, scale ${scale}`,
     ours: 'NODE_ENV=production LOG_LEVEL=info (the default) RATE_LIMIT_PER_MINUTE=0, log to a file; the others log nothing',

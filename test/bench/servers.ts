@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { mongo } from 'mongoose';
 import { startMongod } from '../support/mongod';
@@ -23,7 +23,7 @@ export interface Servers {
 
 export async function startServers(processes: Processes): Promise<Servers> {
   const [mongod, broker] = await Promise.all([
-    processes.add(startMongod()),
+    processes.add(startMongod(['--wiredTigerCacheSizeGB', cacheGigabytes()])),
     processes.add(startNatsStreamingServer()),
   ]);
   const client = await mongo.MongoClient.connect(mongod.url, { w: 'majority', journal: true });
@@ -43,4 +43,9 @@ export async function startServers(processes: Processes): Promise<Servers> {
       kill() {},
     } satisfies Servers),
   );
+}
+
+/** What mongod takes by itself: half of the memory beyond the first gigabyte. Said, so that every build of it does. */
+export function cacheGigabytes(): string {
+  return Math.max(0.25, (totalmem() / 2 ** 30 - 1) / 2).toFixed(2);
 }

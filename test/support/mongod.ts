@@ -4,10 +4,13 @@ import type { ServerProcess } from './server-process';
 import { serverBinary } from './servers';
 
 /** Resolves when it has taken its first write: one that is killed while it makes its files may never start again. */
-export async function startMongod(): Promise<ServerProcess> {
+export async function startMongod(more: readonly string[] = []): Promise<ServerProcess> {
   const server = await startServer({
     program: serverBinary('mongod'),
-    args: (port, folder) => ['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1'],
+    args: (port, folder) => [
+      ...['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1'],
+      ...more,
+    ],
     url: (port) => `mongodb://127.0.0.1:${port}/orders`,
   });
   const client = await mongo.MongoClient.connect(server.url);
