@@ -2,13 +2,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onAskedToStop } from '../support/asked-to-stop';
+import { compare, readBaseline, renderComparison } from './baseline';
 import { circumstances, findServers } from './circumstances';
 import { parseOptions } from './options';
 import type { Options } from './options';
 import { createProcesses } from './processes';
 import type { Processes } from './processes';
+import { drawPicture } from './picture';
 import { renderTable } from './report';
-import type { Row } from './report';
+import type { Circumstances, Row } from './report';
 import { SCENARIOS } from './scenarios';
 import type { Bench } from './scenarios/scenario';
 import { startServers } from './servers';
@@ -43,8 +45,10 @@ const INTERRUPTED = 130;
 
 async function main(): Promise<number> {
   let options: Options | 'help';
+  let baseline: readonly Row[] | undefined;
   try {
     options = parseOptions(process.argv.slice(2), NAMES);
+    if (options !== 'help' && options.baseline !== undefined) baseline = readBaseline(options.baseline);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n\n${USAGE}`);
     return 2;
@@ -79,10 +83,18 @@ async function main(): Promise<number> {
   await processes.stopAll();
 
   const about = circumstances(programs, options);
-  mkdirSync(options.folder, { recursive: true });
-  writeFileSync(join(options.folder, 'results.json'), `${JSON.stringify({ about, rows }, undefined, 2)}\n`);
-  say(`\n${renderTable(rows, about)}`);
-  return failed.length > 0 ? 1 : 0;
+  writeReport(options.folder, rows, about);
+  say(`\n${renderTable(rows, about)}\n\nAlso in ${options.folder}/: results.json, results.svg`);
+  if (failed.length > 0) say(`Failed: ${failed.join(', ')}`);
+  const comparisons = baseline ? compare(rows, baseline) : [];
+  if (options.baseline !== undefined) say(renderComparison(comparisons, options.baseline));
+  return failed.length > 0 || comparisons.some(({ isWorse }) => isWorse) ? 1 : 0;
+}
+
+function writeReport(folder: string, rows: readonly Row[], about: Circumstances): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ about, rows }, undefined, 2)}\n`);
+  writeFileSync(join(folder, 'results.svg'), drawPicture(rows, about));
 }
 
 async function runScenario(name: string, options: Options, processes: Processes): Promise<Row[]> {
