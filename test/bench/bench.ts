@@ -33,7 +33,7 @@ the ratio.
     --command COMMAND  starts it, with PORT, MONGO_URL, MONGO_URI, NATS_URL, NATS_CLUSTER_ID, NATS_CLIENT_ID and JWT_KEY
     --token TOKEN      signs in there; with --command the bench can sign its own
     --ticket-subject S where tickets are announced to it (ticket:created)
-    --nats URL         its broker, where it is not the bench's
+    --nats URL         its broker, where it is not one that the bench starts
   --baseline FILE      the results.json of an earlier run: tells which figure became a fifth worse
   --out DIR            where results.json and results.svg go (bench-report)
   --help               this

@@ -4,6 +4,7 @@ import type { mongo } from 'mongoose';
 import { request } from 'undici';
 import { PENDING_BY_LEASE } from '../../src/adapters/mongo/indexes';
 import { connectPeer } from '../support/nats-peer';
+import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { newId } from '../support/placements';
 import { freePort } from '../support/server-process';
 import { JWT_KEY, tokenFor } from '../support/service-process';
@@ -155,10 +156,14 @@ async function untilPublished(orders: mongo.Collection): Promise<void> {
   }
 }
 
-/** Any other service, known by its HTTP and the ticket events that it hears. */
+/**
+ * Any other service, known by its HTTP and the ticket events that it hears: on a broker of its own, for what is announced
+ * to it would be work for ours too.
+ */
 export async function startOther(other: Other, { servers, processes }: StartOptions): Promise<Contender> {
   const { origin, port, pathname } = new URL(other.url);
-  const natsUrl = other.natsUrl ?? servers.broker.url;
+  const broker = other.natsUrl === undefined ? await processes.add(startNatsStreamingServer()) : undefined;
+  const natsUrl = other.natsUrl ?? broker!.url;
   const headersFor = other.token === undefined ? signedHeaders() : () => headersWith(other.token!);
   const withCookie = (userId: string) => withSession(headersFor(userId));
   const mongoUrl = servers.databaseUrl('bench_other');
@@ -236,7 +241,9 @@ export async function startOther(other: Other, { servers, processes }: StartOpti
       return known;
     },
     published: async () => {},
-    stop: async () => program?.stop(),
+    async stop() {
+      await Promise.all([program?.stop(), broker?.stop()]);
+    },
   };
 }
 

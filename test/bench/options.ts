@@ -11,7 +11,7 @@ export interface Other {
   readonly token?: string;
   /** Where tickets are announced to it. */
   readonly ticketSubject: string;
-  /** Its broker; without one it is the bench's. */
+  /** Its broker; without one the bench starts one for it. */
   readonly natsUrl?: string;
 }
 
