@@ -58,7 +58,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const programs = await findServers();
-  const processes = createProcesses();
+  let processes = createProcesses();
   process.on('exit', () => processes.killAll());
   let interrupted = false;
   onAskedToStop((again) => {
@@ -71,16 +71,17 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   const failed: string[] = [];
   for (const name of options.scenarios) {
+    processes = createProcesses();
     try {
       rows.push(...(await runScenario(name, options, processes)));
     } catch (error) {
-      // Whatever fails now was stopped on purpose, and the end of the process is under way.
-      if (interrupted) return new Promise(() => {});
       failed.push(name);
-      process.stderr.write(`${name} failed: ${messageOf(error)}\n`);
+      if (!interrupted) process.stderr.write(`${name} failed: ${messageOf(error)}\n`);
     }
+    // Whatever failed now was stopped on purpose, and the end of the process is under way.
+    if (interrupted) return new Promise(() => {});
+    await processes.stopAll();
   }
-  await processes.stopAll();
 
   const about = circumstances(programs, options);
   writeReport(options.folder, rows, about);
@@ -99,19 +100,14 @@ function writeReport(folder: string, rows: readonly Row[], about: Circumstances)
 
 async function runScenario(name: string, options: Options, processes: Processes): Promise<Row[]> {
   say(`${name}:`);
-  const servers = await startServers(processes);
-  try {
-    const bench: Bench = {
-      options,
-      servers,
-      processes,
-      scaled: (count) => Math.max(1, Math.round(count * options.scale)),
-      say,
-    };
-    return await SCENARIOS.find((scenario) => scenario.name === name)!.run(bench);
-  } finally {
-    await servers.stop();
-  }
+  const bench: Bench = {
+    options,
+    servers: await startServers(processes),
+    processes,
+    scaled: (count) => Math.max(1, Math.round(count * options.scale)),
+    say,
+  };
+  return SCENARIOS.find((scenario) => scenario.name === name)!.run(bench);
 }
 
 function say(text: string): void {

@@ -42,13 +42,15 @@ export async function addOrders(
   { count, perUser, pending = false }: { count: number; perUser: number; pending?: boolean },
 ): Promise<KnownOrder[]> {
   const known: KnownOrder[] = [];
-  const everyKnown = Math.max(1, Math.floor(count / KNOWN));
+  const stride = Math.max(1, Math.floor(count / KNOWN));
+  // At another place in each stride: else they would be of a few users only.
+  const isKnown = (index: number): boolean => index % stride === Math.floor(index / stride) % stride;
   const firstCreatedAt = Date.now() - count;
   const users = Math.max(1, Math.floor(count / perUser));
   await insert(db.collection('orders'), count, (index) => {
     const _id = new ObjectId();
     const userId = `user-${index % users}`;
-    if (index % everyKnown === 0) known.push({ id: _id.toHexString(), userId });
+    if (isKnown(index)) known.push({ id: _id.toHexString(), userId });
     const order = { _id, userId, createdAt: new Date(firstCreatedAt + index), pending };
     return shape === 'ours' ? ourOrder(order) : otherOrder(shape, order);
   });

@@ -5,7 +5,7 @@ import type { Asked, Call } from '../load';
 import type { KnownOrder } from '../preload';
 import { ratio, rowsAgainstAll } from '../report';
 import type { Row, RowText, Target } from '../report';
-import { inTurns, startAll, stopAll } from './scenario';
+import { inTurns, startAll } from './scenario';
 import type { Bench, Scenario } from './scenario';
 
 /** More than any contender places in a second. */
@@ -50,7 +50,6 @@ function placing(connections: number, targets: Targets): Scenario {
       const figures = await inTurns(bench, contenders, (contender) =>
         placeRate(bench, contender, connections),
       );
-      await stopAll(contenders);
       return rowsAgainstAll(
         {
           name: `place-${connections}`,
@@ -111,7 +110,6 @@ async function placeLatency(bench: Bench): Promise<Row[]> {
     },
     warmUp,
   );
-  await stopAll(contenders);
   const row = (percentile: string): RowText => ({
     name: `place-latency-${percentile}`,
     what: `latency of placing, ${percentile}, 1 connection, one each ${LATENCY_EVERY_MS} ms`,
@@ -134,7 +132,6 @@ function reading(name: string, call: ReadCall, targets: Targets): Scenario {
       const figures = await inTurns(bench, contenders, (contender) =>
         readRate(bench, contender, known.get(contender.name)!, call),
       );
-      await stopAll(contenders);
       const what = name === 'list' ? `pages of ${PAGE} orders` : 'single orders';
       return rowsAgainstAll(
         { name, what: `${what} read, ${READING_CONNECTIONS} connections`, unit: '1/s', better: 'higher' },

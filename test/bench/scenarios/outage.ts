@@ -87,7 +87,6 @@ async function drain(bench: Bench): Promise<Row[]> {
     ],
     ({ measure }) => measure(),
   );
-  await ours.stop();
   const text = {
     name: 'outage-drain',
     what: `events out of ${orders} orders placed while the broker was unavailable, ${CONNECTIONS} connections`,
@@ -140,7 +139,6 @@ async function chain(bench: Bench): Promise<Row[]> {
     ],
     ({ measure }) => measure(),
   );
-  await ours.stop();
   return [
     rowOf(
       {
@@ -192,7 +190,6 @@ async function firstEvent(bench: Bench): Promise<Row[]> {
   await untilBrokerIs('up', ours);
   // Nothing is to be warm here: an outage comes to a service that has other things to do.
   const figures = await inTurns(bench, [{ name: 'ours' }], secondsUntilFirst, async () => {});
-  await ours.stop();
   return [
     rowOf(
       {

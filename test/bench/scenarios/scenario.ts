@@ -10,7 +10,7 @@ export interface Scenario {
   readonly run: (bench: Bench) => Promise<Row[]>;
 }
 
-/** What a scenario has to work with. */
+/** What a scenario has to work with. What it starts is stopped when it ends. */
 export interface Bench {
   readonly options: Options;
   readonly servers: Servers;
@@ -21,14 +21,11 @@ export interface Bench {
   say(text: string): void;
 }
 
+/** Starts them one after the other. */
 export async function startAll(bench: Bench, starts: readonly StartContender[]): Promise<Contender[]> {
   const contenders: Contender[] = [];
   for (const start of starts) contenders.push(await start(bench));
   return contenders;
-}
-
-export async function stopAll(contenders: readonly Contender[]): Promise<void> {
-  await Promise.all(contenders.map((contender) => contender.stop()));
 }
 
 /**
