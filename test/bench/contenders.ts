@@ -34,7 +34,7 @@ export interface Contender {
   addTickets(count: number): Promise<string[]>;
   /** Makes it hold so many orders and resolves to some of them, all of users with {@link ORDERS_PER_USER} orders. */
   addOrders(count: number): Promise<KnownOrder[]>;
-  /** Resolves when the events of all its orders are published, acknowledged and booked. */
+  /** Resolves when the events of all its orders are acknowledged by the broker and marked as published. */
   published(): Promise<void>;
   stop(): Promise<void>;
 }

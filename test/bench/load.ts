@@ -5,6 +5,7 @@ import { Client } from 'undici';
 
 /** Timers of Node are late by a millisecond or two: the rest is waited for without one. */
 const TIMER_IS_LATE_MS = 2;
+const LONGEST_MICROSECONDS = 60_000_000;
 
 export interface Call {
   readonly method: 'GET' | 'POST';
@@ -18,8 +19,6 @@ export interface LoadResult {
   readonly requests: number;
   /** From the first request to the last answer. */
   readonly seconds: number;
-  /** Latencies in microseconds. */
-  readonly latencies: Histogram;
 }
 
 /** What is asked, and the only status that is expected: any other one ends the load with an error. */
@@ -38,7 +37,6 @@ export async function closedLoop(
   { origin, status, next }: Asked,
   { connections, seconds }: { connections: number; seconds: number },
 ): Promise<LoadResult> {
-  const latencies = newHistogram();
   const clients = Array.from({ length: connections }, () => new Client(origin, { pipelining: 1 }));
   const startedAt = performance.now();
   const deadline = startedAt + seconds * 1000;
@@ -47,14 +45,12 @@ export async function closedLoop(
     await Promise.all(
       clients.map(async (client) => {
         for (let call = next(); call !== undefined && performance.now() < deadline; call = next()) {
-          const sentAt = performance.now();
           await send(client, call, status);
-          latencies.recordValue(Math.round((performance.now() - sentAt) * 1000));
           requests += 1;
         }
       }),
     );
-    return { requests, seconds: (performance.now() - startedAt) / 1000, latencies };
+    return { requests, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     await Promise.all(clients.map((client) => client.destroy()));
   }
@@ -62,13 +58,13 @@ export async function closedLoop(
 
 /**
  * Open loop on one connection: a request is intended every `everyMs` milliseconds, whether or not the last one was
- * answered, and its latency counts from that moment.
+ * answered, and its latency counts from that moment. Resolves to the latencies in microseconds.
  */
 export async function openLoop(
   { origin, status, next }: Asked,
   { everyMs, seconds }: { everyMs: number; seconds: number },
-): Promise<LoadResult> {
-  const latencies = newHistogram();
+): Promise<Histogram> {
+  const latencies = build({ highestTrackableValue: LONGEST_MICROSECONDS, numberOfSignificantValueDigits: 3 });
   const client = new Client(origin, { pipelining: 1 });
   const startedAt = performance.now();
   const count = Math.floor((seconds * 1000) / everyMs);
@@ -86,7 +82,7 @@ export async function openLoop(
       answers.push(answer);
     }
     await Promise.all(answers);
-    return { requests: answers.length, seconds: (performance.now() - startedAt) / 1000, latencies };
+    return latencies;
   } finally {
     await client.destroy();
   }
@@ -96,14 +92,6 @@ async function until(moment: number): Promise<void> {
   const left = moment - performance.now() - TIMER_IS_LATE_MS;
   if (left >= 1) await sleep(Math.floor(left));
   while (performance.now() < moment) await turn();
-}
-
-function newHistogram(): Histogram {
-  return build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 60_000_000,
-    numberOfSignificantValueDigits: 3,
-  });
 }
 
 /** Resolves when the whole answer is there. */

@@ -45,7 +45,7 @@ export async function startServers(processes: Processes): Promise<Servers> {
   );
 }
 
-/** What mongod takes by itself: half of the memory beyond the first gigabyte. Said, so that every build of it does. */
+/** What mongod takes by itself: half of the memory beyond the first gigabyte. It is set, so that it is the same in every build. */
 export function cacheGigabytes(): string {
   return Math.max(0.25, (totalmem() / 2 ** 30 - 1) / 2).toFixed(2);
 }

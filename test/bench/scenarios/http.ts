@@ -38,7 +38,7 @@ function starts(bench: Bench, known: readonly StartContender[]): StartContender[
   ];
 }
 
-/** Orders of distinct tickets per second, until the last one is published, acknowledged and booked. */
+/** Orders of distinct tickets per second, until the events of all of them are acknowledged and marked as published. */
 function placing(connections: number, targets: Targets): Scenario {
   return {
     name: `place-${connections}`,
@@ -64,7 +64,7 @@ function placing(connections: number, targets: Targets): Scenario {
   };
 }
 
-/** Orders per second, until the events of all of them are out. */
+/** Orders per second, until the events of all of them are marked as published. */
 export async function placeRate(bench: Bench, contender: Contender, connections: number): Promise<number> {
   const { seconds } = bench.options;
   const tickets = await contender.addTickets(Math.ceil(seconds * TICKETS_PER_SECOND));
@@ -103,7 +103,7 @@ async function placeLatency(bench: Bench): Promise<Row[]> {
     async (contender) => {
       const tickets = await contender.addTickets(count);
       const pace = { everyMs: LATENCY_EVERY_MS, seconds };
-      const { latencies } = await openLoop(ordering(contender, tickets), pace);
+      const latencies = await openLoop(ordering(contender, tickets), pace);
       await contender.published();
       p99.get(contender.name)!.push(latencies.getValueAtPercentile(99) / 1000);
       return latencies.getValueAtPercentile(50) / 1000;
