@@ -89,7 +89,7 @@ export function verdictOf(row: Row): Verdict {
   return reaches(target.atLeast) ? 'at least met' : 'below';
 }
 
-/** Versions, machine and options: a figure says nothing without them. */
+/** Versions, machine, options: a figure says nothing without them. */
 export type Circumstances = Readonly<Record<string, string>>;
 
 export function renderTable(rows: readonly Row[], circumstances: Circumstances): string {
@@ -112,7 +112,6 @@ export function renderTable(rows: readonly Row[], circumstances: Circumstances):
       value === undefined ? '' : `${row.better === 'higher' ? '≥' : '≤'} ${value}`;
     return [
       row.name,
-      row.what,
       row.unit,
       format(row.ours),
       against?.name ?? '–',
@@ -125,7 +124,7 @@ export function renderTable(rows: readonly Row[], circumstances: Circumstances):
     ];
   });
   const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)));
-  const numeric = new Set([3, 5, 6, 7, 8]);
+  const numeric = new Set([2, 4, 5, 6, 7]);
   const aligned = [head, ...lines].map((line) =>
     line
       .map((cell, column) =>
@@ -134,7 +133,8 @@ export function renderTable(rows: readonly Row[], circumstances: Circumstances):
       .join('  ')
       .trimEnd(),
   );
-  const foot = Object.entries(circumstances).map(([name, value]) => `${name}: ${value}`);
+  const meanings = new Map(rows.map(({ name, what }) => [name, what]));
+  const foot = [...meanings, ...Object.entries(circumstances)].map(([name, text]) => `${name}: ${text}`);
   return [...aligned, '', ...foot].join('\n');
 }
 
