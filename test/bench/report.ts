@@ -93,19 +93,7 @@ export function verdictOf(row: Row): Verdict {
 export type Circumstances = Readonly<Record<string, string>>;
 
 export function renderTable(rows: readonly Row[], circumstances: Circumstances): string {
-  const head = [
-    'scenario',
-    'figure',
-    'unit',
-    'ours',
-    'against',
-    'theirs',
-    'ratio',
-    'at least',
-    'aim',
-    'of the',
-    '',
-  ];
+  const head = ['scenario', 'unit', 'ours', 'against', 'theirs', 'ratio', 'at least', 'aim', 'of the', ''];
   const lines = rows.map((row) => {
     const { target, against } = row;
     const goal = (value?: number): string =>
