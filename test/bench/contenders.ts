@@ -19,7 +19,8 @@ const ROOT = join(__dirname, '../..');
 const ASK_EVERY_MS = 5;
 /** What a page and the page after it need. */
 export const ORDERS_PER_USER = 40;
-const PATIENCE_MS = 60_000;
+/** A ticket that is announced is known, and what is placed is published, within this time. */
+const PATIENCE_MS = 300_000;
 
 /** A service of orders that is loaded and measured. */
 export interface Contender {
