@@ -36,6 +36,24 @@ function refusing(answer: Answer) {
   return collection(() => Promise.reject(bulkError(answer)));
 }
 
+describe('inserting a single document', () => {
+  const one = (insertOne: () => Promise<unknown>) =>
+    insertEach({ insertOne } as never, DOCUMENTS.slice(0, 1));
+  const refused = (code: number) =>
+    one(() => Promise.reject(new mongo.MongoServerError({ message: 'refused', code })));
+
+  it('tells that it is inserted, or a duplicate', async () => {
+    expect(await one(() => Promise.resolve({ insertedId: 0 }))).toEqual(['inserted']);
+    expect(await refused(11000)).toEqual(['duplicate']);
+  });
+
+  it('takes any other answer, and one that is not durable, for none', async () => {
+    await expect(refused(64)).rejects.toThrow('refused');
+    const lost = new mongo.MongoNetworkError('connection closed');
+    await expect(one(() => Promise.reject(lost))).rejects.toBe(lost);
+  });
+});
+
 describe('inserting many documents in one write', () => {
   it('tells that all are inserted', async () => {
     const inserting = insertEach(

@@ -23,7 +23,7 @@ function createHurriedClock() {
 }
 
 describe('a server that is away for long', () => {
-  it('is tried less and less often, every five seconds in the end: the broker', async () => {
+  it('is tried twice a second in the end: the broker', async () => {
     const { pauses, clock } = createHurriedClock();
     let retries = 0;
     const bus = createNatsStreamingBus({
@@ -43,9 +43,10 @@ describe('a server that is away for long', () => {
     await bus.close();
 
     // The others are how long connecting and closing may take, whatever the attempt.
-    const growing = pauses.filter((ms) => ms < 5_000 && ms !== 3_000);
-    expect(growing).toEqual([110, 220, 440, 880, 1_760, 3_520]);
-    expect(Math.max(...pauses)).toBe(5_000);
+    const growing = pauses.filter((ms) => ms < 1_000);
+    expect(growing.slice(0, 3)).toEqual([110, 220, 440]);
+    expect(new Set(growing.slice(3))).toEqual(new Set([500]));
+    expect(growing.length).toBeGreaterThan(10);
   });
 
   it('is tried less and less often, every five seconds in the end: the database', async () => {

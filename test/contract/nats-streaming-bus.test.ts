@@ -262,6 +262,28 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     );
   });
 
+  it('asks less and less often for a connection that its credentials do not give', async () => {
+    const guarded = await startNatsStreamingServer(['--user', 'u', '--pass', 'p']);
+    const pauses: number[] = [];
+    const bus = connect({
+      url: guarded.url,
+      clock: {
+        random: () => 0.5,
+        after(ms, task) {
+          if (ms < 3_000) pauses.push(ms);
+          return clock.after(ms, task);
+        },
+      },
+    });
+    bus.start();
+    try {
+      await eventually(() => expect(pauses.slice(0, 4)).toEqual([100, 200, 400, 800]), 20_000);
+      expect(bus.available()).toBe(false);
+    } finally {
+      await guarded.stop();
+    }
+  });
+
   it('says where it has connected to, without the password', async () => {
     const said: string[] = [];
     const log = { ...silentLog, info: (fields: object) => void said.push(JSON.stringify(fields)) };

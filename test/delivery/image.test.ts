@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -14,6 +15,18 @@ describe('the image', () => {
     expect(production).toMatch(/ AS production\n/);
     expect(production).toContain(`\nARG VERSION=${version}\n`);
     expect(production).toContain('org.opencontainers.image.version="$VERSION"');
+  });
+
+  it('carries no package that nothing loads', () => {
+    expect(read('Dockerfile')).toContain('rm -r node_modules/core-js');
+    const script =
+      "require('./dist/compose'); import('./dist/adapters/mongo/store.js').then(() => " +
+      "process.stdout.write(Object.keys(require.cache).join('\\n')))";
+    const loaded = execFileSync(process.execPath, ['-e', script], {
+      cwd: join(__dirname, '../..'),
+    }).toString();
+    expect(loaded).toContain('version-occ-plugin');
+    expect(loaded).not.toContain('core-js');
   });
 
   it('carries the package.json that the log and the metrics have the version from', () => {

@@ -130,6 +130,18 @@ export function toObjectId(hex: string): Types.ObjectId {
 
 type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
 
+/** What an order is made of, without how it is stored and published. Named one by one: a server that has to leave the rest out is slower. */
+export const ORDER_FIELDS: Readonly<Record<Exclude<keyof ReadOrder, '_id'>, 1>> = {
+  version: 1,
+  userId: 1,
+  status: 1,
+  reason: 1,
+  createdAt: 1,
+  expiresAt: 1,
+  ticket: 1,
+  payments: 1,
+};
+
 /** Throws `Unavailable` where the document is not one of ours. */
 export function toOrder(document: ReadOrder): Order {
   expectOwn(document);
@@ -150,14 +162,15 @@ export function toOrder(document: ReadOrder): Order {
   };
 }
 
-export function toStoredOrder(document: OrderDocument): StoredOrder {
+export function toStoredOrder(document: Omit<OrderDocument, 'outbox'>): StoredOrder {
   const order = toOrder(document);
   expectPublishing(document);
-  const { pending, since } = document.publishing;
+  const { next, pending, since } = document.publishing;
   return {
     order,
     turn: document.turn,
-    recorded: document.outbox.length,
+    // The outbox is append-only, and all of it is either published or pending.
+    recorded: next + pending,
     ...(pending > 0 && since ? { unpublishedSince: since } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import { mongo } from 'mongoose';
 import type { Collection } from 'mongoose';
-import { DUPLICATE_KEY } from './errors';
+import { DUPLICATE_KEY, isDuplicateKey } from './errors';
 
 /** `unknown`: it may be stored or not, or be stored and not be durable. */
 export type InsertOutcome = 'inserted' | 'duplicate' | 'unknown';
@@ -10,9 +10,11 @@ export type InsertOutcome = 'inserted' | 'duplicate' | 'unknown';
  * when that is not known of any.
  */
 export async function insertEach(
-  collection: Pick<Collection, 'insertMany'>,
+  collection: Pick<Collection, 'insertOne' | 'insertMany'>,
   documents: readonly object[],
 ): Promise<InsertOutcome[]> {
+  const [first] = documents;
+  if (first && documents.length === 1) return [await insertOne(collection, first)];
   let insertedCount: number;
   let refused: readonly mongo.WriteError[] = [];
   try {
@@ -27,6 +29,20 @@ export async function insertEach(
   outcomes.fill('inserted');
   for (const { index, code } of refused) outcomes[index] = code === DUPLICATE_KEY ? 'duplicate' : 'unknown';
   return outcomes;
+}
+
+/** As a bulk of one, which takes the driver a fifth longer. */
+async function insertOne(
+  collection: Pick<Collection, 'insertOne'>,
+  document: object,
+): Promise<InsertOutcome> {
+  try {
+    await collection.insertOne(document);
+    return 'inserted';
+  } catch (error) {
+    if (isDuplicateKey(error)) return 'duplicate';
+    throw error;
+  }
 }
 
 /**

@@ -1,11 +1,16 @@
 import { Error as MongooseErrors } from 'mongoose';
-import type { FilterQuery } from 'mongoose';
-import type { Change, OrderQuery, OrderStore } from '../../application/ports';
+import type { mongo } from 'mongoose';
+import type { Change, OrderQuery, OrderStore, StoredOrder } from '../../application/ports';
 import type { MongoConnection } from './connection';
-import { toObjectId, toOrder, toStoredOrder } from './documents';
+import { ORDER_FIELDS, toObjectId, toOrder, toStoredOrder } from './documents';
 import type { Models, OrderDocument } from './documents';
+import { grouped } from './grouped';
 import { createPlacing } from './placing';
 import type { OrderDeps } from './placing';
+
+const LARGEST_GROUP = 100;
+const MAJORITY = { level: 'majority' } as const;
+const NEWEST_FIRST = { createdAt: -1, _id: -1 } as const;
 
 export function createOrderStore(
   models: Models,
@@ -15,20 +20,30 @@ export function createOrderStore(
   const { orders } = models;
   const { ask } = connection;
 
-  async function find(id: string) {
-    // What is decided on this must not be undone by a failover.
-    const document = await orders
-      .findById(toObjectId(id), { 'outbox.data': 0 })
-      .readConcern('majority')
-      .lean<OrderDocument>();
-    return document ? toStoredOrder(document) : undefined;
+  async function findEach(ids: readonly string[]): Promise<(OrderDocument | undefined)[]> {
+    const found = await orders.collection
+      .find<OrderDocument>(
+        { _id: { $in: ids.map(toObjectId) } },
+        // What is decided on this must not be undone by a failover.
+        { projection: { ...ORDER_FIELDS, turn: 1, publishing: 1 }, readConcern: MAJORITY },
+      )
+      .toArray();
+    const byId = new Map(found.map((document) => [document._id.toHexString(), document]));
+    return ids.map((id) => byId.get(id));
+  }
+
+  const findGrouped = grouped(findEach, LARGEST_GROUP);
+
+  async function find(id: string): Promise<StoredOrder | undefined> {
+    const document = await findGrouped(id);
+    return document && toStoredOrder(document);
   }
 
   async function findByKey(idempotencyKey: string) {
-    const document = await orders
-      .findOne({ idempotencyKey }, { outbox: 0, publishing: 0 })
-      .readConcern('majority')
-      .lean<OrderDocument>();
+    const document = await orders.collection.findOne<OrderDocument>(
+      { idempotencyKey },
+      { projection: ORDER_FIELDS, readConcern: MAJORITY },
+    );
     return document ? toOrder(document) : undefined;
   }
 
@@ -60,17 +75,15 @@ export function createOrderStore(
   }
 
   async function list({ userId, status, limit, after }: OrderQuery) {
-    const filter: FilterQuery<OrderDocument> = { userId, ...(status ? { status } : {}) };
+    const filter: mongo.Filter<mongo.BSON.Document> = { userId, ...(status ? { status } : {}) };
     if (after) {
       const { createdAt, id } = after;
-      filter.createdAt = { $lte: createdAt };
+      filter['createdAt'] = { $lte: createdAt };
       filter.$or = [{ createdAt: { $lt: createdAt } }, { _id: { $lt: toObjectId(id) } }];
     }
-    const documents = await orders
-      .find(filter, { outbox: 0, publishing: 0 })
-      .sort({ createdAt: -1, _id: -1 })
-      .limit(limit)
-      .lean<OrderDocument[]>();
+    const documents = await orders.collection
+      .find<OrderDocument>(filter, { projection: ORDER_FIELDS, sort: NEWEST_FIRST, limit })
+      .toArray();
     return documents.map(toOrder);
   }
 

@@ -18,7 +18,7 @@ export function createTicketStore(
   confirmReads: () => Promise<void>,
 ): TicketStore {
   async function findAll(ids: readonly Types.ObjectId[]): Promise<(Ticket | undefined)[]> {
-    const found = await tickets.find({ _id: { $in: ids } }).lean<TicketDocument[]>();
+    const found = await tickets.collection.find<TicketDocument>({ _id: { $in: [...ids] } }).toArray();
     const byId = new Map(found.map((document) => [document._id.toHexString(), toTicket(document)]));
     return ids.map((id) => byId.get(id.toHexString()));
   }
