@@ -10,6 +10,8 @@ export const LEASE_MS = 15_000;
 const POLL_EVERY_MS = 1_000;
 /** Tickets whose events are published side by side. */
 const IN_FLIGHT = 64;
+/** So many are looked up at once: a look at a long backlog may cost a server the same, however few are asked for. */
+const PAGE = 1_000;
 /** Above that, what is placed is left to the poll: its lease would run out while it waits. */
 const MOST_WAITING = 1_000;
 const FAILING = { firstMs: 1_000, longestMs: 5 * 60_000 };
@@ -86,12 +88,12 @@ export function createRelay(deps: {
   /** Resolves to the last one that was looked at, if there may be more behind it. */
   async function takeSome(after?: Claimable): Promise<Claimable | undefined> {
     if (!publisher.available()) return undefined;
-    const found = await outbox.claimable(IN_FLIGHT, after);
+    const found = await outbox.claimable(PAGE, after);
     for (const one of firstOfEachTicket(found)) {
       // The hand that is there goes on with the ticket's next order by itself.
       if (!hands.isAt(one.ticketId)) void hands.take(one.ticketId, () => begin(one));
     }
-    return found.length === IN_FLIGHT ? found.at(-1) : undefined;
+    return found.length === PAGE ? found.at(-1) : undefined;
   }
 
   async function lastPass(): Promise<void> {

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
 import { request } from 'undici';
-import { PENDING_BY_LEASE } from '../../src/adapters/mongo/indexes';
 import { connectPeer } from '../support/nats-peer';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { newId } from '../support/placements';
@@ -150,8 +149,7 @@ function signedHeaders(): Contender['headersFor'] {
 /** Asks an index for one order that is left, and so disturbs little. */
 async function untilPublished(orders: mongo.Collection): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
-  const hint = PENDING_BY_LEASE;
-  while (await orders.findOne({ 'publishing.pending': { $gt: 0 } }, { projection: { _id: 1 }, hint })) {
+  while (await orders.findOne({ 'publishing.pending': { $gt: 0 } }, { projection: { _id: 1 } })) {
     if (performance.now() > deadline) throw new Error('not all events were published in time');
     await sleep(ASK_EVERY_MS);
   }

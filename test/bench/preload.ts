@@ -95,6 +95,7 @@ function ourOrder({ _id, userId, createdAt, pending }: NewOrder): mongo.Document
       leaseUntil: NO_LEASE,
       owner: null,
       attempts: 0,
+      since: createdAt,
     },
   };
 }

@@ -17,13 +17,6 @@ export const TURN_OF_TICKET = { 'ticket.id': 1, turn: 1 } as const;
 /** Only of orders that have events to publish: those indexes are as small as the backlog, however many orders there are. */
 const PENDING = { partialFilterExpression: { 'publishing.pending': { $gt: 0 } } };
 
-/** What the relay looks for. */
-export const PENDING_BY_LEASE = 'pending_by_lease';
-/** Which of a ticket's orders publishes next. */
-export const PENDING_BY_TURN = 'pending_by_turn';
-/** How much is to be published, and for how long it has been. */
-export const PENDING_BY_AGE = 'pending_by_age';
-
 /** Of earlier releases; the same questions are answered by smaller ones. */
 const OUTDATED = ['publishing.pending_1_publishing.leaseUntil_1', 'ticket.id_1_publishing.pending_-1'];
 
@@ -55,9 +48,12 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
       { key: { idempotencyKey: 1 }, unique: true },
       // The listing, newest first.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
-      { name: PENDING_BY_LEASE, key: { 'publishing.leaseUntil': 1, _id: 1 }, ...PENDING },
-      { name: PENDING_BY_TURN, key: { 'ticket.id': 1, turn: 1, 'publishing.pending': 1 }, ...PENDING },
-      { name: PENDING_BY_AGE, key: { 'publishing.since': 1, 'publishing.pending': 1 }, ...PENDING },
+      // What the relay looks for.
+      { key: { 'publishing.leaseUntil': 1, _id: 1 }, ...PENDING },
+      // Which of a ticket's orders publishes next.
+      { key: { 'ticket.id': 1, turn: 1, 'publishing.pending': 1 }, ...PENDING },
+      // How much is to be published, and for how long it has been.
+      { key: { 'publishing.since': 1, 'publishing.pending': 1 }, ...PENDING },
       // What the expiry sweep looks for.
       { key: { status: 1, expiresAt: 1 } },
     ],

@@ -2,15 +2,14 @@ import type { FilterQuery } from 'mongoose';
 import type { Claimable, Outbox, Publication } from '../../application/ports';
 import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
-import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
+import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
-import { PENDING_BY_AGE, PENDING_BY_LEASE, PENDING_BY_TURN } from './indexes';
 import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 100;
 /** More than that makes no difference to whoever looks, and counting all of a long outage would take ever longer. */
-const BACKLOG_COUNTED = 10_000;
+export const BACKLOG_COUNTED = 10_000;
 
 /** A claim, and when it was asked for by the monotonic clock. */
 interface Asked {
@@ -36,7 +35,6 @@ export function createOutbox(
     const found = await orders
       .findOne({ 'ticket.id': toObjectId(ticketId), ...hasPending }, { turn: 1 })
       .sort({ turn: 1 })
-      .hint(PENDING_BY_TURN)
       .readConcern('majority')
       .lean<Pick<OrderDocument, '_id' | 'turn'>>();
     // A booking that a crash undoes would be published again, after the event that waited for it.
@@ -61,7 +59,6 @@ export function createOutbox(
     const found = await orders
       .find({ ...filter, ...hasPending }, POSITION_FIELDS)
       .sort({ 'publishing.leaseUntil': 1, _id: 1 })
-      .hint(PENDING_BY_LEASE)
       .limit(limit)
       .lean<Position[]>();
     return found.map(({ _id, ticket, turn, publishing }) => ({
@@ -131,14 +128,13 @@ export function createOutbox(
   }
 
   async function backlog(): Promise<{ pending: number; oldest?: Date }> {
-    const pending = await orders
-      .countDocuments(hasPending, { limit: BACKLOG_COUNTED, hint: PENDING_BY_AGE })
-      .exec();
+    // Of orders of earlier releases the age is not known: they are soon published.
+    const waiting = { ...hasPending, 'publishing.since': { $gt: NO_LEASE } };
+    const pending = await orders.countDocuments(waiting, { limit: BACKLOG_COUNTED }).exec();
     if (pending === 0) return { pending };
     const oldest = await orders
-      .findOne({ ...hasPending, 'publishing.since': { $gt: new Date(0) } }, { 'publishing.since': 1 })
+      .findOne(waiting, { 'publishing.since': 1 })
       .sort({ 'publishing.since': 1 })
-      .hint(PENDING_BY_AGE)
       .lean<Pick<OrderDocument, 'publishing'>>();
     const since = oldest?.publishing.since;
     return since ? { pending, oldest: since } : { pending };
