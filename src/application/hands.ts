@@ -6,16 +6,24 @@ export interface Hands {
   take(key: string, work: () => Promise<void>): Promise<void>;
   /** Whether something was taken at the key that is not done. */
   isAt(key: string): boolean;
-  /** How many keys wait for a hand. */
-  waiting(): number;
-  /** Resolves when no key waits for a hand. */
+  /** Whether so few keys wait for a hand that more may come. */
+  hasRoom(): boolean;
+  /** Resolves when there is room. */
   room(): Promise<void>;
   /** Nothing more is taken, but where a hand is already; resolves when what was taken is done. */
   close(): Promise<void>;
 }
 
-/** A bounded number of keys are worked at side by side, each by one hand at a time, first come first served. */
-export function createHands(deps: { limit: number; onError: (error: unknown, key: string) => void }): Hands {
+/**
+ * A bounded number of keys are worked at side by side, each by one hand at a time, first come first served.
+ * @param deps.limit how many keys
+ * @param deps.mostWaiting there is room while fewer keys than that wait for a hand
+ */
+export function createHands(deps: {
+  limit: number;
+  mostWaiting: number;
+  onError: (error: unknown, key: string) => void;
+}): Hands {
   /** What was taken at each key and is not done; of each key the first is in hand, or waits for one. */
   const taken = new Map<string, (() => Promise<void>)[]>();
   const waiting: string[] = [];
@@ -44,6 +52,8 @@ export function createHands(deps: { limit: number; onError: (error: unknown, key
     }
   }
 
+  const hasRoom = (): boolean => waiting.length < deps.mostWaiting;
+
   function runNext(): void {
     while (running < deps.limit) {
       const key = waiting.shift();
@@ -51,7 +61,7 @@ export function createHands(deps: { limit: number; onError: (error: unknown, key
       running += 1;
       void runFirst(key);
     }
-    if (waiting.length === 0) {
+    if (hasRoom()) {
       for (const resolve of waitForRoom) resolve();
       waitForRoom = [];
     }
@@ -72,9 +82,9 @@ export function createHands(deps: { limit: number; onError: (error: unknown, key
   return {
     take,
     isAt: (key) => taken.has(key),
-    waiting: () => waiting.length,
+    hasRoom,
     room: () =>
-      waiting.length === 0
+      hasRoom()
         ? Promise.resolve()
         : new Promise((resolve) => {
             waitForRoom.push(resolve);

@@ -12,7 +12,7 @@ const POLL_EVERY_MS = 1_000;
 const IN_FLIGHT = 64;
 /** So many are looked up at once: a look at a long backlog may cost a server the same, however few are asked for. */
 const PAGE = 1_000;
-/** Above that, what is placed is left to the poll: its lease would run out while it waits. */
+/** Above that, what is placed is left to the poll, and the poll waits: a lease would run out in such a row. */
 const MOST_WAITING = 1_000;
 const FAILING = { firstMs: 1_000, longestMs: 5 * 60_000 };
 
@@ -45,6 +45,7 @@ export function createRelay(deps: {
 
   const hands = createHands({
     limit: IN_FLIGHT,
+    mostWaiting: MOST_WAITING,
     onError: (error, ticketId) =>
       log.warn({ err: error, ticketId }, 'publishing stopped; it goes on when the lease has run out'),
   });
@@ -59,7 +60,7 @@ export function createRelay(deps: {
   publisher.onAvailable(() => poll.wake());
 
   return {
-    takesMore: () => publisher.available() && hands.waiting() < MOST_WAITING,
+    takesMore: () => publisher.available() && hands.hasRoom(),
     publish(publication) {
       // After the answer to whoever placed the order.
       setImmediate(() => void hands.take(publication.ticketId, () => publishUnderLease(publication)));

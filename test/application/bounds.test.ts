@@ -97,6 +97,28 @@ describe('the relay, where there is more than one poll can take', () => {
     expect(broker.mostInFlight).toBe(64);
   });
 
+  it('takes no more under a lease while a thousand tickets wait', async () => {
+    const { clock, placeMany, relay, broker } = withRelay();
+    let acknowledge = (): void => {};
+    const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
+    broker.answer = () => acknowledged;
+    const publications: Publication[] = await placeMany(64 + 1_000, true);
+
+    for (const publication of publications.slice(1)) relay.publish(publication);
+    await clock.advance(0);
+    expect(relay.takesMore()).toBe(true);
+    relay.publish(publications[0]!);
+    await clock.advance(0);
+    expect(relay.takesMore()).toBe(false);
+
+    acknowledge();
+    await clock.advance(0);
+    expect(broker.taken.size).toBe(64 + 1_000);
+    expect(relay.takesMore()).toBe(true);
+    broker.up = false;
+    expect(relay.takesMore()).toBe(false);
+  });
+
   it('looks for nothing at its stop while the broker is away', async () => {
     const { placeMany, relay, broker, store } = withRelay();
     await placeMany(70);

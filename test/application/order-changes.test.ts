@@ -198,7 +198,7 @@ describe('hands that are to be closed', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
   it('are closed when the last of them has ended, not the first', async () => {
-    const hands = createHands({ limit: 2, onError() {} });
+    const hands = createHands({ limit: 2, mostWaiting: 1, onError() {} });
     const ends: (() => void)[] = [];
     const work = () => new Promise<void>((resolve) => ends.push(resolve));
     void hands.take('a', work);
@@ -215,7 +215,7 @@ describe('hands that are to be closed', () => {
   });
 
   it('are closed at once where there is nothing to do', async () => {
-    await createHands({ limit: 2, onError() {} }).close();
+    await createHands({ limit: 2, mostWaiting: 1, onError() {} }).close();
   });
 });
 
