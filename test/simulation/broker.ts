@@ -365,10 +365,12 @@ export function createBroker(
     /** Hears everything that is stored, as a peer with a subscription of its own would. */
     listen: (listener: (stored: Stored) => void) => void listeners.push(listener),
     channel: (subject: string): readonly Stored[] => channels.get(subject) ?? [],
-    /** Messages that the durable queue group has not acknowledged. */
-    unacknowledged: () =>
-      [...groups].flatMap(([subject, { acknowledged }]) =>
-        (channels.get(subject) ?? []).filter(({ sequence }) => !acknowledged.has(sequence)),
+    /** Messages that the durable queue group has not acknowledged, or that it has not even asked for yet. */
+    unacknowledged: (subjects: readonly string[]) =>
+      subjects.flatMap((subject) =>
+        (channels.get(subject) ?? []).filter(
+          ({ sequence }) => !groups.get(subject)?.acknowledged.has(sequence),
+        ),
       ),
     crash(): void {
       if (!process.alive) return;

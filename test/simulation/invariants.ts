@@ -32,6 +32,8 @@ export class Violation extends Error {
 const EVENTS = /^order:/;
 /** Where what nobody can read is sent. */
 export const POISONED = ['ticket:updated', 'payment:created', 'expiration:complete'] as const;
+/** What the service subscribes to. */
+const HEARD = ['ticket:created', ...POISONED];
 
 /** Looks at the database and the broker whenever something changes there. */
 export type Invariants = ReturnType<typeof createInvariants>;
@@ -191,7 +193,7 @@ export function createInvariants(world: World) {
       ({ status, expiresAt }) => status === 'created' && expiresAt.getTime() + expected.graceMs < now,
     );
     if (overdue) return `order ${String(overdue._id)} is overdue`;
-    const unacknowledged = broker.unacknowledged()[0];
+    const unacknowledged = broker.unacknowledged(HEARD)[0];
     if (unacknowledged) return `${unacknowledged.subject} ${unacknowledged.sequence} is not acknowledged`;
     const tickets = new Map(
       database.documents('tickets').map((ticket) => [String(ticket._id), ticket['version'] as number]),
