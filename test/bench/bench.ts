@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onAskedToStop } from '../support/asked-to-stop';
+import { messageOf, say } from '../support/command';
 import { compare, readBaseline, renderComparison } from './baseline';
 import { circumstances, findServers } from './circumstances';
 import { parseOptions } from './options';
@@ -108,14 +109,6 @@ async function runScenario(name: string, options: Options, processes: Processes)
     say,
   };
   return SCENARIOS.find((scenario) => scenario.name === name)!.run(bench);
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 main().then(

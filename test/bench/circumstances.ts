@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { findMongod, findProgram } from '../support/find-servers';
-import { FINDINGS_VARIABLE } from '../support/servers';
-import type { Finding } from '../support/servers';
+import { FINDINGS_VARIABLE, pathOf } from '../support/servers';
 import type { Options } from './options';
 import type { Circumstances } from './report';
 import { cacheGigabytes } from './servers';
@@ -13,11 +12,6 @@ export async function findServers(): Promise<{ mongod: string; broker: string }>
   const broker = findProgram('nats-streaming-server', 'NATS_STREAMING_SERVER');
   process.env[FINDINGS_VARIABLE] = JSON.stringify({ mongod, 'nats-streaming-server': broker });
   return { mongod: pathOf(mongod), broker: pathOf(broker) };
-}
-
-function pathOf(finding: Finding): string {
-  if ('missing' in finding) throw new Error(finding.missing);
-  return finding.path;
 }
 
 /** What the figures were taken with. */

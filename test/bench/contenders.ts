@@ -8,7 +8,7 @@ import { newId } from '../support/placements';
 import { freePort } from '../support/server-process';
 import { JWT_KEY, tokenFor } from '../support/service-process';
 import type { Other } from './options';
-import { addOrders, addTickets } from './preload';
+import { addOrders, addTickets, UNPUBLISHED } from './preload';
 import type { KnownOrder, Shape } from './preload';
 import { startProgram } from './processes';
 import type { Processes, Program } from './processes';
@@ -137,10 +137,7 @@ async function startKnown(
 function signedHeaders(): Contender['headersFor'] {
   const known = new Map<string, Record<string, string>>();
   return (userId) => {
-    const headers = known.get(userId) ?? {
-      authorization: `Bearer ${tokenFor(userId)}`,
-      'content-type': 'application/json',
-    };
+    const headers = known.get(userId) ?? headersWith(tokenFor(userId));
     known.set(userId, headers);
     return headers;
   };
@@ -149,7 +146,7 @@ function signedHeaders(): Contender['headersFor'] {
 /** Asks an index for one order that is left, and so disturbs little. */
 async function untilPublished(orders: mongo.Collection): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
-  while (await orders.findOne({ 'publishing.pending': { $gt: 0 } }, { projection: { _id: 1 } })) {
+  while (await orders.findOne(UNPUBLISHED, { projection: { _id: 1 } })) {
     if (performance.now() > deadline) throw new Error('not all events were published in time');
     await sleep(ASK_EVERY_MS);
   }

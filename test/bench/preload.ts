@@ -1,4 +1,5 @@
 import { mongo } from 'mongoose';
+import { NO_LEASE } from '../../src/adapters/mongo/documents';
 
 const { ObjectId } = mongo;
 
@@ -17,7 +18,8 @@ const BATCHES_AT_ONCE = 4;
 const KNOWN = 1_000;
 const TITLE = 'A concert';
 const PRICE = 12.5;
-const NO_LEASE = new Date(0);
+/** Orders of ours with events to publish, in the words of the index of how long they wait. */
+export const UNPUBLISHED = { 'publishing.pending': { $gt: 0 }, 'publishing.since': { $gt: NO_LEASE } };
 
 /** Stores tickets that nobody has ordered and resolves to their ids. */
 export async function addTickets(db: mongo.Db, shape: Shape, count: number): Promise<string[]> {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { parseArgs } from 'node:util';
 import { onAskedToStop } from '../support/asked-to-stop';
+import { messageOf, say } from '../support/command';
 import { findMongod, findProgram } from '../support/find-servers';
-import type { Finding } from '../support/servers';
+import { pathOf } from '../support/servers';
 import { wholeNumber } from '../support/whole-number';
 import { CONVERGES_WITHIN_MS, HISTORY, REMAINS, TABLE, TIMELINE, runCampaign } from './campaign';
 import { check } from './checker/check';
@@ -146,19 +147,6 @@ function* passingBy<T>(lines: Iterable<T>, look: (line: T) => void): Iterable<T>
     look(line);
     yield line;
   }
-}
-
-function pathOf(finding: Finding): string {
-  if ('missing' in finding) throw new Error(finding.missing);
-  return finding.path;
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 main().then(

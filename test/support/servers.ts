@@ -54,7 +54,11 @@ function isRequired(server: Server): boolean {
 
 /** The path of what was found. Throws where it is missing: call it under {@link describeWith}. */
 export function serverBinary(server: Found): string {
-  const finding = findings()[server];
+  return pathOf(findings()[server]);
+}
+
+/** Throws what is missing. */
+export function pathOf(finding: Finding): string {
   if ('missing' in finding) throw new Error(finding.missing);
   return finding.path;
 }

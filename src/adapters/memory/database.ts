@@ -36,6 +36,17 @@ export function createMemoryDatabase(): MemoryDatabase {
   };
 }
 
+/** The earlier one first, of the same time the one with the smaller id. */
+export function byTimeAndId(
+  [aTime, aId]: readonly [time: Date, id: string],
+  [bTime, bId]: readonly [time: Date, id: string],
+): number {
+  const time = aTime.getTime() - bTime.getTime();
+  if (time !== 0) return time;
+  if (aId === bId) return 0;
+  return aId < bId ? -1 : 1;
+}
+
 /** What a round trip would be: others get their turn, and no value is shared with the caller. */
 export async function roundTrip<T>(operation: () => T): Promise<T> {
   await new Promise((resolve) => setImmediate(resolve));

@@ -8,7 +8,7 @@ import type {
   StoredOrder,
 } from '../../application/ports';
 import type { Order } from '../../domain/order';
-import { roundTrip } from './database';
+import { byTimeAndId, roundTrip } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
 import { toPublication } from './outbox';
 import type { LeaseSettings } from './outbox';
@@ -112,8 +112,5 @@ function list(orders: readonly Order[], { userId, status, limit, after }: OrderQ
 type Position = Pick<Order, 'createdAt' | 'id'>;
 
 function newestFirst(a: Position, b: Position): number {
-  const time = b.createdAt.getTime() - a.createdAt.getTime();
-  if (time !== 0) return time;
-  if (a.id === b.id) return 0;
-  return a.id < b.id ? 1 : -1;
+  return byTimeAndId([b.createdAt, b.id], [a.createdAt, a.id]);
 }

@@ -1,5 +1,5 @@
 import type { Claimable, Clock, Outbox, Publication } from '../../application/ports';
-import { roundTrip } from './database';
+import { byTimeAndId, roundTrip } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
 
 export interface LeaseSettings {
@@ -89,10 +89,7 @@ function toClaimable({ order, turn, leaseUntil }: OrderRecord): Claimable {
 }
 
 function freeForLongest(a: Claimable, b: Claimable): number {
-  const time = a.freeSince.getTime() - b.freeSince.getTime();
-  if (time !== 0) return time;
-  if (a.orderId === b.orderId) return 0;
-  return a.orderId < b.orderId ? -1 : 1;
+  return byTimeAndId([a.freeSince, a.orderId], [b.freeSince, b.orderId]);
 }
 
 /** What may be published under the lease taken just now, until `leaseUntil` by the monotonic clock. */

@@ -32,8 +32,13 @@ const SOCKET_ERRORS: ReadonlySet<unknown> = new Set([
   'ERR_STREAM_WRITE_AFTER_END',
 ]);
 
+/** Whether the server refused with this code. */
+export function isServerError(error: unknown, code: number): boolean {
+  return error instanceof mongo.MongoServerError && error.code === code;
+}
+
 export function isDuplicateKey(error: unknown): boolean {
-  return error instanceof mongo.MongoServerError && error.code === DUPLICATE_KEY;
+  return isServerError(error, DUPLICATE_KEY);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { mongo } from 'mongoose';
 import type { Models } from './documents';
+import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
 /** More than enough where nothing is to be built, which is nearly always. */
@@ -89,8 +90,4 @@ async function drop({ orders }: Models, name: string, timeoutMS: number): Promis
     // Another replica was first.
     if (!isServerError(error, INDEX_NOT_FOUND)) throw error;
   }
-}
-
-function isServerError(error: unknown, code: number): boolean {
-  return error instanceof mongo.MongoServerError && error.code === code;
 }

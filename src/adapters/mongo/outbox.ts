@@ -83,9 +83,8 @@ export function createOutbox(
   async function claimEach(asked: readonly Asked[]): Promise<(Publication | undefined)[]> {
     const [first] = asked;
     if (first && asked.length === 1) return [await claimOne(first)];
-    const orderIds = asked.map(({ orderId }) => orderId);
     const leaseUntil = new Date(clock.now().getTime() + lease.ms);
-    const _id = { $in: orderIds.map(toObjectId) };
+    const _id = { $in: asked.map(({ orderId }) => toObjectId(orderId)) };
     await orders.collection.updateMany({ _id, ...hasPending, ...isFree() } as object, {
       $set: takenUntil(leaseUntil),
     });
@@ -96,9 +95,10 @@ export function createOutbox(
     // What others have added since the lease was taken is among it, and may not be durable yet.
     await deps.confirmReads();
     const byId = new Map(taken.map((document) => [document._id.toHexString(), document]));
-    return asked.map(({ orderId, askedAt }, index) => {
+    return asked.map(({ orderId, askedAt }) => {
+      const document = byId.get(orderId);
       // Whoever asked first has it.
-      const document = orderIds.indexOf(orderId) === index ? byId.get(orderId) : undefined;
+      byId.delete(orderId);
       return document && document.publishing.pending > 0
         ? toPublication(document, askedAt + lease.ms)
         : undefined;

@@ -2,13 +2,15 @@ import { Unavailable } from '../../application/ports';
 import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
 import { allOf, backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
-import { NO_LEASE, toObjectId, toOrder, toPublication } from './documents';
+import { NO_LEASE, ORDER_FIELDS, toObjectId, toOrder, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import { insertEach } from './insert-each';
 import type { InsertOutcome } from './insert-each';
 
 const LARGEST_GROUP = 100;
+/** An order with its turn and its key. */
+const PLACE_FIELDS = { ...ORDER_FIELDS, turn: 1, idempotencyKey: 1 } as const;
 /** How long an insert of unknown outcome is tried again before the caller hears that it is unknown. */
 const SETTLE_WITHIN_MS = 3_000;
 const RETRY = { firstMs: 50, longestMs: 500 };
@@ -90,11 +92,11 @@ export function createPlacing(
     const [sameIdOrKey, latest] = await connection.ask(() =>
       allOf([
         orders
-          .find({ $or: [{ _id }, { idempotencyKey }] }, { outbox: 0, publishing: 0 })
+          .find({ $or: [{ _id }, { idempotencyKey }] }, PLACE_FIELDS)
           .readConcern('majority')
           .lean<OrderDocument[]>(),
         orders
-          .findOne({ 'ticket.id': ticket.id }, { outbox: 0, publishing: 0 })
+          .findOne({ 'ticket.id': ticket.id }, PLACE_FIELDS)
           .sort({ turn: -1 })
           .readConcern('majority')
           .lean<OrderDocument>(),

@@ -6,7 +6,7 @@ import { silentLog } from '../../support/silent';
 import { createSkewedClock } from '../../support/skewed-clock';
 import { ORDERS_PER_USER, startOurs, startUsual } from '../contenders';
 import type { Contender } from '../contenders';
-import { addOrders } from '../preload';
+import { addOrders, UNPUBLISHED } from '../preload';
 import type { KnownOrder } from '../preload';
 import { figure, ratio, rowOf, rowsAgainstAll } from '../report';
 import type { Row } from '../report';
@@ -84,7 +84,7 @@ async function backlog(bench: Bench): Promise<Row[]> {
       { name: 'ours', query: () => store.outbox.backlog() as Promise<unknown> },
       {
         name: 'plain count',
-        query: () => db.collection('orders').countDocuments({ 'publishing.pending': { $gt: 0 } }),
+        query: () => db.collection('orders').countDocuments(UNPUBLISHED),
       },
     ];
     const figures = await inTurns(bench, queries, ({ query }) => medianMs(query));
