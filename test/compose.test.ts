@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import pino from 'pino';
-import { compose, NOTHING } from '../src/compose';
+import { compose, natsSettings, NOTHING } from '../src/compose';
 import type { Between } from '../src/compose';
 import { loadConfig } from '../src/config';
 import { sumOfSeries } from './hostile/service';
@@ -308,3 +308,10 @@ function connection(port: number) {
     },
   };
 }
+
+it('takes more copies of tickets in hand than messages that cost a round trip each', () => {
+  const { nats } = loadConfig({ JWT_KEY: CURRENT_KEY });
+  const { maxInFlight } = natsSettings(nats);
+  expect(['ticket:created', 'ticket:updated'].map(maxInFlight)).toEqual([512, 512]);
+  expect(['expiration:complete', 'payment:created'].map(maxInFlight)).toEqual([64, 64]);
+});

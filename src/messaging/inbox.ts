@@ -29,7 +29,7 @@ const SETTLED_AFTER_MS = 10_000;
  * More than the broker hands out of its own accord. When replicas die it delivers what they had to the others, as much as
  * that may be: beyond this it is refused at once, and comes again.
  */
-const MOST_IN_HAND = 256;
+const MOST_IN_HAND = 2_048;
 /** A message that could not be handled stays in hand so long, and what is delivered of it meanwhile costs nothing. */
 const REST_AFTER_RETRY_MS = 1_000;
 

@@ -33,7 +33,7 @@ describe('a server that is away for long', () => {
       queueGroup: 'g',
       redeliveryWaitSeconds: 1,
       ackTimeoutMs: 1_000,
-      maxInFlight: 1,
+      maxInFlight: () => 1,
       clock,
       log: silentLog,
       onRetry: () => (retries += 1),

@@ -314,7 +314,7 @@ describe('the inbox', () => {
     const { inbox, outcomes, verdicts, message } = setUp();
     let goOn = (): void => {};
     outcomes.applying = new Promise((resolve) => (goOn = resolve));
-    const inHand = Array.from({ length: 256 }, () => inbox.receive(message('ticket:updated', ticket)));
+    const inHand = Array.from({ length: 2_048 }, () => inbox.receive(message('ticket:updated', ticket)));
 
     expect(await inbox.receive(message('ticket:updated', ticket))).toBe('retry');
     const payment = { id: 'p', orderId: ORDER, stripeId: 's' };

@@ -38,7 +38,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
       queueGroup: 'group',
       redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
       ackTimeoutMs: 1_500,
-      maxInFlight: IN_HAND_AT_MOST,
+      maxInFlight: () => IN_HAND_AT_MOST,
       clock,
       log: silentLog,
       ...settings,
@@ -301,7 +301,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         queueGroup: 'g',
         redeliveryWaitSeconds: 0.5,
         ackTimeoutMs: 1_000,
-        maxInFlight: 1,
+        maxInFlight: () => 1,
         clock,
         log: silentLog,
       });

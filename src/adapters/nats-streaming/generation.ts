@@ -31,7 +31,8 @@ export interface GenerationSettings extends BrokerServer {
   readonly queueGroup: string;
   readonly redeliveryWaitSeconds: number;
   readonly ackTimeoutMs: number;
-  readonly maxInFlight: number;
+  /** So many messages of a subject may be in hand. */
+  readonly maxInFlight: (subject: string) => number;
 }
 
 export interface GenerationEvents {
@@ -194,7 +195,7 @@ export function openGeneration(
   }
 
   function open(subscription: Subscription): StanSubscription {
-    const options = client.subscriptionOptions().setMaxInFlight(settings.maxInFlight);
+    const options = client.subscriptionOptions().setMaxInFlight(settings.maxInFlight(subscription.subject));
     if (subscription.mode === 'watch') {
       return client.subscribe(subscription.subject, options.setStartAtTimeDelta(subscription.sinceMs));
     }

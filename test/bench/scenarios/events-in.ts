@@ -8,7 +8,9 @@ import type { Row } from '../report';
 import { inTurns } from './scenario';
 import type { Bench, Scenario } from './scenario';
 
-const EVENTS = 10_000;
+const EVENTS = 30_000;
+/** Announced at once: more would wait for the broker until their time is up. */
+const AT_ONCE = 5_000;
 const ASK_EVERY_MS = 5;
 const PATIENCE_MS = 120_000;
 
@@ -54,9 +56,13 @@ async function ticketsIn(bench: Bench): Promise<Row[]> {
 async function announceTickets({ servers }: Bench, count: number): Promise<void> {
   const peer = await connectPeer(servers.broker.url);
   const ticket = { version: 0, title: 'A concert', price: 12.5, userId: newId() };
-  await Promise.all(
-    Array.from({ length: count }, () => peer.publish('ticket:created', { id: newId(), ...ticket })),
-  );
+  for (let left = count; left > 0; left -= AT_ONCE) {
+    await Promise.all(
+      Array.from({ length: Math.min(left, AT_ONCE) }, () =>
+        peer.publish('ticket:created', { id: newId(), ...ticket }),
+      ),
+    );
+  }
   await peer.close();
 }
 
