@@ -4,6 +4,8 @@ import { connectPeer } from '../support/nats-peer';
 import { newId } from '../support/placements';
 
 const TRY_EVERY_MS = 10;
+/** More would wait for the broker until their time is up. */
+const PUBLISHED_AT_ONCE = 5_000;
 /** What was sent to a broker that listens, but is not ready yet, is never answered. */
 const ATTEMPT_MS = 100;
 
@@ -43,6 +45,17 @@ async function publishOnce(url: string): Promise<number> {
   } finally {
     client.close();
   }
+}
+
+/** Publishes a new ticket for each of the ids. */
+export async function announceTickets(url: string, subject: string, ids: readonly string[]): Promise<void> {
+  const peer = await connectPeer(url);
+  const ticket = { version: 0, title: 'A concert', price: 12.5, userId: 'seller' };
+  for (let first = 0; first < ids.length; first += PUBLISHED_AT_ONCE) {
+    const some = ids.slice(first, first + PUBLISHED_AT_ONCE);
+    await Promise.all(some.map((id) => peer.publish(subject, { id, ...ticket })));
+  }
+  await peer.close();
 }
 
 /** When the broker stored the messages of these channels since then; all times in milliseconds since 1970, sorted. */

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
 import { request } from 'undici';
-import { connectPeer } from '../support/nats-peer';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { newId } from '../support/placements';
 import { freePort } from '../support/server-process';
 import { JWT_KEY, tokenFor } from '../support/service-process';
+import { announceTickets } from './broker';
 import type { Other } from './options';
 import { addOrders, addTickets, UNPUBLISHED } from './preload';
 import type { KnownOrder, Shape } from './preload';
@@ -197,21 +197,9 @@ export async function startOther(other: Other, { servers, processes }: StartOpti
   }
 
   /** Announced, and heard: a ticket is known when it can be ordered. */
-  async function announceTickets(count: number): Promise<string[]> {
+  async function makeTickets(count: number): Promise<string[]> {
     const ids = Array.from({ length: count + 1 }, newId);
-    const peer = await connectPeer(natsUrl);
-    await Promise.all(
-      ids.map((id) =>
-        peer.publish(other.ticketSubject, {
-          id,
-          version: 0,
-          title: 'A concert',
-          price: 12.5,
-          userId: 'seller',
-        }),
-      ),
-    );
-    await peer.close();
+    await announceTickets(natsUrl, other.ticketSubject, ids);
     const deadline = performance.now() + PATIENCE_MS;
     for (let answer = await place(ids[count]!, 'prober'); answer.status !== 201;) {
       if (performance.now() > deadline)
@@ -228,10 +216,10 @@ export async function startOther(other: Other, { servers, processes }: StartOpti
     path: pathname,
     program,
     headersFor: withCookie,
-    addTickets: announceTickets,
+    addTickets: makeTickets,
     async addOrders() {
       const known: KnownOrder[] = [];
-      for (const ticketId of await announceTickets(ORDERS_PER_USER)) {
+      for (const ticketId of await makeTickets(ORDERS_PER_USER)) {
         known.push({ id: (await place(ticketId, 'user-0')).id, userId: 'user-0' });
       }
       return known;

@@ -301,6 +301,22 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
             after: { createdAt: new Date(Date.UTC(2026, 0, 1, 0, 10)), id: newId() },
           }),
       ],
+      [
+        'a listing of one status',
+        15,
+        () => store.orders.list({ userId: 'me', status: 'cancelled', limit: 10 }),
+      ],
+      [
+        'a later page of one status',
+        15,
+        () =>
+          store.orders.list({
+            userId: 'me',
+            status: 'created',
+            limit: 10,
+            after: { createdAt: new Date(Date.UTC(2026, 0, 1, 0, 10)), id: newId() },
+          }),
+      ],
       ['the overdue', 15, () => store.orders.overdue(new Date(Date.UTC(2026, 0, 2)), 10)],
       ['the claimable', 15, () => store.outbox.claimable(10)],
       [
@@ -309,9 +325,13 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         async () => store.outbox.claimable(5, (await store.outbox.claimable(5)).at(-1)),
       ],
       ['the backlog', 15, () => store.outbox.backlog()],
+      ['the backlog, when it looked before', 15, () => store.outbox.backlog()],
       ['the earliest of a ticket to publish', 3, () => store.outbox.earliest(ticketId)],
       ['the holder of a ticket', 10, () => store.orders.insert(newPlacement({ ticketId }))],
       ['an order', 2, async () => store.orders.find(newId())],
+      ['an order by its key', 1, () => store.orders.findByKey('["me","key"]')],
+      ['a ticket', 2, () => store.tickets.find(ticketId)],
+      ['how many messages are parked and dead', 10, () => store.deadLetters.count()],
       ['parked messages', 10, () => store.deadLetters.takeDue(new Date(), 10)],
     ])('finds %s through an index, looking at no more than it needs', async (_, most, ask) => {
       proxy.forget();
@@ -325,6 +345,22 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         expect(plan).not.toMatch(/"stage":"SORT"/);
         expect(keysExamined(plan)).toBeLessThanOrEqual(most);
       }
+    });
+
+    it('asks of a backlog for narrow ranges of time, once it knows where that begins', async () => {
+      await store.outbox.backlog();
+      proxy.forget();
+      await store.outbox.backlog();
+
+      const [oldest] = proxy.commands.filter((command) => 'find' in command);
+      expect(JSON.stringify(oldest)).toMatch(/"publishing.since":\{"\$gt":[^}]*\}?,"\$lte"/);
+      const counted = proxy.commands
+        .filter((command) => 'aggregate' in command)
+        .map((c) => JSON.stringify(c));
+      // Of 1,000 seconds and what has passed since, each range twice as long as the one before.
+      expect(counted.length).toBeGreaterThan(10);
+      expect(counted.length).toBeLessThan(40);
+      expect(counted.filter((text) => !text.includes('$lte'))).toHaveLength(1);
     });
   });
 

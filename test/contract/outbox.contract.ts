@@ -335,5 +335,27 @@ export function outboxContract(setUp: SetUp): void {
       await a.outbox.book(next!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(3) });
     });
+
+    it('is known whatever comes and goes between two looks', async () => {
+      const { a } = await setUp();
+      const place = (second: number) =>
+        placeWithLease(a.orders, { now: new Date(Date.UTC(2026, 0, 1, 0, 0, second)) });
+      const oldestSecond = async () => {
+        const { pending, oldest } = await a.outbox.backlog();
+        return [pending, oldest && (oldest.getTime() - Date.UTC(2026, 0, 1)) / 1000];
+      };
+
+      const later = await Promise.all([30, 30, 31, 40].map(place));
+      expect(await oldestSecond()).toEqual([4, 30]);
+      // One that was on its way for long.
+      const older = await place(20);
+      expect(await oldestSecond()).toEqual([5, 20]);
+      await Promise.all([older, later[0]!, later[1]!, later[2]!].map((one) => a.outbox.book(one, 1, 'now')));
+      expect(await oldestSecond()).toEqual([1, 40]);
+      await a.outbox.book(later[3]!, 1, 'now');
+      expect(await oldestSecond()).toEqual([0, undefined]);
+      await place(10);
+      expect(await oldestSecond()).toEqual([1, 10]);
+    });
   });
 }

@@ -1,5 +1,6 @@
 import type { DeadLetter, DeadLetters } from '../../application/ports';
 import { allOf } from '../../application/schedule';
+import { MOST_COUNTED } from './backlog';
 import type { MongoConnection } from './connection';
 import type { DeadLetterDocument, Models } from './documents';
 import { isDuplicateKey } from './errors';
@@ -65,8 +66,8 @@ export function createDeadLetters(
     count: () =>
       ask(async () => {
         const [parked, dead] = await allOf([
-          deadLetters.countDocuments({ retryAt: { $gt: new Date(0) } }),
-          deadLetters.countDocuments({ retryAt: null }),
+          deadLetters.countDocuments({ retryAt: { $gt: new Date(0) } }, { limit: MOST_COUNTED }),
+          deadLetters.countDocuments({ retryAt: null }, { limit: MOST_COUNTED }),
         ]);
         return { parked, dead };
       }),

@@ -47,8 +47,9 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
       // changes.
       { key: TURN_OF_TICKET, unique: true },
       { key: { idempotencyKey: 1 }, unique: true },
-      // The listing, newest first.
+      // The listing, newest first; that of one status would take the index of the sweep, which has everybody's.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
+      { key: { userId: 1, status: 1, createdAt: -1, _id: -1 } },
       // What the relay looks for.
       { key: { 'publishing.leaseUntil': 1, _id: 1 }, ...PENDING },
       // Which of a ticket's orders publishes next.

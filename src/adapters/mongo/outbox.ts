@@ -1,15 +1,14 @@
 import type { FilterQuery } from 'mongoose';
 import type { Claimable, Outbox, Publication } from '../../application/ports';
+import { createBacklog } from './backlog';
 import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
-import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
+import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 100;
-/** More than that makes no difference to whoever looks, and counting all of a long outage would take ever longer. */
-export const BACKLOG_COUNTED = 10_000;
 
 /** A claim, and when it was asked for by the monotonic clock. */
 interface Asked {
@@ -127,19 +126,7 @@ export function createOutbox(
     );
   }
 
-  async function backlog(): Promise<{ pending: number; oldest?: Date }> {
-    // Of orders of earlier releases the age is not known: they are soon published.
-    const waiting = { ...hasPending, 'publishing.since': { $gt: NO_LEASE } };
-    const pending = await orders.countDocuments(waiting, { limit: BACKLOG_COUNTED }).exec();
-    if (pending === 0) return { pending };
-    const oldest = await orders
-      .findOne(waiting, { 'publishing.since': 1 })
-      .sort({ 'publishing.since': 1 })
-      .lean<Pick<OrderDocument, 'publishing'>>();
-    const since = oldest?.publishing.since;
-    return since ? { pending, oldest: since } : { pending };
-  }
-
+  const backlog = createBacklog(models, clock);
   const claim = grouped(claimEach, LARGEST_GROUP);
 
   return {

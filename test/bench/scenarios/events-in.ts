@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectPeer } from '../../support/nats-peer';
 import { newId } from '../../support/placements';
+import { announceTickets } from '../broker';
 import { startFloor, startOurs, startUsual } from '../contenders';
 import type { StartContender } from '../contenders';
 import { ratio, rowsAgainstAll } from '../report';
@@ -9,8 +9,6 @@ import { inTurns } from './scenario';
 import type { Bench, Scenario } from './scenario';
 
 const EVENTS = 30_000;
-/** Announced at once: more would wait for the broker until their time is up. */
-const AT_ONCE = 5_000;
 const ASK_EVERY_MS = 5;
 const PATIENCE_MS = 120_000;
 
@@ -22,7 +20,8 @@ export const eventsInScenarios: readonly Scenario[] = [{ name: 'tickets-in', run
  */
 async function ticketsIn(bench: Bench): Promise<Row[]> {
   const events = bench.scaled(EVENTS);
-  await announceTickets(bench, events);
+  const ids = Array.from({ length: events }, newId);
+  await announceTickets(bench.servers.broker.url, 'ticket:created', ids);
   let turn = 0;
   const rate = async ({ start }: { start: StartContender }): Promise<number> => {
     const database = `bench_tickets_${(turn += 1)}`;
@@ -51,19 +50,6 @@ async function ticketsIn(bench: Bench): Promise<Row[]> {
     figures,
     { usual: ratio(8, 10) },
   );
-}
-
-async function announceTickets({ servers }: Bench, count: number): Promise<void> {
-  const peer = await connectPeer(servers.broker.url);
-  const ticket = { version: 0, title: 'A concert', price: 12.5, userId: newId() };
-  for (let left = count; left > 0; left -= AT_ONCE) {
-    await Promise.all(
-      Array.from({ length: Math.min(left, AT_ONCE) }, () =>
-        peer.publish('ticket:created', { id: newId(), ...ticket }),
-      ),
-    );
-  }
-  await peer.close();
 }
 
 /** Counts the copies by what the database knows of the collection, without looking at them. */

@@ -16,6 +16,8 @@ const PRELOADED = 10_000;
 const PAGE = 30;
 const READING_CONNECTIONS = 20;
 const LATENCY_EVERY_MS = 15;
+/** Code is compiled as it is called: what runs for days is measured after thousands of calls, whatever has more code needs more. */
+const WARM_UP = { connections: 20, seconds: 15 };
 
 type Targets = Readonly<Record<string, Target>>;
 
@@ -47,8 +49,11 @@ function placing(connections: number, targets: Targets): Scenario {
         bench,
         starts(bench, [startOurs, startFloor, startFloorWithoutTicketRead]),
       );
-      const figures = await inTurns(bench, contenders, (contender) =>
-        placeRate(bench, contender, connections),
+      const figures = await inTurns(
+        bench,
+        contenders,
+        (contender) => placeRate(bench, contender, connections),
+        warmUp(bench),
       );
       return rowsAgainstAll(
         {
@@ -64,9 +69,18 @@ function placing(connections: number, targets: Targets): Scenario {
   };
 }
 
+function warmUp(bench: Bench): (contender: Contender) => Promise<unknown> {
+  const { connections, seconds } = WARM_UP;
+  return (contender) => placeRate(bench, contender, connections, bench.scaled(seconds));
+}
+
 /** Orders per second, until the events of all of them are marked as published. */
-export async function placeRate(bench: Bench, contender: Contender, connections: number): Promise<number> {
-  const { seconds } = bench.options;
+export async function placeRate(
+  bench: Bench,
+  contender: Contender,
+  connections: number,
+  seconds = bench.options.seconds,
+): Promise<number> {
   const tickets = await contender.addTickets(Math.ceil(seconds * TICKETS_PER_SECOND));
   const startedAt = performance.now();
   const { requests } = await closedLoop(ordering(contender, tickets), { connections, seconds });
@@ -95,8 +109,6 @@ async function placeLatency(bench: Bench): Promise<Row[]> {
   const p99 = new Map(contenders.map(({ name }) => [name, [] as number[]]));
   const { seconds } = bench.options;
   const count = Math.ceil((seconds * 1000) / LATENCY_EVERY_MS);
-  // Each is loaded for a moment first: the code that is measured is then compiled.
-  const warmUp = (contender: Contender): Promise<number> => placeRate(bench, contender, 1);
   const p50 = await inTurns(
     bench,
     contenders,
@@ -108,7 +120,7 @@ async function placeLatency(bench: Bench): Promise<Row[]> {
       p99.get(contender.name)!.push(latencies.getValueAtPercentile(99) / 1000);
       return latencies.getValueAtPercentile(50) / 1000;
     },
-    warmUp,
+    warmUp(bench),
   );
   const row = (percentile: string): RowText => ({
     name: `place-latency-${percentile}`,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BACKLOG_COUNTED } from '../../../src/adapters/mongo/outbox';
+import { MOST_COUNTED } from '../../../src/adapters/mongo/backlog';
 import type { createMongoStore } from '../../../src/adapters/mongo/store';
 import { silentLog } from '../../support/silent';
 import { createSkewedClock } from '../../support/skewed-clock';
@@ -78,7 +78,7 @@ async function backlog(bench: Bench): Promise<Row[]> {
     while (!store.ready()) await sleep(ASK_EVERY_MS);
     await addOrders(db, 'ours', { count: pending, perUser: ORDERS_PER_USER, pending: true });
     const found = await store.outbox.backlog();
-    if (found.pending !== Math.min(pending, BACKLOG_COUNTED) || !found.oldest)
+    if (found.pending !== Math.min(pending, MOST_COUNTED) || !found.oldest)
       throw new Error(`${found.pending} of ${pending} pending orders were counted`);
     const queries = [
       { name: 'ours', query: () => store.outbox.backlog() as Promise<unknown> },
