@@ -2,35 +2,6 @@ import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-/** What each folder of src/ may import besides itself; test/architecture.test.ts holds the same, file by file. */
-const mayImport = {
-  domain: [],
-  application: ['domain'],
-  http: ['application', 'domain', 'observability', 'config$'],
-  messaging: ['application', 'domain', 'observability', 'config$'],
-  observability: ['application', 'domain', 'config$'],
-  config: ['adapters/mongo/driver$'],
-  adapters: ['application/ports$', 'application/schedule$', 'domain'],
-};
-
-const importDirection = Object.entries(mayImport).map(([folder, allowed]) => ({
-  files: [`src/${folder}/**`],
-  rules: {
-    'no-restricted-imports': [
-      'error',
-      {
-        patterns: [
-          {
-            // Leaves the folder (adapters are one level deeper) for a place that is not in its list.
-            regex: `^${folder === 'adapters' ? '\\.\\./\\.\\./' : '\\.\\./'}(?!${allowed.join('|') || '$'})`,
-            message: `src/${folder} may import only ${[...allowed, 'itself'].join(', ').replaceAll('$', '')}.`,
-          },
-        ],
-      },
-    ],
-  },
-}));
-
 export default defineConfig(
   { ignores: ['dist/', 'dist.*/', 'coverage/', 'mutation-report/'] },
   js.configs.recommended,
@@ -95,5 +66,4 @@ export default defineConfig(
       },
     },
   },
-  ...importDirection,
 );

@@ -13,8 +13,8 @@ module.exports = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, sourceMaps: 'inline' },
     ],
   },
-  // compose.ts loads adapters by import(), which asks for the extension of what is built.
-  moduleNameMapper: { '^(\\./adapters/.+)\\.js$': '$1' },
+  // wiring/ loads adapters and the demo by import(), which asks for the extension of what is built.
+  moduleNameMapper: { '^(\\.\\./(?:adapters|demo)/.+)\\.js$': '$1' },
   globalSetup: '<rootDir>/test/support/find-servers.ts',
   reporters: ['default', '<rootDir>/test/support/skipped-reporter.js'],
   testTimeout: 30_000,

@@ -1,7 +1,7 @@
 /** Prints a signed token to try the API with; nothing else goes to stdout. */
 import { parseArgs } from 'node:util';
-import { InvalidSettings, loadSigningKey } from '../src/config';
-import { signToken } from '../src/welcome';
+import { InvalidSettings, loadSigningKey } from '../src/config/load-config';
+import { signToken } from '../src/http/tokens';
 
 const USAGE = 'usage: npm run --silent token -- --user ID [--email ADDRESS] [--expires-in SECONDS]';
 const WEEK_SECONDS = 7 * 24 * 60 * 60;

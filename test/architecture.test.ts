@@ -7,9 +7,11 @@ interface Import {
   /** A file of src/ without its extension, or the name of a package. */
   readonly target: string;
   readonly typeOnly: boolean;
+  /** Loaded when it is needed, if ever. */
+  readonly dynamic: boolean;
 }
 
-const COMPOSITION_ROOTS = ['compose.ts', 'compose-admin.ts'];
+const COMPOSITION_ROOTS = ['wiring/service.ts', 'wiring/operator.ts'];
 
 const root = join(__dirname, '../src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -28,12 +30,27 @@ describe('the import direction', () => {
     // The driver says best what it takes.
     'config/': ['config/', 'adapters/mongo/driver'],
     'adapters/': ['application/ports', 'application/schedule', 'domain/'],
+    'demo/': ['demo/', 'http/problems', 'application/ports'],
+    'wiring/': [
+      'wiring/',
+      'adapters/',
+      'application/',
+      'config/',
+      'demo/',
+      'domain/',
+      'http/',
+      'messaging/',
+      'observability/',
+      'operator/',
+    ],
+    'operator/': ['operator/', 'application/ports'],
+    // The smoke test is a peer of the service, no part of it.
+    'smoke/': ['smoke/', 'config/', 'http/tokens'],
+    'bin/': ['wiring/', 'config/', 'operator/', 'smoke/'],
   };
   /** These may know the shapes of logs, metrics and settings, not make them. */
   const mayImportTypes: Record<string, readonly string[]> = {
-    'http/': ['observability/', 'config'],
-    'messaging/': ['observability/', 'config'],
-    'observability/': ['config'],
+    'observability/': ['config/'],
   };
 
   it.each(Object.keys(mayImport))('holds in src/%s', (layer) => {
@@ -68,21 +85,20 @@ describe('the import direction', () => {
     expect(new Set(others.map(({ file }) => file))).toEqual(new Set(COMPOSITION_ROOTS));
   });
 
-  it('lets only the entry points compose', () => {
-    const composing = imports.filter(({ target }) => target === 'src/compose');
+  it('loads what is for a first look only where it is shown', () => {
+    const loading = imports.filter(
+      ({ file, target }) => isUnder(target, ['demo/']) && !file.startsWith('demo/'),
+    );
 
-    expect(composing.map(({ file }) => file)).toContain('run.ts');
-    expect(
-      composing.filter(({ file }) => !['run.ts', 'admin.ts', 'compose-admin.ts'].includes(file)),
-    ).toEqual([]);
+    expect(loading).not.toEqual([]);
+    expect(loading.filter(({ dynamic }) => !dynamic)).toEqual([]);
   });
 
   it.each([
     ['mongoose', ['adapters/mongo/']],
     ['mongoose-update-if-current', ['adapters/mongo/']],
     ['mongodb', ['adapters/mongo/']],
-    // The smoke test is a peer of the service, no part of it.
-    ['node-nats-streaming', ['adapters/nats-streaming/', 'smoke.ts']],
+    ['node-nats-streaming', ['adapters/nats-streaming/', 'smoke/']],
   ])('keeps %s inside %j of src/', (library, homes) => {
     const using = imports.filter(({ target }) => target === library || target.startsWith(`${library}/`));
 
@@ -116,12 +132,12 @@ function read(file: string): string {
 
 function importsOf(file: string): Import[] {
   const found: Import[] = [];
-  const add = (specifier: ts.Node | undefined, typeOnly: boolean): void => {
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean, dynamic = false): void => {
     if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
     const target = specifier.text.startsWith('.')
       ? posix.join('src', posix.dirname(file), specifier.text.replace(/\.js$/, ''))
       : specifier.text;
-    found.push({ file, target, typeOnly });
+    found.push({ file, target, typeOnly, dynamic });
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) {
@@ -133,7 +149,7 @@ function importsOf(file: string): Import[] {
     } else if (ts.isExternalModuleReference(node)) {
       add(node.expression, false);
     } else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText())) {
-      add(node.arguments[0], false);
+      add(node.arguments[0], false, true);
     }
     ts.forEachChild(node, visit);
   };

@@ -1,6 +1,6 @@
 import { createMemoryBroker } from '../src/adapters/memory/bus';
 import { connectMemoryStore, createMemoryDatabase } from '../src/adapters/memory/store';
-import { createCore } from '../src/core';
+import { createCore } from '../src/wiring/core';
 import { createTestClock } from './support/clock';
 import { silentLog, silentMetrics } from './support/silent';
 

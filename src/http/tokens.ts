@@ -87,3 +87,11 @@ function toVerified(claims: unknown): Verified | undefined {
   if (typeof nbf !== 'number' || typeof exp !== 'number') return undefined;
   return { userId: id, notBefore: nbf, expires: exp };
 }
+
+/** A token such as the sign-in service would give to this user. */
+export function signToken(
+  key: string,
+  { userId, email, expiresInSeconds }: { userId: string; email: string; expiresInSeconds: number },
+): string {
+  return jwt.sign({ id: userId, email }, key, { algorithm: 'HS256', expiresIn: expiresInSeconds });
+}

@@ -1,6 +1,6 @@
 import pino from 'pino';
 import type { DestinationStream, Logger } from 'pino';
-import type { Config } from '../config';
+import type { Config } from '../config/load-config';
 
 /** A log that nobody reads must not take all memory. */
 const MOST_UNWRITTEN_BYTES = 8 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { loadConfig } from '../../src/config';
+import { loadConfig } from '../../src/config/load-config';
 import { describeWith, serverBinary } from '../support/servers';
 import { CHART, VALUES_FILES, environmentOf, find, podsOf, render } from './helm';
 import type { Rendered, RenderOptions } from './helm';

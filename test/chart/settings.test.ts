@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { loadConfig } from '../../src/config';
-import type { Config } from '../../src/config';
+import { loadConfig } from '../../src/config/load-config';
+import type { Config } from '../../src/config/load-config';
 import { describeWith, serverBinary } from '../support/servers';
 import { environmentOf, filesOf, render } from './helm';
 import type { Rendered } from './helm';

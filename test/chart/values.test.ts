@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { DEVELOPMENT_JWT_KEY } from '../../src/config';
+import { DEVELOPMENT_JWT_KEY } from '../../src/config/load-config';
 import { createMetrics } from '../../src/observability/metrics';
 import { describeWith, serverBinary } from '../support/servers';
 import { CHART, find, refusal, render } from './helm';

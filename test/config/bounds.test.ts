@@ -1,4 +1,4 @@
-import { InvalidSettings, loadConfig } from '../../src/config';
+import { InvalidSettings, loadConfig } from '../../src/config/load-config';
 import { problemsOf } from './problems';
 
 const KEY = 'k'.repeat(32);

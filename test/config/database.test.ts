@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { loadConfig } from '../../src/config';
+import { loadConfig } from '../../src/config/load-config';
 import { makeCertificates } from '../support/certificates';
 import type { Certificates } from '../support/certificates';
 import { describeWith } from '../support/servers';

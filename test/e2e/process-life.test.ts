@@ -14,7 +14,7 @@ const ROOT = join(__dirname, '../..');
 const AS_IT_IS = `require('./dist/main.js')`;
 const whereItSubscribes = (body: string) => `
   const subscribe = (bus) => (...args) => { ${body}; return bus.subscribe(...args); };
-  require('./dist/run.js').run(process.env, {
+  require('./dist/wiring/process.js').run(process.env, {
     orders: (orders) => orders,
     bus: (bus) => ({ ...bus, subscribe: subscribe(bus) }),
   });`;

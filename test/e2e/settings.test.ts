@@ -220,7 +220,7 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     const service = await start(settings);
     await isReady(service);
 
-    const smoke = await run(['dist/smoke.js'], {
+    const smoke = await run(['dist/bin/smoke.js'], {
       ...settings,
       JWT_KEY,
       ORDERS_URL: `${service.url}/api/v1/orders`,
@@ -228,7 +228,7 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     expect(smoke.stdout).toMatch(/^ok {3}connect to the broker\n(ok .*\n)+$/);
     expect(smoke.code).toBe(0);
 
-    const republish = ['dist/admin.js', 'outbox', 'republish', '--all'];
+    const republish = ['dist/bin/admin.js', 'outbox', 'republish', '--all'];
     const admin = await run(republish, { ...settings, NODE_ENV: 'production', MONGO_URL: mongod.url });
     expect(JSON.parse(admin.stdout)).toMatchObject({ republished: expect.any(Number) });
     expect(admin.code).toBe(0);
@@ -304,15 +304,15 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
 
   it('dead letters in production: with the database alone', async () => {
     const env = { NODE_ENV: 'production', MONGO_URL: mongod.url, PORT: 'wrong', NATS_URL: 'wrong' };
-    expect(await run(['dist/admin.js', 'dead-letters', 'list'], env)).toEqual({
+    expect(await run(['dist/bin/admin.js', 'dead-letters', 'list'], env)).toEqual({
       code: 0,
       stdout: '',
       stderr: '',
     });
-    expect((await run(['dist/admin.js', 'outbox', 'republish', '--all'], env)).stderr).toMatch(
+    expect((await run(['dist/bin/admin.js', 'outbox', 'republish', '--all'], env)).stderr).toMatch(
       /^NATS_URL: /m,
     );
-    expect((await run(['dist/admin.js', 'dead-letters', 'list'], {})).stderr).toMatch(
+    expect((await run(['dist/bin/admin.js', 'dead-letters', 'list'], {})).stderr).toMatch(
       /^MONGO_URL: is required/m,
     );
   });

@@ -13,7 +13,7 @@ import type { ServiceProcess } from '../support/service-process';
 
 /** The smoke test as a process of its own, with this environment only. */
 async function smoke(env: Record<string, string>): Promise<{ code: number; lines: string[] }> {
-  const child = spawn(process.execPath, [join(__dirname, '../../dist/smoke.js')], {
+  const child = spawn(process.execPath, [join(__dirname, '../../dist/bin/smoke.js')], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

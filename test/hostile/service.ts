@@ -1,6 +1,6 @@
 import pino from 'pino';
-import { compose } from '../../src/compose';
-import { loadConfig } from '../../src/config';
+import { compose } from '../../src/wiring/service';
+import { loadConfig } from '../../src/config/load-config';
 import { BASE_PATH, CURRENT_KEY, newId, tokenOf } from '../support/http-app';
 import { eventually } from '../support/eventually';
 

@@ -1,7 +1,7 @@
 import pino from 'pino';
 import request from 'supertest';
-import { compose } from '../../src/compose';
-import { loadConfig } from '../../src/config';
+import { compose } from '../../src/wiring/service';
+import { loadConfig } from '../../src/config/load-config';
 import { exchange } from '../hostile/wire';
 import { BASE_PATH, CURRENT_KEY, bearer, composeApp, cookieOf, newId, tokenOf } from '../support/http-app';
 import type { ComposedApp } from '../support/http-app';

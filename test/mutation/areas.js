@@ -8,6 +8,6 @@ module.exports = {
   application: { mutate: ['src/application/**/*.ts'], tests: ['application/!(inbox)'] },
   messaging: { mutate: ['src/messaging/**/*.ts'], tests: ['messaging/*', 'application/inbox'] },
   http: { mutate: ['src/http/**/*.ts'], tests: ['http/!(composed)'], ignoreStatic: true },
-  config: { mutate: ['src/config.ts', 'src/config/**/*.ts'], tests: ['config', 'config/*'] },
-  lifecycle: { mutate: ['src/lifecycle.ts'], tests: ['lifecycle'] },
+  config: { mutate: ['src/config/**/*.ts'], tests: ['config/*'] },
+  lifecycle: { mutate: ['src/wiring/lifecycle.ts'], tests: ['wiring/lifecycle'] },
 };

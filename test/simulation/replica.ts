@@ -21,9 +21,9 @@ import type {
   Outbox,
   TicketStore,
 } from '../../src/application/ports';
-import type { Config } from '../../src/config';
-import { createCore } from '../../src/core';
-import type { Core } from '../../src/core';
+import type { Config } from '../../src/config/load-config';
+import { createCore } from '../../src/wiring/core';
+import type { Core } from '../../src/wiring/core';
 import type { Broker, BrokerBus } from './broker';
 import type { Database } from './database';
 import type { Process, World } from './world';

@@ -1,4 +1,4 @@
-import type { Config } from '../../src/config';
+import type { Config } from '../../src/config/load-config';
 import { createBroker } from './broker';
 import type { BrokerFaults } from './broker';
 import { createDatabase } from './database';

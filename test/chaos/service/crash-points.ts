@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import type { Bus, OrderStore } from '../../../src/application/ports';
 import type { CrashPoint } from '../crash-points';
-import type { Between } from '../../../src/compose';
+import type { Between } from '../../../src/wiring/service';
 
 const STDOUT = 1;
 

@@ -3,7 +3,7 @@
  * adapters, a clock that may be wrong, and a look inside. It is no part of what is delivered, and refuses to be.
  */
 import './skewed-clock';
-import { run } from '../../../src/run';
+import { run } from '../../../src/wiring/process';
 import { bugNamed } from './bugs';
 import { createCrashPoints } from './crash-points';
 import { answerVitals } from './vitals';

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
-import { InvalidSettings, loadConfig } from './config';
-import type { Config } from './config';
-import { compose } from './compose';
-import type { Between, Service } from './compose';
-import { readBuild } from './observability/build';
-import { createLogger } from './observability/logger';
-import type { ServiceLogger } from './observability/logger';
-import { announceSampleTickets, signToken, welcome } from './welcome';
+import { InvalidSettings, loadConfig } from '../config/load-config';
+import type { Config } from '../config/load-config';
+import { compose } from './service';
+import type { Between, Service } from './service';
+import { readBuild } from '../observability/build';
+import { createLogger } from '../observability/logger';
+import type { ServiceLogger } from '../observability/logger';
+import { signToken } from '../http/tokens';
 
 /**
  * What comes this soon after the first signal is the same request to stop: of one Ctrl-C under npm the terminal sends one
@@ -69,6 +69,10 @@ async function greet(
   address: AddressInfo,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
+  const [{ announceSampleTickets }, { welcome }] = await Promise.all([
+    import('../demo/sample-tickets.js'),
+    import('../demo/welcome.js'),
+  ]);
   const [hasDocker] = await Promise.all([
     works('docker', ['compose', 'ls', '--quiet'], env),
     announceSampleTickets(embedded.peer, embedded.tickets),

@@ -1,4 +1,4 @@
-import type { Log } from './application/ports';
+import type { Log } from '../application/ports';
 
 /** Something that is started after what it needs and stopped before it. */
 export interface Part {

@@ -1,6 +1,6 @@
-import { createLifecycle } from '../src/lifecycle';
-import type { Part } from '../src/lifecycle';
-import { silentLog } from './support/silent';
+import { createLifecycle } from '../../src/wiring/lifecycle';
+import type { Part } from '../../src/wiring/lifecycle';
+import { silentLog } from '../support/silent';
 
 /** Longer than any test: only what a test lets end, ends. */
 const NO_DEADLINE_MS = 60_000;

@@ -1,21 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { createMongoStore } from './adapters/mongo/store';
-import { createNatsStreamingBus } from './adapters/nats-streaming/bus';
-import type { Bus, DeadLetters, Log, OutboxHistory, Publisher } from './application/ports';
-import { LEASE_MS } from './application/relay';
-import { pause } from './application/schedule';
-import { natsSettings, ticking } from './compose';
-import type { AdminConfig } from './config';
+import { createMongoStore } from '../adapters/mongo/store';
+import { createNatsStreamingBus } from '../adapters/nats-streaming/bus';
+import type { Bus, Log } from '../application/ports';
+import { LEASE_MS } from '../application/relay';
+import { pause } from '../application/schedule';
+import type { Admin } from '../operator/commands';
+import { ticking } from './clock';
+import { natsSettings } from './nats-settings';
+import type { AdminConfig } from '../config/load-config';
 
 const PATIENCE_MS = 15_000;
-
-export interface Admin {
-  readonly deadLetters: DeadLetters;
-  readonly outboxHistory: OutboxHistory;
-  /** A connection of its own to the broker, beside those of the running service. */
-  connectPublisher(): Promise<Publisher>;
-  close(): Promise<void>;
-}
 
 /** What the operator's command line works on. Rejects when the database does not answer. */
 export async function composeAdmin({ mongoUrl, nats }: AdminConfig, log: Log): Promise<Admin> {

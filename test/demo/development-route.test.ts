@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import request from 'supertest';
-import { withDevelopmentRoute } from '../../src/http/development';
+import { withDevelopmentRoute } from '../../src/demo/development-route';
 import { startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
 

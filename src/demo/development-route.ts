@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import express from 'express';
 import type { RequestHandler } from 'express';
-import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from './problems';
+import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from '../http/problems';
 
 const ROUTE = '/development/events/:subject';
 /** What the other services publish. */

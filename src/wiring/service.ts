@@ -1,17 +1,18 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Bus, Clock, OrderStore, Publisher, TicketStore } from './application/ports';
-import { ACK_TIMEOUT_MS, LEASE_MS } from './application/relay';
-import type { Config } from './config';
+import type { Bus, Clock, OrderStore, Publisher, TicketStore } from '../application/ports';
+import { LEASE_MS } from '../application/relay';
+import type { Config } from '../config/load-config';
+import { systemClock, ticking } from './clock';
 import { createCore } from './core';
-import { createApp } from './http/app';
-import { withDevelopmentRoute } from './http/development';
-import { createHttpServer } from './http/server';
+import { createApp } from '../http/app';
+import { createHttpServer } from '../http/server';
 import { createLifecycle } from './lifecycle';
-import { createBacklogWatch } from './observability/backlog-watch';
-import type { ServiceLogger } from './observability/logger';
-import { createMetrics } from './observability/metrics';
+import { natsSettings } from './nats-settings';
+import { createBacklogWatch } from '../observability/backlog-watch';
+import type { ServiceLogger } from '../observability/logger';
+import { createMetrics } from '../observability/metrics';
 
 export interface Service {
   readonly app: RequestListener;
@@ -84,7 +85,7 @@ export async function compose(
   });
   const keepAliveMs = config.http.keepAliveSeconds * 1000;
   const isEmbedded = peer && config.mongoUrl === undefined && !config.production;
-  const listener = isEmbedded ? playable(app, peer) : app;
+  const listener = isEmbedded ? await playable(app, peer) : app;
   const server = createHttpServer(listener, config.http, { keepAliveMs }, (refusal) =>
     log.info(refusal, 'request refused unread'),
   );
@@ -125,11 +126,11 @@ export async function compose(
   async function chooseStore() {
     const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
     if (config.mongoUrl === undefined) {
-      const { createMemoryDatabase, connectMemoryStore } = await import('./adapters/memory/store.js');
+      const { createMemoryDatabase, connectMemoryStore } = await import('../adapters/memory/store.js');
       metrics.setDatabase(true);
       return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock });
     }
-    const { createMongoStore } = await import('./adapters/mongo/store.js');
+    const { createMongoStore } = await import('../adapters/mongo/store.js');
     return createMongoStore({
       ...common,
       url: config.mongoUrl,
@@ -144,7 +145,7 @@ export async function compose(
   async function chooseBus(): Promise<{ bus: Bus; peer?: Publisher }> {
     const { url, queueGroup, clientId } = config.nats;
     if (url !== undefined) return { bus: await natsStreamingBus(url) };
-    const { createMemoryBroker } = await import('./adapters/memory/bus.js');
+    const { createMemoryBroker } = await import('../adapters/memory/bus.js');
     metrics.setBroker(true);
     const broker = createMemoryBroker({
       clock,
@@ -157,7 +158,7 @@ export async function compose(
   }
 
   async function natsStreamingBus(url: string): Promise<Bus> {
-    const { createNatsStreamingBus } = await import('./adapters/nats-streaming/bus.js');
+    const { createNatsStreamingBus } = await import('../adapters/nats-streaming/bus.js');
     return createNatsStreamingBus({
       ...natsSettings(config.nats),
       url,
@@ -170,34 +171,10 @@ export async function compose(
 }
 
 /** Where nothing is real, nobody else could play the other services. */
-function playable(app: RequestListener, peer: Publisher): RequestListener {
+async function playable(app: RequestListener, peer: Publisher): Promise<RequestListener> {
+  const { withDevelopmentRoute } = await import('../demo/development-route.js');
   return withDevelopmentRoute(app, (subject, data) => peer.publish(subject, data, randomUUID()));
 }
-
-/**
- * How many messages of a subject may be in hand at one replica: enough to keep its connections to the database busy. More
- * would wait for one of those until their time is up, and come again. Copies of tickets share a round trip, hundreds at a
- * time.
- */
-const maxInFlight = (subject: string): number => (subject.startsWith('ticket:') ? 512 : 64);
-
-export function natsSettings(nats: Omit<Config['nats'], 'url'>) {
-  const { servers, clusterId, clientId, queueGroup, redeliveryWaitSeconds } = nats;
-  const limits = { ackTimeoutMs: ACK_TIMEOUT_MS, maxInFlight };
-  return { servers, clusterId, clientId, queueGroup, redeliveryWaitSeconds, ...limits };
-}
-
-/** The process's own time; what is stored goes by the database's. */
-export const ticking: Omit<Clock, 'now'> = {
-  monotonic: () => performance.now(),
-  random: Math.random,
-  after(ms, task) {
-    const timer = setTimeout(task, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
-const systemClock: Clock = { ...ticking, now: () => new Date() };
 
 /** Starts with the time in seconds, so that new orders sit side by side in the index; the rest is chance. */
 function newId(): string {

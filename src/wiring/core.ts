@@ -1,9 +1,9 @@
-import { createCancelOrder } from './application/cancel-order';
-import { createCatchUp } from './application/catch-up';
-import { createChangeOrder } from './application/change-order';
-import { createCompleteOrder } from './application/complete-order';
-import { createExpireOrder, createExpirySweep } from './application/expire-order';
-import { createPlaceOrder } from './application/place-order';
+import { createCancelOrder } from '../application/cancel-order';
+import { createCatchUp } from '../application/catch-up';
+import { createChangeOrder } from '../application/change-order';
+import { createCompleteOrder } from '../application/complete-order';
+import { createExpireOrder, createExpirySweep } from '../application/expire-order';
+import { createPlaceOrder } from '../application/place-order';
 import type {
   Bus,
   Clock,
@@ -14,13 +14,13 @@ import type {
   OrderStore,
   Outbox,
   TicketStore,
-} from './application/ports';
-import { createFindOrder, createListOrders } from './application/read-orders';
-import { createRelay } from './application/relay';
-import { createTurns } from './application/turns';
-import type { Config } from './config';
-import { createInbox } from './messaging/inbox';
-import { createParkedMessages } from './messaging/parked-messages';
+} from '../application/ports';
+import { createFindOrder, createListOrders } from '../application/read-orders';
+import { createRelay } from '../application/relay';
+import { createTurns } from '../application/turns';
+import type { Config } from '../config/load-config';
+import { createInbox } from '../messaging/inbox';
+import { createParkedMessages } from '../messaging/parked-messages';
 
 const PAYMENTS = 'payment:created';
 

@@ -1,6 +1,6 @@
-import { DEVELOPMENT_JWT_KEY, loadConfig } from '../src/config';
-import type { Config } from '../src/config';
-import { problemsOf } from './config/problems';
+import { DEVELOPMENT_JWT_KEY, loadConfig } from '../../src/config/load-config';
+import type { Config } from '../../src/config/load-config';
+import { problemsOf } from './problems';
 
 const KEY = 'k'.repeat(32);
 const production = {

@@ -1,43 +1,32 @@
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
-import { composeAdmin } from './compose-admin';
-import type { Admin } from './compose-admin';
-import { InvalidSettings, loadAdminConfig } from './config';
+import type { DeadLetters, OutboxHistory, Publisher } from '../application/ports';
 
-const USAGE = `Usage: admin dead-letters list [--limit N]
+export const USAGE = `Usage: admin dead-letters list [--limit N]
        admin dead-letters replay ID | --all
        admin outbox republish --ticket ID | --all
 
 Reads the settings of the service that it needs: MONGO_URL, for the outbox NATS_URL too, and what belongs to them.
 `;
 
-const OBJECT_ID = /^[0-9a-f]{24}$/i;
-
-/** The operator's command line. Prints JSON lines; resolves to the exit code. */
-async function run(args: string[]): Promise<number> {
-  const command = parse(args);
-  if (!command) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  const config = loadAdminConfig(process.env, { broker: command.needsBroker });
-  const log = pino({ level: 'warn' }, pino.destination(2));
-  for (const warning of config.warnings) log.warn(warning);
-  const admin = await composeAdmin(config, log);
-  try {
-    await command.run(admin);
-    return 0;
-  } finally {
-    await admin.close();
-  }
+/** What the commands work on. */
+export interface Admin {
+  readonly deadLetters: DeadLetters;
+  readonly outboxHistory: OutboxHistory;
+  /** A connection of its own to the broker, beside those of the running service. */
+  connectPublisher(): Promise<Publisher>;
+  close(): Promise<void>;
 }
 
-interface Command {
+const OBJECT_ID = /^[0-9a-f]{24}$/i;
+
+/** What an operator asked for. */
+export interface Command {
   readonly needsBroker: boolean;
   readonly run: (admin: Admin) => Promise<void>;
 }
 
-function parse(args: string[]): Command | undefined {
+/** The command of an argument list; undefined where it is none. */
+export function parseCommand(args: string[]): Command | undefined {
   const options = {
     limit: { type: 'string' },
     all: { type: 'boolean' },
@@ -102,14 +91,3 @@ async function republish({ outboxHistory, connectPublisher }: Admin, ticketId?: 
 function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
-
-run(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    if (error instanceof InvalidSettings) process.stderr.write(error.problems.join('\n') + '\n');
-    process.exitCode = 1;
-  },
-);

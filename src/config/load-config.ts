@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { CLIENT_ID, CLUSTER_ID, readBroker } from './config/broker';
-import type { BrokerServer } from './config/broker';
-import { readDatabase } from './config/database';
-import { readEnvironment, wholeNumber } from './config/environment';
-import type { Environment, Given } from './config/environment';
-import { readTimes } from './config/expiration';
-import type { Expiration } from './config/expiration';
-import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './config/keys';
-import type { JwtKeys } from './config/keys';
+import { CLIENT_ID, CLUSTER_ID, readBroker } from './broker';
+import type { BrokerServer } from './broker';
+import { readDatabase } from './database';
+import { readEnvironment, wholeNumber } from './environment';
+import type { Environment, Given } from './environment';
+import { readTimes } from './expiration';
+import type { Expiration } from './expiration';
+import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './keys';
+import type { JwtKeys } from './keys';
 
 export { DEVELOPMENT_JWT_KEY };
 

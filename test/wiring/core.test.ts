@@ -1,11 +1,11 @@
-import { connectMemoryStore, createMemoryDatabase } from '../src/adapters/memory/store';
-import { PublishFailed } from '../src/application/ports';
-import type { Bus, Message, Metrics, Receive, Subscriptions } from '../src/application/ports';
-import { LEASE_MS } from '../src/application/relay';
-import { createCore } from '../src/core';
-import { createMetrics } from '../src/observability/metrics';
-import { createTestClock } from './support/clock';
-import { silentLog, silentMetrics } from './support/silent';
+import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
+import { PublishFailed } from '../../src/application/ports';
+import type { Bus, Message, Metrics, Receive, Subscriptions } from '../../src/application/ports';
+import { LEASE_MS } from '../../src/application/relay';
+import { createCore } from '../../src/wiring/core';
+import { createMetrics } from '../../src/observability/metrics';
+import { createTestClock } from '../support/clock';
+import { silentLog, silentMetrics } from '../support/silent';
 
 const TICKET = { id: 'f'.repeat(24), version: 0, title: 'T', price: 1, userId: 'seller' };
 const EXPIRATION = { windowSeconds: 900, graceSeconds: 60, catchUpSeconds: 15, catchUpLimitSeconds: 600 };
