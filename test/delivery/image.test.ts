@@ -20,7 +20,7 @@ describe('the image', () => {
   it('carries no package that nothing loads', () => {
     expect(read('Dockerfile')).toContain('rm -r node_modules/core-js');
     const script =
-      "require('./dist/compose'); import('./dist/adapters/mongo/store.js').then(() => " +
+      "require('./dist/wiring/service'); import('./dist/adapters/mongo/store.js').then(() => " +
       "process.stdout.write(Object.keys(require.cache).join('\\n')))";
     const loaded = execFileSync(process.execPath, ['-e', script], {
       cwd: join(__dirname, '../..'),
