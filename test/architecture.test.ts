@@ -48,7 +48,7 @@ describe('the import direction', () => {
     'smoke/': ['smoke/', 'config/', 'http/tokens'],
     'bin/': ['wiring/', 'config/', 'operator/', 'smoke/'],
   };
-  /** These may know the shapes of logs, metrics and settings, not make them. */
+  /** These may know the shape of settings, not read them. */
   const mayImportTypes: Record<string, readonly string[]> = {
     'observability/': ['config/'],
   };
@@ -85,13 +85,22 @@ describe('the import direction', () => {
     expect(new Set(others.map(({ file }) => file))).toEqual(new Set(COMPOSITION_ROOTS));
   });
 
-  it('loads what is for a first look only where it is shown', () => {
+  it('loads demo/ only with import(), from service and process', () => {
     const loading = imports.filter(
       ({ file, target }) => isUnder(target, ['demo/']) && !file.startsWith('demo/'),
     );
 
-    expect(loading).not.toEqual([]);
+    expect(new Set(loading.map(({ file }) => file))).toEqual(
+      new Set(['wiring/service.ts', 'wiring/process.ts']),
+    );
     expect(loading.filter(({ dynamic }) => !dynamic)).toEqual([]);
+  });
+
+  it('begins with one file, which runs the process', () => {
+    expect(files.filter((file) => !file.includes('/'))).toEqual(['main.ts']);
+    expect(imports.filter(({ file }) => file === 'main.ts').map(({ target }) => target)).toEqual([
+      'src/wiring/process',
+    ]);
   });
 
   it.each([
@@ -149,7 +158,7 @@ function importsOf(file: string): Import[] {
     } else if (ts.isExternalModuleReference(node)) {
       add(node.expression, false);
     } else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText())) {
-      add(node.arguments[0], false, true);
+      add(node.arguments[0], false, node.expression.kind === ts.SyntaxKind.ImportKeyword);
     }
     ts.forEachChild(node, visit);
   };

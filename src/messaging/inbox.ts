@@ -27,9 +27,10 @@ const SETTLED_AFTER_MS = 10_000;
 
 /**
  * More than the broker hands out of its own accord. When replicas die it delivers what they had to the others, as much as
- * that may be: beyond this it is refused at once, and comes again.
+ * that may be: beyond this it is refused at once, and comes again. Copies of tickets share their round trips; of all else
+ * each message waits for a connection to the database.
  */
-const MOST_IN_HAND = 2_048;
+const MOST_IN_HAND = { tickets: 2_048, others: 256 };
 /** A message that could not be handled stays in hand so long, and what is delivered of it meanwhile costs nothing. */
 const REST_AFTER_RETRY_MS = 1_000;
 
@@ -59,7 +60,7 @@ export function createInbox(deps: {
   log: Log;
 }): Inbox {
   const { catchUp, clock, metrics, log } = deps;
-  let inHand = 0;
+  const inHand = { tickets: 0, others: 0 };
 
   const routes = new Map([
     ['ticket:created', route(ticketMessage, applyTicket, ({ id }) => ({ ticketId: id }))],
@@ -124,17 +125,18 @@ export function createInbox(deps: {
   }
 
   async function receiveOther(message: Message): Promise<'done' | 'retry'> {
-    if (inHand >= MOST_IN_HAND) {
+    const kind = message.subject.startsWith('ticket:') ? 'tickets' : 'others';
+    if (inHand[kind] >= MOST_IN_HAND[kind]) {
       metrics.messageHandled(message.subject, 'retry', 0);
       return 'retry';
     }
-    inHand += 1;
+    inHand[kind] += 1;
     try {
       const verdict = await settle(message);
       if (verdict === 'retry') await pause(clock, jittered(clock, REST_AFTER_RETRY_MS));
       return verdict;
     } finally {
-      inHand -= 1;
+      inHand[kind] -= 1;
     }
   }
 

@@ -20,6 +20,7 @@ function setUp() {
     complete: 'done' as 'done' | 'unknown-order' | Error,
     storeDown: false,
     applying: Promise.resolve(),
+    expiring: Promise.resolve(),
     expired: [] as string[],
     paid: [] as object[],
   };
@@ -70,6 +71,7 @@ function setUp() {
     },
     expireOrder: async (orderId) => {
       failIfDown();
+      await outcomes.expiring;
       outcomes.expired.push(orderId);
       return outcomes.expire;
     },
@@ -310,20 +312,35 @@ describe('the inbox', () => {
     expect(pauses).toEqual([1_000]);
   });
 
-  it('refuses at once what is more than it can have in hand, except a payment', async () => {
+  it.each<[string, number, string, object]>([
+    ['tickets', 2_048, 'ticket:updated', ticket],
+    ['expiries', 256, 'expiration:complete', { orderId: ORDER }],
+  ])('refuses %s at once that are more than it can have in hand: %d', async (_, most, subject, content) => {
     const { inbox, outcomes, verdicts, message } = setUp();
     let goOn = (): void => {};
-    outcomes.applying = new Promise((resolve) => (goOn = resolve));
-    const inHand = Array.from({ length: 2_048 }, () => inbox.receive(message('ticket:updated', ticket)));
+    outcomes.applying = outcomes.expiring = new Promise<void>((resolve) => (goOn = resolve));
+    const inHand = Array.from({ length: most }, () => inbox.receive(message(subject, content)));
 
-    expect(await inbox.receive(message('ticket:updated', ticket))).toBe('retry');
+    expect(await inbox.receive(message(subject, content))).toBe('retry');
     const payment = { id: 'p', orderId: ORDER, stripeId: 's' };
     expect(await inbox.receive(message('payment:created', payment))).toBe('done');
     goOn();
 
     expect(new Set(await Promise.all(inHand))).toEqual(new Set(['done']));
     expect(verdicts.filter((verdict) => verdict === 'retry')).toHaveLength(1);
-    expect(await inbox.receive(message('ticket:updated', ticket))).toBe('done');
+    expect(await inbox.receive(message(subject, content))).toBe('done');
+  });
+
+  it('takes expiries while it can take no more tickets', async () => {
+    const { inbox, outcomes, message } = setUp();
+    let goOn = (): void => {};
+    outcomes.applying = new Promise<void>((resolve) => (goOn = resolve));
+    const inHand = Array.from({ length: 2_048 }, () => inbox.receive(message('ticket:created', ticket)));
+
+    expect(await inbox.receive(message('ticket:updated', ticket))).toBe('retry');
+    expect(await inbox.receive(message('expiration:complete', { orderId: ORDER }))).toBe('done');
+    goOn();
+    await Promise.all(inHand);
   });
 
   it('leaves an expiry unacknowledged until payments are caught up', async () => {

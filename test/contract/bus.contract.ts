@@ -16,7 +16,7 @@ export const REDELIVERY_WAIT_SECONDS = 1;
 /** So many messages of a subject a member may have at once, in both harnesses. */
 export const IN_HAND_AT_MOST = 64;
 
-const SUBJECT = 'test:happened';
+export const SUBJECT = 'test:happened';
 const UNOBSERVED = { up() {}, down() {} };
 /** A message that no test is about: it is acknowledged when it comes again, not before. */
 const MARKER = 'marker';

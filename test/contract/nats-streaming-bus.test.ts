@@ -6,7 +6,7 @@ import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
-import { IN_HAND_AT_MOST, REDELIVERY_WAIT_SECONDS, describeBus } from './bus.contract';
+import { IN_HAND_AT_MOST, REDELIVERY_WAIT_SECONDS, SUBJECT, describeBus } from './bus.contract';
 
 const clock: Omit<Clock, 'now'> = {
   monotonic: () => performance.now(),
@@ -38,7 +38,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
       queueGroup: 'group',
       redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
       ackTimeoutMs: 1_500,
-      maxInFlight: () => IN_HAND_AT_MOST,
+      maxInFlight: (subject) => (subject === SUBJECT ? IN_HAND_AT_MOST : 16),
       clock,
       log: silentLog,
       ...settings,

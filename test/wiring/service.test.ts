@@ -295,6 +295,13 @@ describe('the service as it is composed', () => {
     await service.stop();
     await expect(starting).rejects.toThrow('stopped while starting');
   });
+
+  it('takes more copies of tickets in hand than messages that cost a round trip each', () => {
+    const { nats } = loadConfig({ JWT_KEY: CURRENT_KEY });
+    const { maxInFlight } = natsSettings(nats);
+    expect(['ticket:created', 'ticket:updated'].map(maxInFlight)).toEqual([512, 512]);
+    expect(['expiration:complete', 'payment:created'].map(maxInFlight)).toEqual([64, 64]);
+  });
 });
 
 /** Another connection that is kept. */
@@ -309,10 +316,3 @@ function connection(port: number) {
     },
   };
 }
-
-it('takes more copies of tickets in hand than messages that cost a round trip each', () => {
-  const { nats } = loadConfig({ JWT_KEY: CURRENT_KEY });
-  const { maxInFlight } = natsSettings(nats);
-  expect(['ticket:created', 'ticket:updated'].map(maxInFlight)).toEqual([512, 512]);
-  expect(['expiration:complete', 'payment:created'].map(maxInFlight)).toEqual([64, 64]);
-});

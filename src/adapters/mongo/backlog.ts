@@ -1,41 +1,52 @@
 import type { FilterQuery } from 'mongoose';
-import type { Clock } from '../../application/ports';
+import { Unavailable } from '../../application/ports';
+import type { Clock, Outbox } from '../../application/ports';
 import { NO_LEASE } from './documents';
 import type { Models, OrderDocument } from './documents';
 
 /** More than that makes no difference to whoever looks, and counting all of a long outage would take ever longer. */
 export const MOST_COUNTED = 10_000;
 
+/** For all ranges together: who stops waits for it. */
+const TIMEOUT_MS = 5_000;
 const FIRST_RANGE_MS = 1_000;
 
-/** Of times. */
-interface Range {
+/** A range of `publishing.since`. */
+export interface Range {
   readonly $gt: Date;
   readonly $lte?: Date;
 }
 
 /**
- * How many orders have something to publish, and since when the oldest of them has. What it costs does not grow with the
- * backlog, also on a server that reads all of a range before it applies a limit: it looks at narrow ranges of time, and
- * begins with the oldest one that was found last.
+ * How many orders have something to publish, and since when the oldest of them has. It asks for narrow ranges of time, from
+ * the oldest that was found last: so a server that reads all of a range before it applies a limit does not read the whole
+ * backlog at each look either, but for the first one.
  */
 export function createBacklog(
-  { orders }: Models,
-  clock: Pick<Clock, 'now'>,
-): () => Promise<{ pending: number; oldest?: Date }> {
+  { orders }: { orders: Pick<Models['orders'], 'findOne' | 'countDocuments'> },
+  clock: Pick<Clock, 'now' | 'monotonic'>,
+): Outbox['backlog'] {
   let lastOldest: Date | undefined;
 
-  // Of orders of earlier releases the time is not known: they are soon published.
-  const waiting = (since: Range): FilterQuery<OrderDocument> => ({
-    'publishing.pending': { $gt: 0 },
-    'publishing.since': since,
-  });
+  return async function backlog() {
+    const now = clock.now();
+    const deadline = clock.monotonic() + TIMEOUT_MS;
+    const checkTime = (): void => {
+      if (clock.monotonic() > deadline) throw new Unavailable('counting the backlog took too long');
+    };
+    const oldest = await findOldest(now, checkTime);
+    lastOldest = oldest;
+    const pending = oldest ? await countFrom(oldest, now, checkTime) : 0;
+    // It may have been published between the two questions.
+    return oldest && pending > 0 ? { pending, oldest } : { pending: 0 };
+  };
 
-  async function findOldest(now: Date): Promise<Date | undefined> {
-    const ranges = lastOldest
+  async function findOldest(now: Date, checkTime: () => void): Promise<Date | undefined> {
+    const ranges: readonly Range[] = lastOldest
       ? [{ $gt: NO_LEASE, $lte: lastOldest }, ...rangesFrom(lastOldest, now)]
       : [{ $gt: NO_LEASE }];
     for (const range of ranges) {
+      checkTime();
       const found = await orders
         .findOne(waiting(range), { 'publishing.since': 1 })
         .sort({ 'publishing.since': 1 })
@@ -45,25 +56,24 @@ export function createBacklog(
     return undefined;
   }
 
-  async function countFrom(oldest: Date, now: Date): Promise<number> {
+  async function countFrom(oldest: Date, now: Date, checkTime: () => void): Promise<number> {
     let pending = 0;
     for (const range of rangesFrom(new Date(oldest.getTime() - 1), now)) {
+      checkTime();
       pending += await orders.countDocuments(waiting(range), { limit: MOST_COUNTED - pending }).exec();
       if (pending >= MOST_COUNTED) break;
     }
     return pending;
   }
-
-  return async function backlog() {
-    const now = clock.now();
-    const oldest = await findOldest(now);
-    lastOldest = oldest;
-    return oldest ? { pending: await countFrom(oldest, now), oldest } : { pending: 0 };
-  };
 }
 
-/** All that is later than `start`, each range twice as long as the one before. */
-function rangesFrom(start: Date, now: Date): Range[] {
+// Of orders of earlier releases the time is not known: they are soon published.
+function waiting(since: Range): FilterQuery<OrderDocument> {
+  return { 'publishing.pending': { $gt: 0 }, 'publishing.since': since };
+}
+
+/** All that is later than `start`, each range twice as long as the one before, the last one without an end. */
+export function rangesFrom(start: Date, now: Date): Range[] {
   const ranges: Range[] = [];
   let from = start;
   for (let ms = FIRST_RANGE_MS; from.getTime() + ms < now.getTime(); ms *= 2) {

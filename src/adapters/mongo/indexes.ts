@@ -47,7 +47,8 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
       // changes.
       { key: TURN_OF_TICKET, unique: true },
       { key: { idempotencyKey: 1 }, unique: true },
-      // The listing, newest first; that of one status would take the index of the sweep, which has everybody's.
+      // The listing, newest first. With a status it needs an index of its own: the server would choose the sweep's, which
+      // has the orders of all users.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
       { key: { userId: 1, status: 1, createdAt: -1, _id: -1 } },
       // What the relay looks for.

@@ -16,7 +16,7 @@ const PRELOADED = 10_000;
 const PAGE = 30;
 const READING_CONNECTIONS = 20;
 const LATENCY_EVERY_MS = 15;
-/** Code is compiled as it is called: what runs for days is measured after thousands of calls, whatever has more code needs more. */
+/** Code is compiled while it runs; larger programs need more calls before they reach full speed. */
 const WARM_UP = { connections: 20, seconds: 15 };
 
 type Targets = Readonly<Record<string, Target>>;
