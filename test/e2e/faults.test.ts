@@ -329,9 +329,11 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     const buyer = ordersClient(service.url, 'buyer');
     // The database has stored the first of them, and does not say so before the service is told to stop.
     let answerNow = (): void => {};
+    // Made before: the answer may come from the server after it was allowed.
+    const allowed = new Promise<void>((resolve) => (answerNow = resolve));
     proxy.holdAnswerTo(
       (command) => command['insert'] === 'orders',
-      () => new Promise((resolve) => (answerNow = resolve)),
+      () => allowed,
     );
     proxy.forget();
     const answers = Promise.all(tickets.map((id) => buyer.place(id)));
