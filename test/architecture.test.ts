@@ -96,6 +96,12 @@ describe('the import direction', () => {
     expect(loading.filter(({ dynamic }) => !dynamic)).toEqual([]);
   });
 
+  it('lets only the process compose the service', () => {
+    const composing = imports.filter(({ target }) => target === 'src/wiring/service');
+
+    expect(new Set(composing.map(({ file }) => file))).toEqual(new Set(['wiring/process.ts']));
+  });
+
   it('begins with one file, which runs the process', () => {
     expect(files.filter((file) => !file.includes('/'))).toEqual(['main.ts']);
     expect(imports.filter(({ file }) => file === 'main.ts').map(({ target }) => target)).toEqual([

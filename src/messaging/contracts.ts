@@ -105,3 +105,8 @@ function parseJson(text: string): unknown {
 function describeIssue({ path, message }: z.core.$ZodIssue): string {
   return path.length > 0 ? `${path.join('.')}: ${message}` : message;
 }
+
+/** Whether messages of the subject are copies of tickets: those that come together are stored together. */
+export function isOfTickets(subject: string): boolean {
+  return subject.startsWith('ticket:');
+}

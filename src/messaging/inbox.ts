@@ -5,7 +5,7 @@ import type { ExpireOrder } from '../application/expire-order';
 import { jittered, pause } from '../application/schedule';
 import { Unavailable } from '../application/ports';
 import type { Clock, DeadLetters, Log, Message, Metrics, Receive, TicketStore } from '../application/ports';
-import { expirationMessage, parse, paymentMessage, ticketMessage } from './contracts';
+import { expirationMessage, isOfTickets, parse, paymentMessage, ticketMessage } from './contracts';
 import { deadLetter } from './dead-letters';
 import { FIRST_RETRY_MS } from './parked-messages';
 
@@ -125,7 +125,7 @@ export function createInbox(deps: {
   }
 
   async function receiveOther(message: Message): Promise<'done' | 'retry'> {
-    const kind = message.subject.startsWith('ticket:') ? 'tickets' : 'others';
+    const kind = isOfTickets(message.subject) ? 'tickets' : 'others';
     if (inHand[kind] >= MOST_IN_HAND[kind]) {
       metrics.messageHandled(message.subject, 'retry', 0);
       return 'retry';

@@ -4,10 +4,10 @@ import { createNatsStreamingBus } from '../adapters/nats-streaming/bus';
 import type { Bus, Log } from '../application/ports';
 import { LEASE_MS } from '../application/relay';
 import { pause } from '../application/schedule';
+import type { AdminConfig } from '../config/load-config';
 import type { Admin } from '../operator/commands';
 import { ticking } from './clock';
 import { natsSettings } from './nats-settings';
-import type { AdminConfig } from '../config/load-config';
 
 const PATIENCE_MS = 15_000;
 

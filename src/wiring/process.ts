@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
 import { InvalidSettings, loadConfig } from '../config/load-config';
 import type { Config } from '../config/load-config';
-import { compose } from './service';
-import type { Between, Service } from './service';
+import { signToken } from '../http/tokens';
 import { readBuild } from '../observability/build';
 import { createLogger } from '../observability/logger';
 import type { ServiceLogger } from '../observability/logger';
-import { signToken } from '../http/tokens';
+import { compose } from './service';
+import type { Between, Service } from './service';
 
 /**
  * What comes this soon after the first signal is the same request to stop: of one Ctrl-C under npm the terminal sends one

@@ -4,15 +4,15 @@ import type { AddressInfo } from 'node:net';
 import type { Bus, Clock, OrderStore, Publisher, TicketStore } from '../application/ports';
 import { LEASE_MS } from '../application/relay';
 import type { Config } from '../config/load-config';
-import { systemClock, ticking } from './clock';
-import { createCore } from './core';
 import { createApp } from '../http/app';
 import { createHttpServer } from '../http/server';
-import { createLifecycle } from './lifecycle';
-import { natsSettings } from './nats-settings';
 import { createBacklogWatch } from '../observability/backlog-watch';
 import type { ServiceLogger } from '../observability/logger';
 import { createMetrics } from '../observability/metrics';
+import { systemClock, ticking } from './clock';
+import { createCore } from './core';
+import { createLifecycle } from './lifecycle';
+import { natsSettings } from './nats-settings';
 
 export interface Service {
   readonly app: RequestListener;

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { NO_LEASE } from '../../src/adapters/mongo/documents';
+import { HAS_PENDING, NO_LEASE } from '../../src/adapters/mongo/documents';
 
 const { ObjectId } = mongo;
 
@@ -19,7 +19,7 @@ const KNOWN = 1_000;
 const TITLE = 'A concert';
 const PRICE = 12.5;
 /** Orders of ours with events to publish, in the words of the index of how long they wait. */
-export const UNPUBLISHED = { 'publishing.pending': { $gt: 0 }, 'publishing.since': { $gt: NO_LEASE } };
+export const UNPUBLISHED = { ...HAS_PENDING, 'publishing.since': { $gt: NO_LEASE } };
 
 /** Stores tickets that nobody has ordered and resolves to their ids. */
 export async function addTickets(db: mongo.Db, shape: Shape, count: number): Promise<string[]> {

@@ -1,7 +1,7 @@
 import type { FilterQuery } from 'mongoose';
 import { Unavailable } from '../../application/ports';
 import type { Clock, Outbox } from '../../application/ports';
-import { NO_LEASE } from './documents';
+import { HAS_PENDING, NO_LEASE } from './documents';
 import type { Models, OrderDocument } from './documents';
 
 /** More than that makes no difference to whoever looks, and counting all of a long outage would take ever longer. */
@@ -69,7 +69,7 @@ export function createBacklog(
 
 // Of orders of earlier releases the time is not known: they are soon published.
 function waiting(since: Range): FilterQuery<OrderDocument> {
-  return { 'publishing.pending': { $gt: 0 }, 'publishing.since': since };
+  return { ...HAS_PENDING, 'publishing.since': since };
 }
 
 /** All that is later than `start`, each range twice as long as the one before, the last one without an end. */

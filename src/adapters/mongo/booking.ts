@@ -2,7 +2,7 @@ import { Unavailable } from '../../application/ports';
 import type { Outbox, Publication } from '../../application/ports';
 import { backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
-import { NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
+import { HAS_PENDING, NO_LEASE, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
@@ -143,7 +143,7 @@ export function createBooking(
     const leaseUntil = new Date(clock.now().getTime() + lease.ms);
     const document = await orders
       .findOneAndUpdate(
-        { _id, 'publishing.owner': lease.owner, 'publishing.pending': { $gt: 0 } },
+        { _id, 'publishing.owner': lease.owner, ...HAS_PENDING },
         { $set: { 'publishing.leaseUntil': leaseUntil } },
         { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )

@@ -55,6 +55,9 @@ export type DeadLetterDocument = Omit<DeadLetter, 'id'> & { _id: string };
 
 export const NO_LEASE = new Date(0);
 
+/** Of orders with events to publish. A query needs it word for word to use the indexes that hold only those. */
+export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
+
 export interface Models {
   readonly orders: Model<OrderDocument>;
   readonly tickets: Model<TicketDocument>;

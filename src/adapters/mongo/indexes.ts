@@ -1,4 +1,5 @@
 import { mongo } from 'mongoose';
+import { HAS_PENDING } from './documents';
 import type { Models } from './documents';
 import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
@@ -16,7 +17,7 @@ const INDEX_NOT_FOUND = 27;
 export const TURN_OF_TICKET = { 'ticket.id': 1, turn: 1 } as const;
 
 /** Only of orders that have events to publish: those indexes are as small as the backlog, however many orders there are. */
-const PENDING = { partialFilterExpression: { 'publishing.pending': { $gt: 0 } } };
+const PENDING = { partialFilterExpression: HAS_PENDING };
 
 /** Of earlier releases; the same questions are answered by smaller ones. */
 const OUTDATED = ['publishing.pending_1_publishing.leaseUntil_1', 'ticket.id_1_publishing.pending_-1'];

@@ -3,7 +3,7 @@ import type { Claimable, Outbox, Publication } from '../../application/ports';
 import { createBacklog } from './backlog';
 import { createBooking, seqOf } from './booking';
 import type { MongoConnection } from './connection';
-import { PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
+import { HAS_PENDING, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
@@ -27,12 +27,11 @@ export function createOutbox(
   const { orders } = models;
   const { ask } = connection;
   const { clock, lease } = deps;
-  const hasPending: FilterQuery<OrderDocument> = { 'publishing.pending': { $gt: 0 } };
   const isFree = (): FilterQuery<OrderDocument> => ({ 'publishing.leaseUntil': { $lte: clock.now() } });
 
   async function earliest(ticketId: string): Promise<string | undefined> {
     const found = await orders
-      .findOne({ 'ticket.id': toObjectId(ticketId), ...hasPending }, { turn: 1 })
+      .findOne({ 'ticket.id': toObjectId(ticketId), ...HAS_PENDING }, { turn: 1 })
       .sort({ turn: 1 })
       .readConcern('majority')
       .lean<Pick<OrderDocument, '_id' | 'turn'>>();
@@ -56,7 +55,7 @@ export function createOutbox(
 
   async function findClaimable(filter: FilterQuery<OrderDocument>, limit: number): Promise<Claimable[]> {
     const found = await orders
-      .find({ ...filter, ...hasPending }, POSITION_FIELDS)
+      .find({ ...filter, ...HAS_PENDING }, POSITION_FIELDS)
       .sort({ 'publishing.leaseUntil': 1, _id: 1 })
       .limit(limit)
       .lean<Position[]>();
@@ -71,7 +70,7 @@ export function createOutbox(
   async function claimOne({ orderId, askedAt }: Asked): Promise<Publication | undefined> {
     const document = await orders
       .findOneAndUpdate(
-        { _id: toObjectId(orderId), ...hasPending, ...isFree() },
+        { _id: toObjectId(orderId), ...HAS_PENDING, ...isFree() },
         { $set: takenUntil(new Date(clock.now().getTime() + lease.ms)) },
         { returnDocument: 'after', projection: PUBLICATION_FIELDS },
       )
@@ -84,7 +83,7 @@ export function createOutbox(
     if (first && asked.length === 1) return [await claimOne(first)];
     const leaseUntil = new Date(clock.now().getTime() + lease.ms);
     const _id = { $in: asked.map(({ orderId }) => toObjectId(orderId)) };
-    await orders.collection.updateMany({ _id, ...hasPending, ...isFree() } as object, {
+    await orders.collection.updateMany({ _id, ...HAS_PENDING, ...isFree() } as object, {
       $set: takenUntil(leaseUntil),
     });
     const taken = await orders
