@@ -10,14 +10,14 @@ export interface CatchUp {
   lost(subscription: 'group' | 'watch'): void;
   /** The database was found, or lost. */
   databaseChanged(ready: boolean): void;
-  /** A payment came into the world, for whichever replica to handle. */
+  /** A payment was published, for whichever replica to handle. */
   paymentHeard(orderId: string, publishedAt: Date): void;
   /** A payment came; to be called before it is handled. */
   paymentReceived(publishedAt: Date): void;
   /** A payment could not be handled yet and will come again. */
   paymentPostponed(): void;
-  /** Until the returned function is called, a payment of this order is in hand here. */
-  paymentInHand(orderId: string): () => void;
+  /** Until the returned function is called, a payment of this order is in flight here. */
+  paymentInFlight(orderId: string): () => void;
   /** Whether this order may expire now, as far as payments are concerned. */
   mayExpire(orderId: string): boolean;
 }
@@ -45,14 +45,14 @@ export function createCatchUp(deps: {
   const up = new Set<'group' | 'watch'>();
   /** When a payment of the order was heard last; the longest ago first. */
   const heard = new Map<string, number>();
-  const inHand = new Map<string, number>();
+  const inFlight = new Map<string, number>();
   /** The last time that expiry was held up, and until when if nothing else comes; undefined while a subscription is down. */
   let behind: { readonly since: number; readonly until: number } | undefined;
   let said: 'nothing' | 'caught up' | 'gave up' = 'nothing';
   let withoutDatabaseMs = 0;
   let withoutDatabaseSince = deps.databaseReady ? undefined : clock.monotonic();
 
-  /** Time with the database: it stands still while that is away. */
+  /** Time with the database: it stops while that is unavailable. */
   function now(): number {
     return (withoutDatabaseSince ?? clock.monotonic()) - withoutDatabaseMs;
   }
@@ -72,10 +72,7 @@ export function createCatchUp(deps: {
     said = what;
     if (what === 'caught up') log.info({}, 'payments are caught up: orders may expire');
     if (what === 'gave up') {
-      log.warn(
-        { hardLimitSeconds: deps.hardLimitSeconds },
-        'payments never caught up: orders expire all the same',
-      );
+      log.warn({ hardLimitSeconds: deps.hardLimitSeconds }, 'payments never caught up: orders expire anyway');
     }
   }
 
@@ -132,14 +129,14 @@ export function createCatchUp(deps: {
     },
     paymentReceived,
     paymentPostponed: fallBehind,
-    paymentInHand(orderId) {
-      inHand.set(orderId, (inHand.get(orderId) ?? 0) + 1);
+    paymentInFlight(orderId) {
+      inFlight.set(orderId, (inFlight.get(orderId) ?? 0) + 1);
       return () => {
-        const left = (inHand.get(orderId) ?? 1) - 1;
-        if (left > 0) inHand.set(orderId, left);
-        else inHand.delete(orderId);
+        const left = (inFlight.get(orderId) ?? 1) - 1;
+        if (left > 0) inFlight.set(orderId, left);
+        else inFlight.delete(orderId);
       };
     },
-    mayExpire: (orderId) => caughtUp() && !inHand.has(orderId) && !isHeard(orderId),
+    mayExpire: (orderId) => caughtUp() && !inFlight.has(orderId) && !isHeard(orderId),
   };
 }

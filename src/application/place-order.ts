@@ -4,7 +4,16 @@ import type { Order } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
 import { toOutbox } from './outbox-events';
 import { Unavailable } from './ports';
-import type { Clock, Log, Metrics, NewId, OrderStore, Placement, Publication, TicketStore } from './ports';
+import type {
+  Clock,
+  Log,
+  Metrics,
+  NewId,
+  OrderStore,
+  Placement,
+  PublishingLease,
+  TicketStore,
+} from './ports';
 import type { Turns } from './turns';
 
 /** How long a repeated idempotency key gets the first answer again. */
@@ -52,8 +61,8 @@ export function createPlaceOrder(deps: {
   orders: Pick<OrderStore, 'insert' | 'find' | 'findByKey' | 'confirmReads'>;
   tickets: Pick<TicketStore, 'find'>;
   turns: Turns;
-  /** Hands over what the insert gave us the right to publish. Returns at once. */
-  publish: (publication: Publication) => void;
+  /** Slots over what the insert gave us the right to publish. Returns at once. */
+  publish: (lease: PublishingLease) => void;
   /** Whether to take the publishing lease with the insert. */
   takeLease: () => boolean;
   clock: Pick<Clock, 'now'>;
@@ -88,7 +97,7 @@ export function createPlaceOrder(deps: {
       turn: turns.next(ticket.id),
       events: toOutbox(events, 0, now),
       ...(command.idempotencyKey === undefined ? {} : { idempotencyKey: storedKey(command) }),
-      lease: deps.takeLease(),
+      withLease: deps.takeLease(),
     };
     let turnsLost = 0;
     while (turnsLost < TURNS_LOST) {
@@ -103,7 +112,7 @@ export function createPlaceOrder(deps: {
         placement = { ...placement, idempotencyKey: outcome.idempotencyKey };
       }
     }
-    throw new Unavailable(`ticket ${ticket.id} changes hands too often`);
+    throw new Unavailable(`ticket ${ticket.id} changes its order too often`);
   };
 
   async function insert(command: PlaceOrderCommand, placement: Placement): Promise<Attempt> {
@@ -112,7 +121,7 @@ export function createPlaceOrder(deps: {
       case 'inserted':
         metrics.orderOutcome('placed');
         ourHolds.set(placement.order.id, true);
-        if (result.publication) deps.publish(result.publication);
+        if (result.lease) deps.publish(result.lease);
         return answered({ type: 'placed', order: placement.order });
       case 'key-taken':
         return keyTaken(command, placement.order.createdAt, result.order);

@@ -54,12 +54,12 @@ export interface Placement {
   /** Unambiguous per user and key. Absent: the request named no key. */
   readonly idempotencyKey?: string;
   /** Whether the placing replica takes the publishing lease with the insert. */
-  readonly lease: boolean;
+  readonly withLease: boolean;
 }
 
 export type PlacementResult =
-  /** `publication` is present when the lease was taken and is certainly ours. */
-  | { readonly type: 'inserted'; readonly publication?: Publication }
+  /** `lease` is present when the lease was taken and is certainly ours. */
+  | { readonly type: 'inserted'; readonly lease?: PublishingLease }
   | { readonly type: 'key-taken'; readonly order: Order }
   /** `latest`: the order of the ticket whose turn is the highest. */
   | { readonly type: 'turn-taken'; readonly latest: { readonly order: Order; readonly turn: number } };
@@ -119,11 +119,11 @@ export interface OrderStore {
  * A live lease on an order's publishing and what may be published under it: only what a durable write of our
  * own returned.
  */
-export interface Publication {
+export interface PublishingLease {
   readonly orderId: string;
   readonly ticketId: string;
   readonly turn: number;
-  /** The events not yet booked, in order; never empty. */
+  /** The events not yet marked as published, in order; never empty. */
   readonly events: readonly OutboxEvent[];
   /** Failed attempts at the first of them. */
   readonly attempts: number;
@@ -132,7 +132,7 @@ export interface Publication {
 }
 
 /** An order that has events to publish and no live lease since some database time. */
-export type Claimable = Pick<Publication, 'orderId' | 'ticketId' | 'turn'> & { readonly freeSince: Date };
+export type Claimable = Pick<PublishingLease, 'orderId' | 'ticketId' | 'turn'> & { readonly freeSince: Date };
 
 export interface Outbox {
   /**
@@ -142,15 +142,19 @@ export interface Outbox {
   /** The next `limit` claimable orders behind `after`, those that could have been claimed for the longest first. */
   claimable(limit: number, after?: Claimable): Promise<readonly Claimable[]>;
   /** Takes the lease if it is free and something is to be published. */
-  claim(orderId: string): Promise<Publication | undefined>;
+  claim(orderId: string): Promise<PublishingLease | undefined>;
   /**
-   * Books the first `count` events of the publication as published. Resolves to what is left to publish under the
+   * Marks the first `count` events of the lease as published. Resolves to what is left to publish under the
    * renewed lease; undefined when nothing is left (the lease is given back) or the lease was lost.
    * @param haste `can wait`: nothing else depends on it, and it may share a write with others a moment later.
    */
-  book(publication: Publication, count: number, haste: 'now' | 'can wait'): Promise<Publication | undefined>;
+  markPublished(
+    lease: PublishingLease,
+    count: number,
+    haste: 'now' | 'can wait',
+  ): Promise<PublishingLease | undefined>;
   /** Gives the lease back, if it is still ours; the order is claimable again after `delayMs`. */
-  release(publication: Publication, delayMs: number, attempts: number): Promise<void>;
+  release(lease: PublishingLease, delayMs: number, attempts: number): Promise<void>;
   /** How many orders have events to publish, as far as the store counts, and since when the oldest has. */
   backlog(): Promise<{ readonly pending: number; readonly oldest?: Date }>;
 }
@@ -221,7 +225,7 @@ export interface Subscriber {
    * it; from there again after each loss of the broker. Nothing is acknowledged.
    */
   watch(subject: string, sinceMs: number, hear: (message: Message) => void, observe: Subscriptions): void;
-  /** Takes no more messages; resolves when those in hand are settled and acknowledged. Keeps the durable. */
+  /** Takes no more messages; resolves when those in flight are settled and acknowledged. Keeps the durable. */
   stopReceiving(): Promise<void>;
 }
 
@@ -231,7 +235,7 @@ export interface Bus extends Publisher, Subscriber {
   close(): Promise<void>;
 }
 
-export interface DeadLetter {
+export interface FailedMessage {
   /** `<subject>:<sequence>:<broker timestamp>`: a broker that lost its store counts from 1 again. */
   readonly id: string;
   readonly subject: string;
@@ -248,15 +252,15 @@ export interface DeadLetter {
   readonly at: Date;
 }
 
-export interface DeadLetters {
-  /** Durable when it resolves. Does nothing if the letter is there already. */
-  put(letter: DeadLetter): Promise<void>;
-  /** Parked letters whose time has come, oldest first; each is given to one caller until `claimedUntil`. */
-  takeDue(claimedUntil: Date, limit: number): Promise<readonly DeadLetter[]>;
+export interface FailedMessages {
+  /** Durable when it resolves. Does nothing if the message is there already. */
+  put(message: FailedMessage): Promise<void>;
+  /** Parked messages whose time has come, oldest first; each is given to one caller until `claimedUntil`. */
+  takeDue(claimedUntil: Date, limit: number): Promise<readonly FailedMessage[]>;
   /** Puts back one that failed again; without `retryAt` it is dead. */
   postpone(id: string, update: { reason: string; attempts: number; retryAt?: Date }): Promise<void>;
   remove(id: string): Promise<void>;
-  list(limit: number): Promise<readonly DeadLetter[]>;
+  list(limit: number): Promise<readonly FailedMessage[]>;
   /** Makes one (or all, without an id) due now, with a fresh count; resolves to how many. */
   replay(id?: string): Promise<number>;
   count(): Promise<{ readonly parked: number; readonly dead: number }>;

@@ -1,7 +1,16 @@
-import { createHands } from './hands';
+import { createSlots } from './slots';
 import { backoff, createLoop, reportTo } from './schedule';
 import { PublishFailed } from './ports';
-import type { Claimable, Clock, Log, Metrics, Outbox, OutboxEvent, Publication, Publisher } from './ports';
+import type {
+  Claimable,
+  Clock,
+  Log,
+  Metrics,
+  Outbox,
+  OutboxEvent,
+  PublishingLease,
+  Publisher,
+} from './ports';
 
 /** A publish is not begun unless this much of the lease is left: the broker's acknowledgement may take so long. */
 export const ACK_TIMEOUT_MS = 5_000;
@@ -20,18 +29,18 @@ export interface Relay {
   /** Whether what is placed now can be published soon, so that its lease is worth taking. */
   takesMore(): boolean;
   /** Publishes under a lease that the caller was given. Returns at once. */
-  publish(publication: Publication): void;
+  publish(lease: PublishingLease): void;
   /** Something of this order is to be published. Returns at once. */
   nudge(order: { readonly orderId: string; readonly ticketId: string }): void;
   start(): void;
-  /** One last pass over what is pending, then no more; resolves when nothing is in hand. */
+  /** One last pass over what is pending, then no more; resolves when nothing is in flight. */
   stop(): Promise<void>;
 }
 
 /**
  * Publishes what the outbox holds: at least once, each order's events strictly in order, a ticket's earlier orders
  * before its next. Only the holder of an order's lease publishes, so that replicas need not know each other. Each ticket
- * is worked at by one hand: whoever books the last event of an order that came to its end goes on with the ticket's next
+ * is worked at by one slot: whoever marks the last event as published of an order that came to its end goes on with the ticket's next
  * one. A failing order backs off and holds up only itself and its ticket's next orders.
  */
 export function createRelay(deps: {
@@ -43,7 +52,7 @@ export function createRelay(deps: {
 }): Relay {
   const { outbox, publisher, clock, metrics, log } = deps;
 
-  const hands = createHands({
+  const slots = createSlots({
     limit: IN_FLIGHT,
     mostWaiting: MOST_WAITING,
     onError: (error, ticketId) =>
@@ -60,29 +69,29 @@ export function createRelay(deps: {
   publisher.onAvailable(() => poll.wake());
 
   return {
-    takesMore: () => publisher.available() && hands.hasRoom(),
-    publish(publication) {
+    takesMore: () => publisher.available() && slots.hasRoom(),
+    publish(lease) {
       // After the answer to whoever placed the order.
-      setImmediate(() => void hands.take(publication.ticketId, () => publishUnderLease(publication)));
+      setImmediate(() => void slots.take(lease.ticketId, () => publishUnderLease(lease)));
     },
     nudge({ orderId, ticketId }) {
-      if (publisher.available()) void hands.take(ticketId, () => claimAndPublish(orderId));
+      if (publisher.available()) void slots.take(ticketId, () => claimAndPublish(orderId));
     },
     start: () => poll.start(),
     async stop() {
       stopping = true;
       await poll.stop();
       await lastPass();
-      await hands.close();
+      await slots.close();
     },
   };
 
-  /** One pass over all that can be claimed. The next of it is looked up when the hands have room: none is kept in memory. */
+  /** One pass over all that can be claimed. The next of it is looked up when the slots have room: none is kept in memory. */
   async function publishBacklog(goesOn: () => boolean): Promise<void> {
     let last: Claimable | undefined;
     do {
       last = await takeSome(last);
-      await hands.room();
+      await slots.room();
     } while (last && goesOn());
   }
 
@@ -91,8 +100,8 @@ export function createRelay(deps: {
     if (!publisher.available()) return undefined;
     const found = await outbox.claimable(PAGE, after);
     for (const one of firstOfEachTicket(found)) {
-      // The hand that is there goes on with the ticket's next order by itself.
-      if (!hands.isAt(one.ticketId)) void hands.take(one.ticketId, () => begin(one));
+      // Whoever is there goes on with the ticket's next order by itself.
+      if (!slots.isAt(one.ticketId)) void slots.take(one.ticketId, () => begin(one));
     }
     return found.length === PAGE ? found.at(-1) : undefined;
   }
@@ -118,47 +127,49 @@ export function createRelay(deps: {
   async function publishEarliest(ticketId: string): Promise<void> {
     if (!publisher.available()) return;
     const orderId = await outbox.earliest(ticketId);
-    const publication = orderId === undefined ? undefined : await outbox.claim(orderId);
-    if (publication) await publishAll(publication);
+    const lease = orderId === undefined ? undefined : await outbox.claim(orderId);
+    if (lease) await publishAll(lease);
   }
 
   function goOn(ticketId: string): void {
-    void hands.take(ticketId, () => publishEarliest(ticketId));
+    void slots.take(ticketId, () => publishEarliest(ticketId));
   }
 
   // --- one order ------------------------------------------------------------------------------------------
 
   async function claimAndPublish(orderId: string): Promise<void> {
-    const publication = await outbox.claim(orderId);
-    if (publication) await publishUnderLease(publication);
+    const lease = await outbox.claim(orderId);
+    if (lease) await publishUnderLease(lease);
   }
 
-  async function publishUnderLease(publication: Publication): Promise<void> {
-    if (publisher.available() && (await isItsTurn(publication))) {
-      await publishAll(publication);
+  async function publishUnderLease(lease: PublishingLease): Promise<void> {
+    if (publisher.available() && (await isItsTurn(lease))) {
+      await publishAll(lease);
       return;
     }
-    await outbox.release(publication, 0, publication.attempts);
+    await outbox.release(lease, 0, lease.attempts);
     // After the release: if the earlier orders came to their end before it, their holder found this one taken.
-    goOn(publication.ticketId);
+    goOn(lease.ticketId);
   }
 
   /**
    * The events of the ticket's earlier turns go first; else a peer would hear of the old order's end after the new
    * one's beginning and free the new buyer's ticket.
    */
-  async function isItsTurn({ orderId, ticketId, turn, events: [event] }: Publication): Promise<boolean> {
+  async function isItsTurn({ orderId, ticketId, turn, events: [event] }: PublishingLease): Promise<boolean> {
     if (turn === 0 || event?.seq !== 0) return true;
     return (await outbox.earliest(ticketId)) === orderId;
   }
 
-  async function publishAll(publication: Publication): Promise<void> {
-    let current: Publication | undefined = publication;
+  async function publishAll(lease: PublishingLease): Promise<void> {
+    let current: PublishingLease | undefined = lease;
     let last: OutboxEvent | undefined;
     while (current) {
       const { published, failure } = await publishEach(current);
-      const rest: Publication | undefined =
-        published > 0 ? await outbox.book(current, published, hasteFor(current, published)) : current;
+      const rest: PublishingLease | undefined =
+        published > 0
+          ? await outbox.markPublished(current, published, hasteFor(current, published))
+          : current;
       if (failure) {
         if (rest) await giveBack(rest, failure);
         return;
@@ -168,45 +179,45 @@ export function createRelay(deps: {
       last = current.events[published - 1];
       current = rest;
     }
-    if (last && mayEndTurn(last)) goOn(publication.ticketId);
+    if (last && mayEndTurn(last)) goOn(lease.ticketId);
   }
 
   /** How many of the events are with the broker now, and why not all of them. */
   async function publishEach(
-    publication: Publication,
+    lease: PublishingLease,
   ): Promise<{ published: number; failure?: PublishFailed }> {
     let published = 0;
-    for (const event of publication.events) {
+    for (const event of lease.events) {
       // Without a full acknowledgement timeout of lease left, another may publish it at the same time.
-      if (clock.monotonic() + ACK_TIMEOUT_MS > publication.leaseUntil) break;
+      if (clock.monotonic() + ACK_TIMEOUT_MS > lease.leaseUntil) break;
       try {
         metrics.publishAttempt(event.subject);
-        await publisher.publish(event.subject, event.data, `${publication.orderId}:${event.seq}`);
+        await publisher.publish(event.subject, event.data, `${lease.orderId}:${event.seq}`);
       } catch (error) {
         if (!(error instanceof PublishFailed)) throw error;
         metrics.publishFailure(error.reason);
         return { published, failure: error };
       }
-      log.debug({ orderId: publication.orderId, seq: event.seq, subject: event.subject }, 'event published');
+      log.debug({ orderId: lease.orderId, seq: event.seq, subject: event.subject }, 'event published');
       published += 1;
     }
     return { published };
   }
 
-  async function giveBack(publication: Publication, failure: PublishFailed): Promise<void> {
+  async function giveBack(lease: PublishingLease, failure: PublishFailed): Promise<void> {
     // A lost connection says nothing about this order; the others may be the order's own fault.
     if (failure.reason === 'disconnected') {
-      await outbox.release(publication, 0, publication.attempts);
+      await outbox.release(lease, 0, lease.attempts);
       return;
     }
-    const { orderId, events } = publication;
-    const attempts = publication.attempts + 1;
+    const { orderId, events } = lease;
+    const attempts = lease.attempts + 1;
     const delayMs = backoff(clock, attempts, FAILING);
     log.error(
       { err: failure, orderId, seq: events[0]?.seq, attempts, retryInMs: Math.round(delayMs) },
       'the broker did not take an event; it will be tried again',
     );
-    await outbox.release(publication, delayMs, attempts);
+    await outbox.release(lease, delayMs, attempts);
   }
 }
 
@@ -215,8 +226,8 @@ function mayEndTurn({ subject }: OutboxEvent): boolean {
   return subject !== 'order:created';
 }
 
-/** Nothing waits for the booking of a creation: of all bookings nearly all. */
-function hasteFor({ events }: Publication, published: number): 'now' | 'can wait' {
+/** Nothing waits for the mark of a creation: of all marks nearly all. */
+function hasteFor({ events }: PublishingLease, published: number): 'now' | 'can wait' {
   const isLast = published === events.length;
   return isLast && !events.some(mayEndTurn) ? 'can wait' : 'now';
 }

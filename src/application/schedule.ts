@@ -34,9 +34,9 @@ export function backoff(
 
 export interface Loop {
   start(): void;
-  /** Sees to it that the next run begins within `ms`, or as soon as the run in hand has ended. */
+  /** Sees to it that the next run begins within `ms`, or as soon as the run in flight has ended. */
   wake(ms?: number): void;
-  /** No run starts any more; resolves when the one in hand has ended. */
+  /** No run starts any more; resolves when the one in flight has ended. */
   stop(): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export function createLoop(deps: {
   let running = false;
   let nextRunAt = Infinity;
   let cancelTimer: Cancel = () => {};
-  let inHand: Promise<void> = Promise.resolve();
+  let inFlight: Promise<void> = Promise.resolve();
 
   function runWithin(ms: number): void {
     const at = clock.monotonic() + ms;
@@ -68,7 +68,7 @@ export function createLoop(deps: {
   function run(): void {
     running = true;
     nextRunAt = Infinity;
-    inHand = runOnce();
+    inFlight = runOnce();
   }
 
   async function runOnce(): Promise<void> {
@@ -95,13 +95,13 @@ export function createLoop(deps: {
     stop() {
       stopped = true;
       cancelTimer();
-      return inHand;
+      return inFlight;
     },
   };
 }
 
 /**
- * What a loop does with an error: it is logged, and the next run tries again. That the database is away has been said
+ * What a loop does with an error: it is logged, and the next run tries again. That the database is unavailable has been said
  * when it was lost; every loop would say it again with every run.
  */
 export function reportTo(log: Pick<Log, 'debug' | 'warn'>, message: string): (error: unknown) => void {

@@ -74,7 +74,8 @@ export function logRequests(logger: Logger, quiet: readonly string[]): RequestHa
     customLogLevel: levelFor,
     customSuccessObject: line,
     customErrorObject: (req, res) => ({ ...line(req, res), err: res.err }),
-    customSuccessMessage: (_req, res) => (res.writableFinished ? 'request answered' : 'client went away'),
+    customSuccessMessage: (_req, res) =>
+      res.writableFinished ? 'request answered' : 'client closed the connection',
     customErrorMessage: () => 'request failed',
   });
 }

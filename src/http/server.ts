@@ -48,7 +48,7 @@ const LEAST_FIRST_BYTE_MS = 60_000;
 export interface HttpServer {
   /** Listens; resolves to where. Rejects when the port is taken. */
   start(): Promise<AddressInfo>;
-  /** Accepts nothing new; resolves when the requests in hand are answered. */
+  /** Accepts nothing new; resolves when the requests in flight are answered. */
   stop(): Promise<void>;
 }
 

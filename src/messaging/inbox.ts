@@ -4,9 +4,17 @@ import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
 import { jittered, pause } from '../application/schedule';
 import { Unavailable } from '../application/ports';
-import type { Clock, DeadLetters, Log, Message, Metrics, Receive, TicketStore } from '../application/ports';
+import type {
+  Clock,
+  FailedMessages,
+  Log,
+  Message,
+  Metrics,
+  Receive,
+  TicketStore,
+} from '../application/ports';
 import { expirationMessage, isOfTickets, parse, paymentMessage, ticketMessage } from './contracts';
-import { deadLetter } from './dead-letters';
+import { toFailedMessage } from './failed-messages';
 import { FIRST_RETRY_MS } from './parked-messages';
 
 export type Verdict =
@@ -30,8 +38,8 @@ const SETTLED_AFTER_MS = 10_000;
  * that may be: beyond this it is refused at once, and comes again. Copies of tickets share their round trips; of all else
  * each message waits for a connection to the database.
  */
-const MOST_IN_HAND = { tickets: 2_048, others: 256 };
-/** A message that could not be handled stays in hand so long, and what is delivered of it meanwhile costs nothing. */
+const MOST_IN_FLIGHT = { tickets: 2_048, others: 256 };
+/** A message that could not be handled stays in flight so long, and what is delivered of it meanwhile costs nothing. */
 const REST_AFTER_RETRY_MS = 1_000;
 
 /** A verdict, and what the message was about, as far as it could be read. */
@@ -54,13 +62,13 @@ export function createInbox(deps: {
   expireOrder: ExpireOrder;
   completeOrder: CompleteOrder;
   catchUp: CatchUp;
-  deadLetters: Pick<DeadLetters, 'put'>;
+  failedMessages: Pick<FailedMessages, 'put'>;
   clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'messageHandled' | 'deadLettered'>;
   log: Log;
 }): Inbox {
   const { catchUp, clock, metrics, log } = deps;
-  const inHand = { tickets: 0, others: 0 };
+  const inFlight = { tickets: 0, others: 0 };
 
   const routes = new Map([
     ['ticket:created', route(ticketMessage, applyTicket, ({ id }) => ({ ticketId: id }))],
@@ -90,7 +98,7 @@ export function createInbox(deps: {
     { orderId, ...payment }: z.output<typeof paymentMessage>,
     { publishedAt }: Message,
   ): Promise<Verdict> {
-    const leaveHand = catchUp.paymentInHand(orderId);
+    const leaveHand = catchUp.paymentInFlight(orderId);
     try {
       const outcome = await deps.completeOrder({ orderId, payment: { ...payment, at: publishedAt } });
       return outcome === 'unknown-order' ? { type: 'park', reason: `no order ${orderId}` } : DONE;
@@ -126,17 +134,17 @@ export function createInbox(deps: {
 
   async function receiveOther(message: Message): Promise<'done' | 'retry'> {
     const kind = isOfTickets(message.subject) ? 'tickets' : 'others';
-    if (inHand[kind] >= MOST_IN_HAND[kind]) {
+    if (inFlight[kind] >= MOST_IN_FLIGHT[kind]) {
       metrics.messageHandled(message.subject, 'retry', 0);
       return 'retry';
     }
-    inHand[kind] += 1;
+    inFlight[kind] += 1;
     try {
       const verdict = await settle(message);
       if (verdict === 'retry') await pause(clock, jittered(clock, REST_AFTER_RETRY_MS));
       return verdict;
     } finally {
-      inHand[kind] -= 1;
+      inFlight[kind] -= 1;
     }
   }
 
@@ -155,7 +163,7 @@ export function createInbox(deps: {
     const now = clock.now();
     const retryAt = verdict.type === 'park' ? { retryAt: new Date(now.getTime() + FIRST_RETRY_MS) } : {};
     try {
-      await deps.deadLetters.put({ ...deadLetter(message, verdict.reason, now), ...retryAt });
+      await deps.failedMessages.put({ ...toFailedMessage(message, verdict.reason, now), ...retryAt });
     } catch (error) {
       if (!(error instanceof Unavailable))
         log.error({ err: error, ...describe(message) }, 'putting aside failed');
@@ -174,7 +182,7 @@ export function createInbox(deps: {
       durationMs: Math.round(seconds * 1000),
     };
     if (verdict.type === 'done') log.info(fields, 'message handled');
-    // It comes again every few seconds, and so do all others: that the database is away has been said once.
+    // It comes again every few seconds, and so do all others: that the database is unavailable has been said once.
     else if (verdict.type === 'retry') log.debug(fields, 'message not handled yet');
     else log.warn(fields, 'message not handled');
   }

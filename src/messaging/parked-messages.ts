@@ -1,14 +1,14 @@
 import { allOf, backoff, createLoop, reportTo } from '../application/schedule';
 import type { Loop } from '../application/schedule';
-import type { Clock, DeadLetter, DeadLetters, Log, Metrics } from '../application/ports';
-import { toMessage } from './dead-letters';
+import type { Clock, FailedMessage, FailedMessages, Log, Metrics } from '../application/ports';
+import { toMessage } from './failed-messages';
 import type { Inbox } from './inbox';
 
 export const FIRST_RETRY_MS = 1_000;
 
 const POLL_EVERY_MS = 1_000;
-const LETTERS_PER_POLL = 50;
-/** While one replica tries a letter, no other does. */
+const MESSAGES_PER_POLL = 50;
+/** While one replica tries a message, no other does. */
 const CLAIM_MS = 30_000;
 const ATTEMPTS = 10;
 
@@ -17,41 +17,44 @@ const ATTEMPTS = 10;
  * dead letters, until someone replays them.
  */
 export function createParkedMessages(deps: {
-  deadLetters: DeadLetters;
+  failedMessages: FailedMessages;
   handle: Inbox['handle'];
   clock: Clock;
   metrics: Pick<Metrics, 'deadLettered' | 'retried'>;
   log: Pick<Log, 'debug' | 'info' | 'warn' | 'error'>;
 }): Loop {
-  const { deadLetters, clock, metrics, log } = deps;
+  const { failedMessages, clock, metrics, log } = deps;
 
   async function pollOnce(): Promise<void | 'again'> {
     const claimedUntil = new Date(clock.now().getTime() + CLAIM_MS);
-    const due = await deadLetters.takeDue(claimedUntil, LETTERS_PER_POLL);
+    const due = await failedMessages.takeDue(claimedUntil, MESSAGES_PER_POLL);
     await allOf(due.map(tryAgain));
-    return due.length === LETTERS_PER_POLL ? 'again' : undefined;
+    return due.length === MESSAGES_PER_POLL ? 'again' : undefined;
   }
 
-  async function tryAgain(letter: DeadLetter): Promise<void> {
+  async function tryAgain(failed: FailedMessage): Promise<void> {
     metrics.retried('parked_message');
-    const verdict = await deps.handle(toMessage(letter));
+    const verdict = await deps.handle(toMessage(failed));
     if (verdict.type === 'done') {
-      await deadLetters.remove(letter.id);
-      log.info({ deadLetter: letter.id, attempts: letter.attempts }, 'a parked message was handled');
+      await failedMessages.remove(failed.id);
+      log.info({ messageId: failed.id, attempts: failed.attempts }, 'a parked message was handled');
       return;
     }
     // Not the message's fault: the same attempt again, later.
-    const attempts = verdict.type === 'retry' ? letter.attempts : letter.attempts + 1;
+    const attempts = verdict.type === 'retry' ? failed.attempts : failed.attempts + 1;
     const { reason } = verdict;
     if (verdict.type === 'reject' || attempts >= ATTEMPTS) {
-      await deadLetters.postpone(letter.id, { reason, attempts });
-      metrics.deadLettered(letter.subject);
-      log.error({ deadLetter: letter.id, reason, attempts }, 'a message is dead until it is replayed');
+      await failedMessages.postpone(failed.id, { reason, attempts });
+      metrics.deadLettered(failed.subject);
+      log.error(
+        { messageId: failed.id, reason, attempts },
+        'a message became a dead letter: it waits for a replay',
+      );
       return;
     }
     const delayMs = backoff(clock, attempts, { firstMs: FIRST_RETRY_MS, longestMs: 5 * 60_000 });
     const retryAt = new Date(clock.now().getTime() + delayMs);
-    await deadLetters.postpone(letter.id, { reason, attempts, retryAt });
+    await failedMessages.postpone(failed.id, { reason, attempts, retryAt });
   }
 
   return createLoop({

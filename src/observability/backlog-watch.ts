@@ -1,6 +1,6 @@
 import { allOf, createLoop } from '../application/schedule';
 import type { Loop } from '../application/schedule';
-import type { Clock, DeadLetters, Log, Outbox } from '../application/ports';
+import type { Clock, FailedMessages, Log, Outbox } from '../application/ports';
 import type { ServiceMetrics } from './metrics';
 
 const EVERY_MS = 10_000;
@@ -8,20 +8,20 @@ const EVERY_MS = 10_000;
 /** Keeps the metrics of what waits in the database fresh, off the path of whoever scrapes them. */
 export function createBacklogWatch(deps: {
   outbox: Pick<Outbox, 'backlog'>;
-  deadLetters: Pick<DeadLetters, 'count'>;
+  failedMessages: Pick<FailedMessages, 'count'>;
   clock: Clock;
-  metrics: Pick<ServiceMetrics, 'setBacklog' | 'setDeadLetters'>;
+  metrics: Pick<ServiceMetrics, 'setBacklog' | 'setFailedMessages'>;
   log: Pick<Log, 'debug'>;
 }): Loop {
   return createLoop({
     clock: deps.clock,
     everyMs: EVERY_MS,
     async task() {
-      const [backlog, letters] = await allOf([deps.outbox.backlog(), deps.deadLetters.count()]);
+      const [backlog, failed] = await allOf([deps.outbox.backlog(), deps.failedMessages.count()]);
       deps.metrics.setBacklog(backlog, deps.clock.now());
-      deps.metrics.setDeadLetters(letters);
+      deps.metrics.setFailedMessages(failed);
     },
-    // The database's own metric tells that it is away.
+    // The database's own metric tells that it is unavailable.
     onError: (error) => deps.log.debug({ err: error }, 'counting what waits failed'),
   });
 }

@@ -4,7 +4,7 @@ import type { Config } from '../config/load-config';
 
 /** A log that nobody reads must not take all memory. */
 const MOST_UNWRITTEN_BYTES = 8 * 1024 * 1024;
-/** How long the process stands still for somebody to read what it has to write before it goes on, or ends. */
+/** How long a full pipe may block the process before it goes on, or exits. */
 const FLUSH_PATIENCE_MS = 1_000;
 
 export interface ServiceLogger {

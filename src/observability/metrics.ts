@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { DeadLetters, Metrics, Outbox } from '../application/ports';
+import type { FailedMessages, Metrics, Outbox } from '../application/ports';
 import { readBuild } from './build';
 
 export interface ServiceMetrics extends Metrics {
@@ -8,7 +8,7 @@ export interface ServiceMetrics extends Metrics {
   setBroker(up: boolean): void;
   setDatabase(up: boolean): void;
   setBacklog(backlog: Awaited<ReturnType<Outbox['backlog']>>, now: Date): void;
-  setDeadLetters(count: Awaited<ReturnType<DeadLetters['count']>>): void;
+  setFailedMessages(count: Awaited<ReturnType<FailedMessages['count']>>): void;
   expose(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -86,7 +86,7 @@ export function createMetrics(): ServiceMetrics {
     help: 'Log lines that were not written, because those before them were not read fast enough',
     registers,
   });
-  const deadLetters = new Gauge({
+  const failedMessages = new Gauge({
     name: 'order_service_dead_letters',
     help: 'Messages put aside: parked ones are tried again, dead ones wait for someone to replay them',
     labelNames: ['state'],
@@ -142,9 +142,9 @@ export function createMetrics(): ServiceMetrics {
       outboxPending.set(pending);
       outboxAge.set(oldest ? Math.max(0, (now.getTime() - oldest.getTime()) / 1000) : 0);
     },
-    setDeadLetters({ parked, dead }) {
-      deadLetters.set({ state: 'parked' }, parked);
-      deadLetters.set({ state: 'dead' }, dead);
+    setFailedMessages({ parked, dead }) {
+      failedMessages.set({ state: 'parked' }, parked);
+      failedMessages.set({ state: 'dead' }, dead);
     },
     expose: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { DeadLetters, OutboxHistory, Publisher } from '../application/ports';
+import type { FailedMessages, OutboxHistory, Publisher } from '../application/ports';
 
 export const USAGE = `Usage: admin dead-letters list [--limit N]
        admin dead-letters replay ID | --all
@@ -10,7 +10,7 @@ Reads the settings of the service that it needs: MONGO_URL, for the outbox NATS_
 
 /** What the commands work on. */
 export interface Admin {
-  readonly deadLetters: DeadLetters;
+  readonly failedMessages: FailedMessages;
   readonly outboxHistory: OutboxHistory;
   /** A connection of its own to the broker, beside those of the running service. */
   connectPublisher(): Promise<Publisher>;
@@ -63,12 +63,12 @@ export function parseCommand(args: string[]): Command | undefined {
   }
 }
 
-async function listDeadLetters({ deadLetters }: Admin, limit: number): Promise<void> {
-  for (const letter of await deadLetters.list(limit)) print(letter);
+async function listDeadLetters({ failedMessages }: Admin, limit: number): Promise<void> {
+  for (const letter of await failedMessages.list(limit)) print(letter);
 }
 
-async function replayDeadLetters({ deadLetters }: Admin, id?: string): Promise<void> {
-  const replayed = await deadLetters.replay(id);
+async function replayDeadLetters({ failedMessages }: Admin, id?: string): Promise<void> {
+  const replayed = await failedMessages.replay(id);
   if (id !== undefined && replayed === 0) throw new Error(`no dead letter ${id}`);
   print({ replayed });
 }

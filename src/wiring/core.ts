@@ -7,7 +7,7 @@ import { createPlaceOrder } from '../application/place-order';
 import type {
   Bus,
   Clock,
-  DeadLetters,
+  FailedMessages,
   Log,
   Metrics,
   NewId,
@@ -32,7 +32,7 @@ export function createCore(deps: {
     tickets: TicketStore;
     orders: OrderStore;
     outbox: Outbox;
-    deadLetters: DeadLetters;
+    failedMessages: FailedMessages;
     ready(): boolean;
   };
   bus: Bus;
@@ -43,7 +43,7 @@ export function createCore(deps: {
   expiration: Config['expiration'];
 }) {
   const { store, bus, clock, metrics, log, expiration } = deps;
-  const { orders, tickets, outbox, deadLetters } = store;
+  const { orders, tickets, outbox, failedMessages } = store;
 
   const turns = createTurns();
   const relay = createRelay({ outbox, publisher: bus, clock, metrics, log });
@@ -62,7 +62,7 @@ export function createCore(deps: {
     expireOrder,
     completeOrder,
     catchUp,
-    deadLetters,
+    failedMessages,
     clock,
     metrics,
     log,
@@ -92,7 +92,7 @@ export function createCore(deps: {
 
   return {
     relay,
-    parkedMessages: createParkedMessages({ deadLetters, handle: inbox.handle, clock, metrics, log }),
+    parkedMessages: createParkedMessages({ failedMessages, handle: inbox.handle, clock, metrics, log }),
     expirySweep: createExpirySweep({ orders, expireOrder, clock, graceSeconds, log }),
     useCases: {
       placeOrder: createPlaceOrder({
@@ -122,7 +122,7 @@ export function createCore(deps: {
       subscribing = 'waits for the database';
       subscribeOnceReady();
     },
-    /** Hears no more; resolves when what is in hand is settled and acknowledged. */
+    /** Hears no more; resolves when what is in flight is settled and acknowledged. */
     stopReceiving(): Promise<void> {
       subscribing = 'over';
       return bus.stopReceiving();

@@ -8,7 +8,7 @@ export interface Part {
 }
 
 export interface Lifecycle {
-  /** Starts the parts in order. Dependencies that are away do not fail it: the parts wait for them. */
+  /** Starts the parts in order. Dependencies that are unavailable do not fail it: the parts wait for them. */
   start(): Promise<void>;
   /**
    * Stops them in reverse. Resolves to false if that did not end within the deadline. Once begun, later calls get the
@@ -29,7 +29,7 @@ export function createLifecycle(parts: readonly Part[], deps: { deadlineMs: numb
         await part.stop?.();
         log.debug({ part: part.name }, 'stopped');
       } catch (error) {
-        // The others are to be stopped all the same.
+        // The others are to be stopped anyway.
         log.error({ err: error, part: part.name }, 'stopping failed');
       }
     }

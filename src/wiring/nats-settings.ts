@@ -3,7 +3,7 @@ import type { Config } from '../config/load-config';
 import { isOfTickets } from '../messaging/contracts';
 
 /**
- * How many messages of a subject may be in hand at one replica: enough to keep its connections to the database busy. More
+ * How many messages of a subject may be in flight at one replica: enough to keep its connections to the database busy. More
  * would wait for one of those until their time is up, and come again. Copies of tickets share a round trip, hundreds at a
  * time.
  */

@@ -29,7 +29,7 @@ export async function composeAdmin({ mongoUrl, nats }: AdminConfig, log: Log): P
   });
 
   return {
-    deadLetters: store.deadLetters,
+    failedMessages: store.failedMessages,
     outboxHistory: store.outboxHistory,
     async connectPublisher() {
       const [server] = nats?.servers ?? [];
@@ -51,7 +51,8 @@ export async function composeAdmin({ mongoUrl, nats }: AdminConfig, log: Log): P
 async function until(what: string, holds: () => boolean): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    if (performance.now() > deadline)
+      throw new Error(`timed out: waited ${PATIENCE_MS / 1000} s until ${what}`);
     await pause(ticking, 50);
   }
 }

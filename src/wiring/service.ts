@@ -61,7 +61,7 @@ export async function compose(
   });
   const backlogWatch = createBacklogWatch({
     outbox: store.outbox,
-    deadLetters: store.deadLetters,
+    failedMessages: store.failedMessages,
     clock,
     metrics,
     log,

@@ -22,7 +22,7 @@ function createHurriedClock() {
   };
 }
 
-describe('a server that is away for long', () => {
+describe('a server that is unavailable for long', () => {
   it('is tried twice a second in the end: the broker', async () => {
     const { pauses, clock } = createHurriedClock();
     let retries = 0;

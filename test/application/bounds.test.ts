@@ -2,7 +2,7 @@ import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/mem
 import { createExpirySweep } from '../../src/application/expire-order';
 import type { ExpireOrder } from '../../src/application/expire-order';
 import { PublishFailed, Unavailable } from '../../src/application/ports';
-import type { Publication, Publisher, StoredOrder } from '../../src/application/ports';
+import type { PublishingLease, Publisher, StoredOrder } from '../../src/application/ports';
 import { createPlaceOrder } from '../../src/application/place-order';
 import { createListOrders } from '../../src/application/read-orders';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
@@ -14,12 +14,10 @@ import { silentLog, silentMetrics } from '../support/silent';
 function setUp() {
   const clock = createTestClock();
   const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: LEASE_MS });
-  const placeMany = async (count: number, lease = false) => {
-    const placements = Array.from({ length: count }, () => newPlacement({ lease, now: clock.now() }));
+  const placeMany = async (count: number, withLease = false) => {
+    const placements = Array.from({ length: count }, () => newPlacement({ withLease, now: clock.now() }));
     const results = await Promise.all(placements.map(store.orders.insert));
-    return results.flatMap((result) =>
-      result.type === 'inserted' && result.publication ? [result.publication] : [],
-    );
+    return results.flatMap((result) => (result.type === 'inserted' && result.lease ? [result.lease] : []));
   };
   return { clock, store, placeMany };
 }
@@ -84,10 +82,10 @@ describe('the relay, where there is more than one poll can take', () => {
     let acknowledge = (): void => {};
     const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
     broker.answer = () => acknowledged;
-    const publications: Publication[] = await placeMany(100, true);
-    expect(publications).toHaveLength(100);
+    const leases: PublishingLease[] = await placeMany(100, true);
+    expect(leases).toHaveLength(100);
 
-    for (const publication of publications) relay.publish(publication);
+    for (const lease of leases) relay.publish(lease);
     await clock.advance(0);
     expect(broker.mostInFlight).toBe(64);
 
@@ -102,12 +100,12 @@ describe('the relay, where there is more than one poll can take', () => {
     let acknowledge = (): void => {};
     const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
     broker.answer = () => acknowledged;
-    const publications: Publication[] = await placeMany(64 + 1_000, true);
+    const leases: PublishingLease[] = await placeMany(64 + 1_000, true);
 
-    for (const publication of publications.slice(1)) relay.publish(publication);
+    for (const lease of leases.slice(1)) relay.publish(lease);
     await clock.advance(0);
     expect(relay.takesMore()).toBe(true);
-    relay.publish(publications[0]!);
+    relay.publish(leases[0]!);
     await clock.advance(0);
     expect(relay.takesMore()).toBe(false);
 
@@ -119,7 +117,7 @@ describe('the relay, where there is more than one poll can take', () => {
     expect(relay.takesMore()).toBe(false);
   });
 
-  it('looks for nothing at its stop while the broker is away', async () => {
+  it('looks for nothing at its stop while the broker is unavailable', async () => {
     const { placeMany, relay, broker, store } = withRelay();
     await placeMany(70);
     broker.up = false;

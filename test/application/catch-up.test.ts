@@ -127,7 +127,7 @@ describe('an order may expire', () => {
   it.each([
     ['while it ran', true],
     ['from its start on', false],
-  ])('not when it was paid, however long the database was away %s', async (_, databaseReady) => {
+  ])('not when it was paid, however long the database was unavailable %s', async (_, databaseReady) => {
     const { clock, catchUp, subscribed, warnings } = setUp({ databaseReady });
     subscribed();
     await clock.advance(60_000);
@@ -160,12 +160,12 @@ describe('an order may expire', () => {
     expect(catchUp.mayExpire(ORDER)).toBe(true);
   });
 
-  it('not while a payment for it is in hand, whatever becomes of others', async () => {
+  it('not while a payment for it is in flight, whatever becomes of others', async () => {
     const { clock, catchUp, subscribed } = setUp();
     subscribed();
     await clock.advance(15_000);
-    const first = catchUp.paymentInHand(ORDER);
-    const second = catchUp.paymentInHand(ORDER);
+    const first = catchUp.paymentInFlight(ORDER);
+    const second = catchUp.paymentInFlight(ORDER);
     first();
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     expect(catchUp.mayExpire('b'.repeat(24))).toBe(true);
@@ -199,6 +199,6 @@ describe('an order may expire', () => {
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(1_000);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
-    expect(warnings).toEqual(['payments never caught up: orders expire all the same']);
+    expect(warnings).toEqual(['payments never caught up: orders expire anyway']);
   });
 });

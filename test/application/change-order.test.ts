@@ -29,7 +29,7 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
     now: clock.now(),
     expirationWindowSeconds: 900,
   });
-  await store.orders.insert({ order, turn: 0, events: toOutbox(events, 0, clock.now()), lease: false });
+  await store.orders.insert({ order, turn: 0, events: toOutbox(events, 0, clock.now()), withLease: false });
   const nudged: string[] = [];
   const turns = createTurns();
   const orders = { ...store.orders, ...overrides };
@@ -60,8 +60,8 @@ describe('changing an order', () => {
       ]);
       expect(results.every(({ status }) => status === 'fulfilled')).toBe(true);
       const stored = await store.orders.find(ORDER);
-      const publication = await store.outbox.claim(ORDER);
-      const subjects = publication?.events.map(({ subject }) => subject);
+      const lease = await store.outbox.claim(ORDER);
+      const subjects = lease?.events.map(({ subject }) => subject);
       if (stored?.order.status === 'complete') {
         expect(subjects).toEqual(['order:created']);
         expect(stored.order.version).toBe(1);
@@ -69,7 +69,7 @@ describe('changing an order', () => {
         expect(stored?.order).toMatchObject({ status: 'cancelled', version: 2 });
         expect(subjects).toEqual(['order:created', 'order:cancelled', 'order:refund-required']);
       }
-      expect(publication?.events.map(({ seq }) => seq)).toEqual(subjects?.map((_, index) => index));
+      expect(lease?.events.map(({ seq }) => seq)).toEqual(subjects?.map((_, index) => index));
     }
   });
 
@@ -92,8 +92,8 @@ describe('changing an order', () => {
     };
     expect(await changeOrder(ORDER, { type: 'cancel' })).toMatchObject({ type: 'changed' });
     expect([saves, nudged]).toEqual([1, [ORDER]]);
-    const publication = await store.outbox.claim(ORDER);
-    expect(publication?.events.map(({ subject }) => subject)).toEqual(['order:created', 'order:cancelled']);
+    const lease = await store.outbox.claim(ORDER);
+    expect(lease?.events.map(({ subject }) => subject)).toEqual(['order:created', 'order:cancelled']);
   });
 
   it('gives up after five lost races', async () => {

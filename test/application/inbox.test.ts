@@ -1,7 +1,7 @@
 import { createInbox } from '../../src/messaging/inbox';
 import { createParkedMessages } from '../../src/messaging/parked-messages';
 import { Unavailable } from '../../src/application/ports';
-import type { DeadLetter, DeadLetters, Message } from '../../src/application/ports';
+import type { FailedMessage, FailedMessages, Message } from '../../src/application/ports';
 import type { Ticket } from '../../src/domain/ticket';
 import { createTestClock } from '../support/clock';
 import { silentLog, silentMetrics } from '../support/silent';
@@ -11,7 +11,7 @@ const ticket = { id: 'b'.repeat(24), version: 0, title: 'Concert', price: 10, us
 
 function setUp() {
   const clock = createTestClock();
-  const letters = new Map<string, DeadLetter>();
+  const failed = new Map<string, FailedMessage>();
   const applied: Ticket[] = [];
   const verdicts: string[] = [];
   const catchUpCalls: string[] = [];
@@ -25,28 +25,28 @@ function setUp() {
     paid: [] as object[],
   };
   const failIfDown = () => {
-    if (outcomes.storeDown) throw new Unavailable('the database is away');
+    if (outcomes.storeDown) throw new Unavailable('the database is unavailable');
   };
-  const deadLetters: DeadLetters = {
-    put: async (letter) => {
+  const failedMessages: FailedMessages = {
+    put: async (one) => {
       failIfDown();
-      if (!letters.has(letter.id)) letters.set(letter.id, letter);
+      if (!failed.has(one.id)) failed.set(one.id, one);
     },
     takeDue: async (claimedUntil, limit) => {
-      const due = [...letters.values()]
+      const due = [...failed.values()]
         .filter(({ retryAt }) => retryAt && retryAt <= clock.now())
         .slice(0, limit);
-      for (const letter of due) letters.set(letter.id, { ...letter, retryAt: claimedUntil });
+      for (const one of due) failed.set(one.id, { ...one, retryAt: claimedUntil });
       return due;
     },
     postpone: async (id, update) => {
-      const letter = letters.get(id);
-      if (!letter) return;
-      const { retryAt: _, ...rest } = letter;
-      letters.set(id, { ...rest, ...update });
+      const one = failed.get(id);
+      if (!one) return;
+      const { retryAt: _, ...rest } = one;
+      failed.set(id, { ...rest, ...update });
     },
-    remove: async (id) => void letters.delete(id),
-    list: async () => [...letters.values()],
+    remove: async (id) => void failed.delete(id),
+    list: async () => [...failed.values()],
     replay: async () => 0,
     count: async () => ({ parked: 0, dead: 0 }),
   };
@@ -88,19 +88,19 @@ function setUp() {
       paymentHeard() {},
       paymentReceived: () => void catchUpCalls.push('received'),
       paymentPostponed: () => void catchUpCalls.push('postponed'),
-      paymentInHand: () => {
-        catchUpCalls.push('in hand');
+      paymentInFlight: () => {
+        catchUpCalls.push('in flight');
         return () => void catchUpCalls.push('left');
       },
       mayExpire: () => true,
     },
-    deadLetters,
+    failedMessages,
     clock: inboxClock,
     metrics: { ...silentMetrics, messageHandled: (_, verdict) => verdicts.push(verdict) },
     log: { ...silentLog, warn: (_, text) => warnings.push(text) },
   });
   const parked = createParkedMessages({
-    deadLetters,
+    failedMessages,
     handle: inbox.handle,
     clock,
     metrics: silentMetrics,
@@ -116,7 +116,7 @@ function setUp() {
   });
   return {
     clock,
-    letters,
+    failed,
     applied,
     verdicts,
     catchUpCalls,
@@ -263,33 +263,33 @@ describe('the inbox', () => {
     ],
     ['names no payment', 'payment:created', { orderId: ORDER, stripeId: 's', id: '' }, /^id: /],
   ])('makes a dead letter of a message that %s, and goes on', async (_, subject, data, reason) => {
-    const { inbox, letters, verdicts, message } = setUp();
+    const { inbox, failed, verdicts, message } = setUp();
     const bad = message(subject, data);
     expect(await inbox.receive(bad)).toBe('done');
     expect(verdicts).toEqual(['reject']);
-    const [letter] = letters.values();
-    expect(letter).toMatchObject({
+    const [one] = failed.values();
+    expect(one).toMatchObject({
       subject,
       sequence: 1,
       attempts: 1,
       reason: expect.stringMatching(reason),
     });
-    expect(letter).not.toHaveProperty('retryAt');
-    expect(Buffer.from(letter?.data ?? '', letter?.encoding ?? 'utf8')).toEqual(bad.data);
+    expect(one).not.toHaveProperty('retryAt');
+    expect(Buffer.from(one?.data ?? '', one?.encoding ?? 'utf8')).toEqual(bad.data);
     expect(await inbox.receive(message('ticket:created', ticket))).toBe('done');
   });
 
   it('tells the same message number of two brokers apart', async () => {
-    const { inbox, letters, message } = setUp();
+    const { inbox, failed, message } = setUp();
     const one = message('ticket:created', 'bad');
     await inbox.receive(one);
     await inbox.receive({ ...one, redelivered: true });
     await inbox.receive({ ...one, publishedAt: new Date(0) });
-    expect(letters.size).toBe(2);
+    expect(failed.size).toBe(2);
   });
 
-  it('leaves everything unacknowledged while the database is away, and does not warn of each', async () => {
-    const { inbox, outcomes, applied, letters, message, warnings } = setUp();
+  it('leaves everything unacknowledged while the database is unavailable, and does not warn of each', async () => {
+    const { inbox, outcomes, applied, failed, message, warnings } = setUp();
     outcomes.storeDown = true;
     const messages = [
       message('ticket:created', ticket),
@@ -299,11 +299,11 @@ describe('the inbox', () => {
     ];
     expect(await Promise.all(messages.map(inbox.receive))).toEqual(['retry', 'retry', 'retry', 'retry']);
     expect(applied).toEqual([]);
-    expect(letters.size).toBe(0);
+    expect(failed.size).toBe(0);
     expect(warnings).toEqual([]);
   });
 
-  it('keeps what it could not handle in hand for a moment, except a payment, for expiry waits for those', async () => {
+  it('keeps what it could not handle in flight for a moment, except a payment, for expiry waits for those', async () => {
     const { inbox, outcomes, pauses, message } = setUp();
     outcomes.storeDown = true;
     await inbox.receive(message('payment:created', { id: 'p', orderId: ORDER, stripeId: 's' }));
@@ -315,18 +315,18 @@ describe('the inbox', () => {
   it.each<[string, number, string, object]>([
     ['tickets', 2_048, 'ticket:updated', ticket],
     ['expiries', 256, 'expiration:complete', { orderId: ORDER }],
-  ])('refuses %s at once that are more than it can have in hand: %d', async (_, most, subject, content) => {
+  ])('refuses %s at once that are more than it can have in flight: %d', async (_, most, subject, content) => {
     const { inbox, outcomes, verdicts, message } = setUp();
     let goOn = (): void => {};
     outcomes.applying = outcomes.expiring = new Promise<void>((resolve) => (goOn = resolve));
-    const inHand = Array.from({ length: most }, () => inbox.receive(message(subject, content)));
+    const inFlight = Array.from({ length: most }, () => inbox.receive(message(subject, content)));
 
     expect(await inbox.receive(message(subject, content))).toBe('retry');
     const payment = { id: 'p', orderId: ORDER, stripeId: 's' };
     expect(await inbox.receive(message('payment:created', payment))).toBe('done');
     goOn();
 
-    expect(new Set(await Promise.all(inHand))).toEqual(new Set(['done']));
+    expect(new Set(await Promise.all(inFlight))).toEqual(new Set(['done']));
     expect(verdicts.filter((verdict) => verdict === 'retry')).toHaveLength(1);
     expect(await inbox.receive(message(subject, content))).toBe('done');
   });
@@ -335,19 +335,19 @@ describe('the inbox', () => {
     const { inbox, outcomes, message } = setUp();
     let goOn = (): void => {};
     outcomes.applying = new Promise<void>((resolve) => (goOn = resolve));
-    const inHand = Array.from({ length: 2_048 }, () => inbox.receive(message('ticket:created', ticket)));
+    const inFlight = Array.from({ length: 2_048 }, () => inbox.receive(message('ticket:created', ticket)));
 
     expect(await inbox.receive(message('ticket:updated', ticket))).toBe('retry');
     expect(await inbox.receive(message('expiration:complete', { orderId: ORDER }))).toBe('done');
     goOn();
-    await Promise.all(inHand);
+    await Promise.all(inFlight);
   });
 
   it('leaves an expiry unacknowledged until payments are caught up', async () => {
-    const { inbox, outcomes, letters, message } = setUp();
+    const { inbox, outcomes, failed, message } = setUp();
     outcomes.expire = 'payments-behind';
     expect(await inbox.receive(message('expiration:complete', { orderId: ORDER }))).toBe('retry');
-    expect(letters.size).toBe(0);
+    expect(failed.size).toBe(0);
   });
 
   it('gives a payment that is on its way a moment before it lets a fresh expiry act, an old one none', async () => {
@@ -364,21 +364,21 @@ describe('the inbox', () => {
     const { inbox, outcomes, catchUpCalls, message } = setUp();
     const payment = { id: 'p', orderId: ORDER, stripeId: 's' };
     await inbox.receive(message('payment:created', payment));
-    expect(catchUpCalls).toEqual(['received', 'in hand', 'left']);
+    expect(catchUpCalls).toEqual(['received', 'in flight', 'left']);
     outcomes.storeDown = true;
     await inbox.receive(message('payment:created', payment));
-    expect(catchUpCalls.slice(3)).toEqual(['received', 'in hand', 'left', 'postponed']);
+    expect(catchUpCalls.slice(3)).toEqual(['received', 'in flight', 'left', 'postponed']);
   });
 
   it('puts a message aside that it fails at, so that the channel goes on', async () => {
-    const { inbox, outcomes, letters, message } = setUp();
+    const { inbox, outcomes, failed, message } = setUp();
     outcomes.complete = new TypeError('a bug');
     expect(await inbox.receive(message('payment:created', { id: 'p', orderId: ORDER, stripeId: 's' }))).toBe(
       'done',
     );
-    const [letter] = letters.values();
-    expect(letter).toHaveProperty('retryAt');
-    expect(letter?.reason).not.toContain('a bug');
+    const [one] = failed.values();
+    expect(one).toHaveProperty('retryAt');
+    expect(one?.reason).not.toContain('a bug');
   });
 });
 
@@ -386,46 +386,46 @@ describe('a message about an unknown order', () => {
   const payment = { id: 'p', orderId: ORDER, stripeId: 's' };
 
   it('is parked and acknowledged, and handled once its order is known', async () => {
-    const { clock, inbox, parked, outcomes, letters, message } = setUp();
+    const { clock, inbox, parked, outcomes, failed, message } = setUp();
     outcomes.complete = 'unknown-order';
     const paidAt = clock.now();
     expect(await inbox.receive(message('payment:created', payment))).toBe('done');
-    expect(letters.size).toBe(1);
+    expect(failed.size).toBe(1);
     parked.start();
     await clock.advance(3_000);
-    expect(letters.size).toBe(1);
+    expect(failed.size).toBe(1);
     outcomes.complete = 'done';
     await clock.advance(600_000);
-    expect(letters.size).toBe(0);
+    expect(failed.size).toBe(0);
     expect(outcomes.paid.at(-1)).toEqual({ orderId: ORDER, payment: { id: 'p', stripeId: 's', at: paidAt } });
     await parked.stop();
   });
 
   it('is parked as well when it is an expiry', async () => {
-    const { inbox, outcomes, letters, verdicts, message } = setUp();
+    const { inbox, outcomes, failed, verdicts, message } = setUp();
     outcomes.expire = 'unknown-order';
     expect(await inbox.receive(message('expiration:complete', { orderId: ORDER }))).toBe('done');
     expect(verdicts).toEqual(['park']);
-    expect([...letters.values()]).toEqual([expect.objectContaining({ reason: `no order ${ORDER}` })]);
+    expect([...failed.values()]).toEqual([expect.objectContaining({ reason: `no order ${ORDER}` })]);
   });
 
   it('is dead after ten attempts, and kept', async () => {
-    const { clock, inbox, parked, outcomes, letters, message } = setUp();
+    const { clock, inbox, parked, outcomes, failed, message } = setUp();
     outcomes.complete = 'unknown-order';
     await inbox.receive(message('payment:created', payment));
     parked.start();
     await clock.advance(900_000);
-    const [letter] = letters.values();
-    expect(letter).toMatchObject({ attempts: 10, reason: `no order ${ORDER}` });
-    expect(letter).not.toHaveProperty('retryAt');
+    const [one] = failed.values();
+    expect(one).toMatchObject({ attempts: 10, reason: `no order ${ORDER}` });
+    expect(one).not.toHaveProperty('retryAt');
     const tries = outcomes.paid.length;
     await clock.advance(900_000);
     expect(outcomes.paid).toHaveLength(tries);
     await parked.stop();
   });
 
-  it('does not use up its attempts while the database is away', async () => {
-    const { clock, inbox, parked, outcomes, letters, message } = setUp();
+  it('does not use up its attempts while the database is unavailable', async () => {
+    const { clock, inbox, parked, outcomes, failed, message } = setUp();
     outcomes.complete = 'unknown-order';
     await inbox.receive(message('payment:created', payment));
     parked.start();
@@ -434,7 +434,7 @@ describe('a message about an unknown order', () => {
     outcomes.storeDown = false;
     outcomes.complete = 'done';
     await clock.advance(600_000);
-    expect(letters.size).toBe(0);
+    expect(failed.size).toBe(0);
     await parked.stop();
   });
 });

@@ -4,7 +4,7 @@ import { createCatchUp } from '../../src/application/catch-up';
 import { createChangeOrder } from '../../src/application/change-order';
 import { createCompleteOrder } from '../../src/application/complete-order';
 import { createExpireOrder } from '../../src/application/expire-order';
-import { createHands } from '../../src/application/hands';
+import { createSlots } from '../../src/application/slots';
 import { toOutbox } from '../../src/application/outbox-events';
 import { Unavailable } from '../../src/application/ports';
 import type { OrderStore } from '../../src/application/ports';
@@ -20,7 +20,7 @@ const UNKNOWN = 'f'.repeat(24);
 async function setUp(overrides: Partial<OrderStore> = {}) {
   const clock = createTestClock();
   const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: 1_000 });
-  const placement = newPlacement({ now: clock.now(), lease: false });
+  const placement = newPlacement({ now: clock.now(), withLease: false });
   await store.orders.insert(placement);
   const { order } = placement;
   const pauses: number[] = [];
@@ -194,17 +194,17 @@ describe('the events of a change', () => {
   });
 });
 
-describe('hands that are to be closed', () => {
+describe('slots that are to be closed', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
   it('are closed when the last of them has ended, not the first', async () => {
-    const hands = createHands({ limit: 2, mostWaiting: 1, onError() {} });
+    const slots = createSlots({ limit: 2, mostWaiting: 1, onError() {} });
     const ends: (() => void)[] = [];
     const work = () => new Promise<void>((resolve) => ends.push(resolve));
-    void hands.take('a', work);
-    void hands.take('b', work);
+    void slots.take('a', work);
+    void slots.take('b', work);
     let closed = false;
-    const closing = hands.close().then(() => (closed = true));
+    const closing = slots.close().then(() => (closed = true));
 
     ends[0]?.();
     await turn();
@@ -215,7 +215,7 @@ describe('hands that are to be closed', () => {
   });
 
   it('are closed at once where there is nothing to do', async () => {
-    await createHands({ limit: 2, mostWaiting: 1, onError() {} }).close();
+    await createSlots({ limit: 2, mostWaiting: 1, onError() {} }).close();
   });
 });
 

@@ -1,5 +1,5 @@
 import { createPlaceOrder } from '../../src/application/place-order';
-import type { Placement, PlacementResult, Publication } from '../../src/application/ports';
+import type { Placement, PlacementResult, PublishingLease } from '../../src/application/ports';
 import type { Order } from '../../src/domain/order';
 import type { Ticket } from '../../src/domain/ticket';
 import { createTurns } from '../../src/application/turns';
@@ -20,7 +20,7 @@ function setUp(
 ) {
   const clock = createTestClock();
   const placements: Placement[] = [];
-  const published: Publication[] = [];
+  const published: PublishingLease[] = [];
   const turns = createTurns();
   const retried: string[] = [];
   /** Orders that were asked for by their id. */
@@ -43,7 +43,7 @@ function setUp(
       confirmReads: async () => void (confirmed += 1),
     },
     turns,
-    publish: (publication) => published.push(publication),
+    publish: (lease) => published.push(lease),
     takeLease: () => lease,
     clock,
     newId: () => 'b'.repeat(24),
@@ -94,8 +94,8 @@ describe('placing an order', () => {
   });
 
   it('inserts the order with its event as the exact text, and hands over what may be published', async () => {
-    const publication = { orderId: 'b'.repeat(24) } as Publication;
-    const { placeOrder, placements, published } = setUp([{ type: 'inserted', publication }]);
+    const lease = { orderId: 'b'.repeat(24) } as PublishingLease;
+    const { placeOrder, placements, published } = setUp([{ type: 'inserted', lease }]);
     expect(await placeOrder(command)).toMatchObject({
       type: 'placed',
       order: { version: 0, status: 'created' },
@@ -108,13 +108,13 @@ describe('placing an order', () => {
         data: `{"id":"${'b'.repeat(24)}","version":0,"status":"created","userId":"buyer","expiresAt":"2026-01-01T00:15:00.000Z","ticket":{"id":"${ticket.id}","price":10}}`,
       },
     ]);
-    expect(published).toEqual([publication]);
+    expect(published).toEqual([lease]);
   });
 
   it('takes no lease while nothing can be published', async () => {
     const { placeOrder, placements } = setUp([], { lease: false });
     await placeOrder(command);
-    expect(placements[0]?.lease).toBe(false);
+    expect(placements[0]?.withLease).toBe(false);
   });
 
   it("names the caller's own order that holds the ticket, never another's", async () => {
@@ -164,7 +164,7 @@ describe('the turns of a ticket', () => {
   it('are not waited for without end', async () => {
     const taken = { type: 'turn-taken' as const, latest: { order: setUp([]).earlier({}), turn: 0 } };
     const { placeOrder } = setUp(new Array<typeof taken>(100).fill(taken));
-    await expect(placeOrder(command)).rejects.toThrow('changes hands too often');
+    await expect(placeOrder(command)).rejects.toThrow('changes its order too often');
   });
 });
 

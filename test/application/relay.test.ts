@@ -29,7 +29,7 @@ function setUp() {
   const publisher: Publisher = {
     available: () => broker.up,
     async publish(subject, data, id) {
-      if (!broker.up) throw new PublishFailed('disconnected', 'away');
+      if (!broker.up) throw new PublishFailed('disconnected', 'unavailable');
       await broker.onPublish(id);
       broker.taken.push({ id, subject, data });
     },
@@ -182,11 +182,11 @@ describe('the relay', () => {
       },
       turn: 0,
       events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
-      lease: true,
+      withLease: true,
     });
-    if (result.type === 'inserted' && result.publication) published.push(result.publication);
+    if (result.type === 'inserted' && result.lease) published.push(result.lease);
     await clock.advance(LEASE_MS - 4_000);
-    for (const publication of published) slow.relay.publish(publication);
+    for (const lease of published) slow.relay.publish(lease);
     await clock.advance(0);
     expect(published).toHaveLength(1);
     expect(taken()).toEqual([]);
@@ -249,7 +249,7 @@ describe('the relay', () => {
       },
       turn: 0,
       events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
-      lease: false,
+      withLease: false,
     });
     replica.relay.start();
     await clock.advance(10_000);
@@ -284,10 +284,10 @@ describe('the relay', () => {
     const publishedOf = (ticketId: string) =>
       broker.taken.filter(({ data }) => JSON.parse(data).ticket.id === ticketId).map(({ id }) => id);
     for (const [ticketId, ids] of expected) expect(publishedOf(ticketId)).toEqual(ids);
-    // One look at the whole backlog, page by page; one claim and one booking for each order.
+    // One look at the whole backlog, page by page; one claim and one mark for each order.
     expect(asked['claimable']).toBe(1);
     expect(asked['claim']).toBe(600);
-    expect(asked['book']).toBe(600);
+    expect(asked['markPublished']).toBe(600);
     expect(asked['release'] ?? 0).toBe(0);
     await replica.relay.stop();
   });

@@ -1,6 +1,6 @@
 import { Unavailable } from '../../src/application/ports';
 import { backoff, createLoop, reportTo } from '../../src/application/schedule';
-import { createHands } from '../../src/application/hands';
+import { createSlots } from '../../src/application/slots';
 import { createTestClock } from '../support/clock';
 
 describe('a loop', () => {
@@ -62,7 +62,7 @@ describe('a loop', () => {
     expect(runs).toBe(2);
   });
 
-  it('is stopped only when the run in hand has ended', async () => {
+  it('is stopped only when the run in flight has ended', async () => {
     let finish = () => {};
     const { clock, loop } = setUp(() => new Promise((resolve) => (finish = resolve)));
     loop.start();
@@ -87,10 +87,10 @@ describe('a backoff', () => {
   });
 });
 
-describe('hands', () => {
+describe('slots', () => {
   function setUp(limit: number) {
     const log: string[] = [];
-    const hands = createHands({
+    const slots = createSlots({
       limit,
       mostWaiting: 1,
       onError: (error, key) => log.push(`${key} failed: ${String(error)}`),
@@ -101,27 +101,27 @@ describe('hands', () => {
       await new Promise<void>((resolve) => gates.set(name, resolve));
       log.push(`${name} ends`);
     };
-    return { hands, log, work, open: (name: string) => gates.get(name)?.() };
+    return { slots, log, work, open: (name: string) => gates.get(name)?.() };
   }
 
   it('works at no more keys at once than it has', async () => {
-    const { hands, log, work, open } = setUp(1);
-    void hands.take('a', work('a'));
-    void hands.take('b', work('b'));
+    const { slots, log, work, open } = setUp(1);
+    void slots.take('a', work('a'));
+    void slots.take('b', work('b'));
     expect(log).toEqual(['a begins']);
     open('a');
     await new Promise((resolve) => setImmediate(resolve));
     expect(log).toEqual(['a begins', 'a ends', 'b begins']);
     open('b');
-    await hands.close();
+    await slots.close();
   });
 
-  it('works at a key by one hand at a time, in the order in which it was asked to', async () => {
-    const { hands, log, work, open } = setUp(2);
-    const first = hands.take('a', work('first'));
-    const second = hands.take('a', work('second'));
+  it('works at a key by one slot at a time, in the order in which it was asked to', async () => {
+    const { slots, log, work, open } = setUp(2);
+    const first = slots.take('a', work('first'));
+    const second = slots.take('a', work('second'));
     expect(log).toEqual(['first begins']);
-    expect([hands.isAt('a'), hands.isAt('b')]).toEqual([true, false]);
+    expect([slots.isAt('a'), slots.isAt('b')]).toEqual([true, false]);
     open('first');
     await first;
     await new Promise((resolve) => setImmediate(resolve));
@@ -129,14 +129,14 @@ describe('hands', () => {
     open('second');
     await second;
     await new Promise((resolve) => setImmediate(resolve));
-    expect(hands.isAt('a')).toBe(false);
+    expect(slots.isAt('a')).toBe(false);
   });
 
-  it('lets other keys have a hand between two works at one', async () => {
-    const { hands, log, work, open } = setUp(1);
-    void hands.take('a', work('first'));
-    void hands.take('a', work('second'));
-    void hands.take('b', work('other'));
+  it('lets other keys have a slot between two works at one', async () => {
+    const { slots, log, work, open } = setUp(1);
+    void slots.take('a', work('first'));
+    void slots.take('a', work('second'));
+    void slots.take('b', work('other'));
     for (const name of ['first', 'other', 'second']) {
       open(name);
       await new Promise((resolve) => setImmediate(resolve));
@@ -148,37 +148,37 @@ describe('hands', () => {
     ]);
   });
 
-  it('has room while fewer keys wait for a hand than may', async () => {
-    const { hands, work, open } = setUp(1);
-    await hands.room();
-    void hands.take('a', work('a'));
-    await hands.room();
-    void hands.take('b', work('b'));
-    expect(hands.hasRoom()).toBe(false);
+  it('has room while fewer keys wait for a slot than may', async () => {
+    const { slots, work, open } = setUp(1);
+    await slots.room();
+    void slots.take('a', work('a'));
+    await slots.room();
+    void slots.take('b', work('b'));
+    expect(slots.hasRoom()).toBe(false);
     let hasRoom = false;
-    const room = hands.room().then(() => (hasRoom = true));
+    const room = slots.room().then(() => (hasRoom = true));
     await new Promise((resolve) => setImmediate(resolve));
     expect(hasRoom).toBe(false);
     open('a');
     await room;
-    expect(hands.hasRoom()).toBe(true);
+    expect(slots.hasRoom()).toBe(true);
     open('b');
   });
 
   it('reports what fails and goes on', async () => {
-    const { hands, log } = setUp(1);
-    await hands.take('a', () => Promise.reject(new Error('no')));
-    await hands.take('b', () => Promise.resolve(void log.push('b done')));
+    const { slots, log } = setUp(1);
+    await slots.take('a', () => Promise.reject(new Error('no')));
+    await slots.take('b', () => Promise.resolve(void log.push('b done')));
     expect(log).toEqual(['a failed: Error: no', 'b done']);
   });
 
   it('takes nothing more once closed, but where it is at work, and is closed when all is done', async () => {
-    const { hands, log, work, open } = setUp(1);
-    void hands.take('a', work('a'));
-    void hands.take('b', work('b'));
-    const closed = hands.close();
-    await hands.take('c', work('c'));
-    void hands.take('a', work('more of a'));
+    const { slots, log, work, open } = setUp(1);
+    void slots.take('a', work('a'));
+    void slots.take('b', work('b'));
+    const closed = slots.close();
+    await slots.take('c', work('c'));
+    void slots.take('a', work('more of a'));
     for (const name of ['a', 'b', 'more of a']) {
       open(name);
       await new Promise((resolve) => setImmediate(resolve));
@@ -194,7 +194,11 @@ describe('hands', () => {
 
 describe('what a loop says of an error', () => {
   it.each([
-    ['nothing loud while the database is away: that was said once', new Unavailable('away'), 'debug'],
+    [
+      'nothing loud while the database is unavailable: that was said once',
+      new Unavailable('unavailable'),
+      'debug',
+    ],
     ['all there is to say of any other', new Error('a mistake'), 'warn'],
   ])('is %s', (_, error, level) => {
     const said: unknown[] = [];

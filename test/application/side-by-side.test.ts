@@ -1,5 +1,5 @@
 import { createExpirySweep } from '../../src/application/expire-order';
-import type { DeadLetter } from '../../src/application/ports';
+import type { FailedMessage } from '../../src/application/ports';
 import { allOf } from '../../src/application/schedule';
 import type { Loop } from '../../src/application/schedule';
 import { createParkedMessages } from '../../src/messaging/parked-messages';
@@ -27,7 +27,7 @@ function createPieces() {
 
 type Pieces = ReturnType<typeof createPieces>;
 
-const letter = (id: string): DeadLetter => ({
+const one = (id: string): FailedMessage => ({
   id,
   subject: 'payment:created',
   sequence: 1,
@@ -50,9 +50,9 @@ const LOOPS: Record<string, (pieces: Pieces, clock: TestClock) => Loop> = {
     }),
   'trying parked messages': (pieces, clock) =>
     createParkedMessages({
-      deadLetters: {
+      failedMessages: {
         put: async () => {},
-        takeDue: async () => [letter('failing'), letter('slow')],
+        takeDue: async () => [one('failing'), one('slow')],
         postpone: async () => {},
         remove: async () => {},
         list: async () => [],
@@ -67,9 +67,9 @@ const LOOPS: Record<string, (pieces: Pieces, clock: TestClock) => Loop> = {
   'counting what waits': (pieces, clock) =>
     createBacklogWatch({
       outbox: { backlog: pieces.fail },
-      deadLetters: { count: () => pieces.slow({ parked: 0, dead: 0 }) },
+      failedMessages: { count: () => pieces.slow({ parked: 0, dead: 0 }) },
       clock,
-      metrics: { setBacklog() {}, setDeadLetters() {} },
+      metrics: { setBacklog() {}, setFailedMessages() {} },
       log: silentLog,
     }),
 };

@@ -66,7 +66,7 @@ describe('a broker whose disk was full', () => {
   test('may have delivered what nobody can read and it never stored, then and only then', () => {
     const example = createExample();
     const id = `ticket:updated:99:${at(6_300).getTime()}`;
-    example.remains.deadLetters.push({ id, data: '"poison', parked: false });
+    example.remains.failedMessages.push({ id, data: '"poison', parked: false });
     expect(broken(example)).toHaveLength(1);
     fill(example, 6_200, 6_310);
     expect(broken(example)).toEqual([]);

@@ -245,7 +245,7 @@ export function createFaults(options: {
       'fault: clock behind',
       ...CRASH_POINTS.map((point) => `crash point: ${point}`),
     ],
-    /** Rejects as soon as something cannot be mended. */
+    /** Rejects as soon as something cannot be fixed. */
     async run(durationMs: number, stopped: AbortSignal): Promise<void> {
       const until = performance.now() + durationMs;
       let fail: (error: unknown) => void = () => {};

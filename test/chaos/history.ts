@@ -162,7 +162,11 @@ export interface Remains {
   readonly orders: readonly FinalOrder[];
   readonly tickets: readonly { readonly id: string; readonly version: number }[];
   /** `id` is `<subject>:<sequence>:<broker timestamp in ms>`; `parked` while it is to be tried again. */
-  readonly deadLetters: readonly { readonly id: string; readonly data: string; readonly parked: boolean }[];
+  readonly failedMessages: readonly {
+    readonly id: string;
+    readonly data: string;
+    readonly parked: boolean;
+  }[];
   /** By subject, in the order of the channel. */
   readonly channels: ReadonlyMap<string, readonly ChannelMessage[]>;
 }

@@ -54,7 +54,7 @@ export function startMonitor(options: {
         twiceHeld: twiceHeld.map((id) => id.toHexString()),
       });
     } catch {
-      // The database is away: that is a sample too.
+      // The database is unavailable: that is a sample too.
       pending = undefined;
       recorder.record({ kind: 'sample' });
     }

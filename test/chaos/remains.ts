@@ -26,7 +26,7 @@ export async function readRemains(mongoUrl: string, natsUrl: string): Promise<Re
     return {
       orders: await readOrders(db),
       tickets: await readTickets(db),
-      deadLetters: await readDeadLetters(db),
+      failedMessages: await readDeadLetters(db),
       channels: await readChannels(natsUrl),
     };
   } finally {
@@ -47,12 +47,12 @@ async function readTickets(db: mongo.Db): Promise<Remains['tickets']> {
   return tickets.map(({ _id, version }) => ({ id: _id.toHexString(), version }));
 }
 
-async function readDeadLetters(db: mongo.Db): Promise<Remains['deadLetters']> {
-  const letters = await db
+async function readDeadLetters(db: mongo.Db): Promise<Remains['failedMessages']> {
+  const failed = await db
     .collection<{ _id: string; data: string; retryAt?: Date }>('dead_letters')
     .find()
     .toArray();
-  return letters.map(({ _id, data, retryAt }) => ({ id: _id, data, parked: retryAt !== undefined }));
+  return failed.map(({ _id, data, retryAt }) => ({ id: _id, data, parked: retryAt !== undefined }));
 }
 
 async function readChannels(natsUrl: string): Promise<Remains['channels']> {

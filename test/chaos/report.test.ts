@@ -117,7 +117,7 @@ describe('the timeline', () => {
 
   test('names the rules that were broken', () => {
     const example = createExample();
-    example.remains.deadLetters.pop();
+    example.remains.failedMessages.pop();
     expect(page(example.history, verdictOf(example))).toContain(
       '<li class="bad">I10 each message about an order of others is put aside, once: 1</li>',
     );

@@ -80,8 +80,8 @@ async function unacknowledged({ brokerReportUrl }: Marketplace): Promise<string 
     if (members.length === 0) return `nobody of the group hears ${channel}`;
     const sent = Math.max(...members.map(({ last_sent }) => last_sent));
     if (sent < last_seq) return `${channel} is heard up to ${sent} of ${last_seq}`;
-    const inHand = members.reduce((sum, { pending_count }) => sum + pending_count, 0);
-    if (inHand > 0) return `${inHand} messages of ${channel} are not acknowledged`;
+    const inFlight = members.reduce((sum, { pending_count }) => sum + pending_count, 0);
+    if (inFlight > 0) return `${inFlight} messages of ${channel} are not acknowledged`;
   }
   return undefined;
 }
@@ -95,10 +95,10 @@ async function staleTicket(db: mongo.Db, marketplace: Marketplace): Promise<stri
 }
 
 async function parked(db: mongo.Db): Promise<string | undefined> {
-  const letters = await db
+  const failed = await db
     .collection<{ _id: string; data: string }>('dead_letters')
     .find({ retryAt: { $exists: true } })
     .toArray();
-  const ours = letters.find(({ data }) => !data.includes(FOREIGN_ORDER_PREFIX));
+  const ours = failed.find(({ data }) => !data.includes(FOREIGN_ORDER_PREFIX));
   return ours && `${ours._id} is parked`;
 }

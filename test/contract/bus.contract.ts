@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually';
 export interface BusHarness {
   /** A connection of its own, not started; closed after the test. */
   connect(member: { clientId: string; queueGroup: string }): Bus;
-  /** The broker goes away, and comes back with everything that it acknowledged. */
+  /** The broker stops, and comes back with everything that it acknowledged. */
   breakBroker(): Promise<void>;
   repairBroker(): Promise<void>;
 }
@@ -163,11 +163,11 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       await eventually(() => expect(texts()).toEqual(['poison', 'next', 'poison']));
     });
 
-    it('gives what a member had in hand when it went away to another', async () => {
+    it('gives what a member had in flight when it left to another', async () => {
       const [leaving, staying] = await Promise.all([member(), member()]);
-      const { heard: inHand } = await listen(leaving, () => 'retry');
+      const { heard: inFlight } = await listen(leaving, () => 'retry');
       await publish(leaving, 'x');
-      await eventually(() => expect(inHand.length).toBeGreaterThan(0));
+      await eventually(() => expect(inFlight.length).toBeGreaterThan(0));
       await leaving.close();
       const { texts } = await listen(staying);
       await eventually(() => expect(texts()).toContain('x'));
@@ -188,7 +188,7 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       expect(later.texts()).toEqual(['3']);
     });
 
-    it('settles and acknowledges what is in hand before it stops receiving, and still publishes', async () => {
+    it('settles and acknowledges what is in flight before it stops receiving, and still publishes', async () => {
       const first = await member();
       let finish = (): void => {};
       let begun = 0;
@@ -219,7 +219,7 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       expect(inOrder()).toEqual(['2', '3']);
     });
 
-    it('refuses to publish while the broker is away, says when it can again, and hears on', async () => {
+    it('refuses to publish while the broker is unavailable, says when it can again, and hears on', async () => {
       const bus = await member();
       const { texts, ups, downs } = await listen(bus);
       let availableAgain = 0;
@@ -238,12 +238,12 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       expect(texts()).not.toContain('lost');
     });
 
-    it('hands out no more of a subject than a member may have in hand, and the others when it has room', async () => {
+    it('hands out no more of a subject than a member may have in flight, and the others when it has room', async () => {
       const bus = await member();
       const texts = Array.from({ length: IN_HAND_AT_MOST + 30 }, (_, i) => String(i));
       await publishAll(bus, texts);
-      let inHand = 0;
-      let mostInHand = 0;
+      let inFlight = 0;
+      let mostInFlight = 0;
       let finish = (): void => {};
       const finished = new Promise<void>((resolve) => (finish = resolve));
       const heard = new Set<string>();
@@ -251,21 +251,21 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
         [SUBJECT],
         async ({ data }) => {
           heard.add(data.toString());
-          inHand += 1;
-          mostInHand = Math.max(mostInHand, inHand);
+          inFlight += 1;
+          mostInFlight = Math.max(mostInFlight, inFlight);
           await finished;
-          inHand -= 1;
+          inFlight -= 1;
           return 'done';
         },
         UNOBSERVED,
       );
-      await eventually(() => expect(inHand).toBe(IN_HAND_AT_MOST));
+      await eventually(() => expect(inFlight).toBe(IN_HAND_AT_MOST));
       // A whole conversation with the broker later.
       await publish(bus, 'last');
-      expect(inHand).toBe(IN_HAND_AT_MOST);
+      expect(inFlight).toBe(IN_HAND_AT_MOST);
       finish();
       await eventually(() => expect(heard).toEqual(new Set([...texts, 'last'])));
-      expect(mostInHand).toBe(IN_HAND_AT_MOST);
+      expect(mostInFlight).toBe(IN_HAND_AT_MOST);
     });
 
     it('can be closed twice, and before it was ever connected', async () => {

@@ -119,52 +119,49 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
   it.each([
     ['carried out', (command: Command) => 'update' in command],
     ['never sent', undefined],
-  ])(
-    'books what was published although the bulk booking was %s when the connection broke',
-    async (_, lost) => {
-      const { proxy, store } = await setUp();
-      const publications = await Promise.all(Array.from({ length: 10 }, () => placeWithLease(store.orders)));
-      if (lost) {
-        proxy.loseAnswerTo(lost);
-      } else {
-        await proxy.cut();
-        await untilReady(store, false);
-      }
+  ])('marks what was published although the bulk write was %s when the connection broke', async (_, lost) => {
+    const { proxy, store } = await setUp();
+    const leases = await Promise.all(Array.from({ length: 10 }, () => placeWithLease(store.orders)));
+    if (lost) {
+      proxy.loseAnswerTo(lost);
+    } else {
+      await proxy.cut();
+      await untilReady(store, false);
+    }
 
-      const booking = Promise.all(publications.map((one) => store.outbox.book(one, 1, 'now')));
-      if (!lost) await proxy.restore();
+    const marking = Promise.all(leases.map((one) => store.outbox.markPublished(one, 1, 'now')));
+    if (!lost) await proxy.restore();
 
-      expect(await booking).toEqual(publications.map(() => undefined));
-      await untilReady(store);
-      expect(await store.outbox.backlog()).toEqual({ pending: 0 });
-    },
-  );
+    expect(await marking).toEqual(leases.map(() => undefined));
+    await untilReady(store);
+    expect(await store.outbox.backlog()).toEqual({ pending: 0 });
+  });
 
-  it('goes on with what was added between booking the last event and giving the lease back', async () => {
+  it('goes on with what was added between marking the last event and giving the lease back', async () => {
     const { proxy, store, url } = await setUp();
     const other = startMongoStore({ url });
     cleanUp.push(other.close);
     await untilReady(other);
-    const publication = await placeWithLease(store.orders);
+    const lease = await placeWithLease(store.orders);
     // Only where the bulk could not be sent are these two steps.
     await proxy.cut();
     await untilReady(store, false);
     proxy.holdAnswerTo(
       (command) => 'findAndModify' in command,
-      () => change(other.orders, publication.orderId, { type: 'cancel' }),
+      () => change(other.orders, lease.orderId, { type: 'cancel' }),
     );
 
-    const booking = store.outbox.book(publication, 1, 'now');
+    const marking = store.outbox.markPublished(lease, 1, 'now');
     await proxy.restore();
-    const rest = await booking;
+    const rest = await marking;
 
     expect(seqs(rest)).toEqual([1]);
-    expect(await other.outbox.claim(publication.orderId)).toBeUndefined();
-    expect(await store.outbox.book(rest!, 1, 'now')).toBeUndefined();
+    expect(await other.outbox.claim(lease.orderId)).toBeUndefined();
+    expect(await store.outbox.markPublished(rest!, 1, 'now')).toBeUndefined();
     expect(await other.outbox.backlog()).toEqual({ pending: 0 });
   });
 
-  it('answers at once that it cannot, without a word of the driver, as long as it is away', async () => {
+  it('answers at once that it cannot, without a word of the driver, as long as it is unavailable', async () => {
     const { proxy, store } = await setUp();
     await proxy.cut();
     cleanUp.push(proxy.restore);
@@ -176,7 +173,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
       store.orders.confirmReads(),
       store.tickets.find(newId()),
       store.outbox.claimable(1),
-      store.deadLetters.count(),
+      store.failedMessages.count(),
     ]);
 
     for (const answer of asked) {

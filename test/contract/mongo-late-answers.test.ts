@@ -75,16 +75,16 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     expect(retried).toContain('insert');
   });
 
-  it('gives a booking up when the database stays away; the event is published once more', async () => {
+  it('gives a mark up when the database stays unavailable; the event is published once more', async () => {
     const { proxy, start } = await setUp();
     const retried: string[] = [];
     const store = start({ onRetry: (operation) => retried.push(operation) });
     await untilReady(store);
-    const publication = await placeWithLease(store.orders);
+    const lease = await placeWithLease(store.orders);
     await proxy.cut();
     cleanUp.push(proxy.restore);
 
-    await expect(store.outbox.book(publication, 1, 'now')).rejects.toThrow(Unavailable);
+    await expect(store.outbox.markPublished(lease, 1, 'now')).rejects.toThrow(Unavailable);
 
     expect(await inspector.collection('orders').findOne()).toMatchObject({ publishing: { pending: 1 } });
     expect(retried).toContain('booking');
@@ -102,7 +102,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     expect(await store.orders.find(placement.order.id)).toMatchObject({ order: placement.order });
   });
 
-  it('is ready all the same, after another look at its indexes', async () => {
+  it('is ready anyway, after another look at its indexes', async () => {
     const { proxy, start } = await setUp();
     proxy.holdAnswerTo(indexesOf('orders'), NEVER);
     const store = start();
@@ -175,7 +175,7 @@ describeWith(['mongodb'], 'when an answer of MongoDB comes late or never', () =>
     const { proxy, start } = await setUp();
     const store = start();
     await untilReady(store);
-    await store.outbox.book(await placeWithLease(store.orders), 1, 'now');
+    await store.outbox.markPublished(await placeWithLease(store.orders), 1, 'now');
     await multiplyOrders(inspector, MORE_THAN_ONE_BATCH);
     proxy.holdAnswerTo((command) => command['find'] === 'tickets', NEVER);
 

@@ -42,15 +42,15 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
   }
 
   it('asks for a majority and the journal with every write', async () => {
-    const publication = await placeWithLease(store.orders);
+    const lease = await placeWithLease(store.orders);
     const ticket = { id: newId(), version: 0, title: 'T', price: 1, userId: 'u' };
     await store.tickets.apply(ticket);
     await store.tickets.apply({ ...ticket, version: 1 });
-    await change(store.orders, publication.orderId, { type: 'cancel' });
-    const rest = await store.outbox.book(publication, 1, 'now');
+    await change(store.orders, lease.orderId, { type: 'cancel' });
+    const rest = await store.outbox.markPublished(lease, 1, 'now');
     await store.outbox.release(rest!, 0, 1);
-    const claimed = await store.outbox.claim(publication.orderId);
-    await store.outbox.book(claimed!, 1, 'now');
+    const claimed = await store.outbox.claim(lease.orderId);
+    await store.outbox.markPublished(claimed!, 1, 'now');
     await claimTwo();
     await store.orders.confirmReads();
     await putTakePostponeRemove(store);
@@ -65,11 +65,11 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
 
   /** At once: more than one goes another way than a single one. */
   async function claimTwo(): Promise<void> {
-    const placements = [newPlacement({ lease: false }), newPlacement({ lease: false })];
+    const placements = [newPlacement({ withLease: false }), newPlacement({ withLease: false })];
     await Promise.all(placements.map(store.orders.insert));
     const claimed = await Promise.all(placements.map(({ order }) => store.outbox.claim(order.id)));
     expect(claimed).toMatchObject(placements.map(({ order }) => ({ orderId: order.id })));
-    for (const one of claimed) await store.outbox.book(one!, 1, 'now');
+    for (const one of claimed) await store.outbox.markPublished(one!, 1, 'now');
   }
 
   it('decides on majority reads only', async () => {
@@ -90,13 +90,13 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     const ticket = { id: newId(), version: 1, title: 'T', price: 1, userId: 'u' };
     await store.orders.insert(placement);
     await store.tickets.apply(ticket);
-    const letter = newLetter(store.now());
-    await store.deadLetters.put(letter);
+    const one = newFailedMessage(store.now());
+    await store.failedMessages.put(one);
 
     for (const restOnRead of [
       () => store.orders.insert(placement),
       () => store.tickets.apply({ ...ticket, version: 0 }),
-      () => store.deadLetters.put(letter),
+      () => store.failedMessages.put(one),
       () => store.outbox.earliest(placement.order.ticket.id),
       claimTwo,
       () => store.orders.confirmReads(),
@@ -130,11 +130,11 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     expect(proxy.commands[1]).toMatchObject({ documents: { length: 30 } });
 
     proxy.forget();
-    const publications = results.flatMap((result) =>
-      result.type === 'inserted' && result.publication ? [result.publication] : [],
+    const leases = results.flatMap((result) =>
+      result.type === 'inserted' && result.lease ? [result.lease] : [],
     );
-    expect(publications).toHaveLength(30);
-    await Promise.all(publications.map((one) => store.outbox.book(one, 1, 'now')));
+    expect(leases).toHaveLength(30);
+    await Promise.all(leases.map((one) => store.outbox.markPublished(one, 1, 'now')));
     expect(proxy.commands.map((command) => Object.keys(command)[0])).toEqual(['update']);
   });
 
@@ -155,31 +155,31 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       // What is looked for below must not find them.
       await Promise.all(
         results.map(async (result) => {
-          if (result.type === 'inserted' && result.publication)
-            await store.outbox.book(result.publication, 1, 'now');
+          if (result.type === 'inserted' && result.lease)
+            await store.outbox.markPublished(result.lease, 1, 'now');
         }),
       );
     });
 
-    it('books 200 events with each', async () => {
-      const publications = await Promise.all(Array.from({ length: 201 }, () => placeWithLease(store.orders)));
+    it('marks 200 events with each', async () => {
+      const leases = await Promise.all(Array.from({ length: 201 }, () => placeWithLease(store.orders)));
       proxy.forget();
 
-      await Promise.all(publications.map((one) => store.outbox.book(one, 1, 'now')));
+      await Promise.all(leases.map((one) => store.outbox.markPublished(one, 1, 'now')));
 
-      const bookings = named('update').filter(({ update }) => update === 'orders');
-      const ofOrders = bookings.map(({ updates }) => {
+      const marks = named('update').filter(({ update }) => update === 'orders');
+      const ofOrders = marks.map(({ updates }) => {
         const [{ q }] = updates as [{ q: { _id: { $in: unknown[] } } }];
         return q._id.$in.length;
       });
       expect(ofOrders).toEqual([200, 1]);
-      const ids = new Set(publications.map(({ orderId }) => orderId));
+      const ids = new Set(leases.map(({ orderId }) => orderId));
       const claimable = await store.outbox.claimable(1_000);
       expect(claimable.filter(({ orderId }) => ids.has(orderId))).toEqual([]);
     });
 
     it('claims 100 orders with each', async () => {
-      const placements = Array.from({ length: 101 }, () => newPlacement({ lease: false }));
+      const placements = Array.from({ length: 101 }, () => newPlacement({ withLease: false }));
       await Promise.all(placements.map(store.orders.insert));
       proxy.forget();
 
@@ -188,7 +188,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       expect(claimed.map((one) => one?.orderId)).toEqual(placements.map(({ order }) => order.id));
       expect(named('find').map(listed('_id'))).toEqual([100]);
       expect(named('findAndModify')).toHaveLength(1);
-      await Promise.all(claimed.map((one) => store.outbox.book(one!, 1, 'now')));
+      await Promise.all(claimed.map((one) => store.outbox.markPublished(one!, 1, 'now')));
     });
 
     it('applies and finds 500 tickets with each', async () => {
@@ -279,14 +279,14 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     /** Most are published; every tenth is mine. */
     async function insertBooked(i: number): Promise<string> {
       const mine = i % 10 === 0;
-      const publication = await placeWithLease(store.orders, {
+      const lease = await placeWithLease(store.orders, {
         userId: mine ? 'me' : `user ${i}`,
         now: new Date(Date.UTC(2026, 0, 1, 0, 0, i)),
         ...(i < 40 ? { ticketId, turn: i } : {}),
       });
-      if (i % 100 === 0) await store.outbox.release(publication, 0, 0);
-      else await store.outbox.book(publication, 1, 'now');
-      return publication.orderId;
+      if (i % 100 === 0) await store.outbox.release(lease, 0, 0);
+      else await store.outbox.markPublished(lease, 1, 'now');
+      return lease.orderId;
     }
 
     it.each<[string, number, () => Promise<unknown>]>([
@@ -331,8 +331,8 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       ['an order', 2, async () => store.orders.find(newId())],
       ['an order by its key', 1, () => store.orders.findByKey('["me","key"]')],
       ['a ticket', 2, () => store.tickets.find(ticketId)],
-      ['how many messages are parked and dead', 10, () => store.deadLetters.count()],
-      ['parked messages', 10, () => store.deadLetters.takeDue(new Date(), 10)],
+      ['how many messages are parked and dead', 10, () => store.failedMessages.count()],
+      ['parked messages', 10, () => store.failedMessages.takeDue(new Date(), 10)],
     ])('finds %s through an index, looking at no more than it needs', async (_, most, ask) => {
       proxy.forget();
       await ask();
@@ -349,7 +349,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
 
     it('counts no more than 10,000 of anything', async () => {
       proxy.forget();
-      await Promise.all([store.outbox.backlog(), store.deadLetters.count()]);
+      await Promise.all([store.outbox.backlog(), store.failedMessages.count()]);
 
       const counts = proxy.commands.filter((command) => 'aggregate' in command).map((c) => JSON.stringify(c));
       expect(counts.filter((text) => text.includes('"orders"'))).not.toEqual([]);
@@ -371,19 +371,19 @@ function keysExamined(plan: string): number {
   return Math.max(...[...plan.matchAll(/"totalKeysExamined":(\d+)/g)].map(([, count]) => Number(count)));
 }
 
-function newLetter(at: Date) {
+function newFailedMessage(at: Date) {
   const id = `s:${newId()}`;
   const retryAt = new Date(0);
   return { id, subject: 's', sequence: 1, publishedAt: at, data: '', reason: '', attempts: 0, retryAt, at };
 }
 
-async function putTakePostponeRemove({ deadLetters, now }: MongoStore): Promise<void> {
-  const letter = newLetter(now());
-  await deadLetters.put(letter);
-  await deadLetters.takeDue(now(), 1);
-  await deadLetters.postpone(letter.id, letter);
-  await deadLetters.replay();
-  await deadLetters.remove(letter.id);
+async function putTakePostponeRemove({ failedMessages, now }: MongoStore): Promise<void> {
+  const one = newFailedMessage(now());
+  await failedMessages.put(one);
+  await failedMessages.takeDue(now(), 1);
+  await failedMessages.postpone(one.id, one);
+  await failedMessages.replay();
+  await failedMessages.remove(one.id);
 }
 
 /** Of orders: what a test tidies up with. */

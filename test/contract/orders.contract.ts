@@ -100,7 +100,7 @@ export function ordersContract(setUp: SetUp): void {
       results.push(await a.orders.insert(placement));
 
       expect(results.map(({ type }) => type)).toEqual(new Array(11).fill('inserted'));
-      expect(results.filter((result) => 'publication' in result)).toHaveLength(1);
+      expect(results.filter((result) => 'lease' in result)).toHaveLength(1);
     });
 
     it('gives the lease with the insert when asked for, counted from before it was sent', async () => {
@@ -114,7 +114,7 @@ export function ordersContract(setUp: SetUp): void {
 
       expect(result).toEqual({
         type: 'inserted',
-        publication: {
+        lease: {
           orderId: placement.order.id,
           ticketId: placement.order.ticket.id,
           turn: 0,
@@ -123,14 +123,14 @@ export function ordersContract(setUp: SetUp): void {
           leaseUntil: expect.any(Number),
         },
       });
-      const { leaseUntil } = (result as { publication: { leaseUntil: number } }).publication;
+      const { leaseUntil } = (result as { lease: { leaseUntil: number } }).lease;
       expect(leaseUntil).toBeGreaterThanOrEqual(before + LEASE_MS);
       expect(leaseUntil).toBeLessThan(before + 1000 + LEASE_MS);
     });
 
     it('gives no lease when none is asked for', async () => {
       const { a, b } = await setUp();
-      const placement = newPlacement({ lease: false });
+      const placement = newPlacement({ withLease: false });
 
       expect(await a.orders.insert(placement)).toEqual({ type: 'inserted' });
       expect(await b.outbox.claimable(10)).toMatchObject([{ orderId: placement.order.id }]);

@@ -1,4 +1,4 @@
-import type { Publication } from '../../src/application/ports';
+import type { PublishingLease } from '../../src/application/ports';
 import {
   change,
   changeOf,
@@ -28,7 +28,7 @@ export function outboxContract(setUp: SetUp): void {
 
     it('is given to one of many who claim, counted from before it was asked for', async () => {
       const { a, b, harness } = await setUp();
-      const placement = newPlacement({ lease: false });
+      const placement = newPlacement({ withLease: false });
       await a.orders.insert(placement);
 
       const before = harness.monotonic();
@@ -53,103 +53,103 @@ export function outboxContract(setUp: SetUp): void {
 
     it('is not to be had where there is nothing to publish', async () => {
       const { a } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await a.outbox.book(publication, 1, 'now');
+      const lease = await placeWithLease(a.orders);
+      await a.outbox.markPublished(lease, 1, 'now');
 
-      expect(await a.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await a.outbox.claim(lease.orderId)).toBeUndefined();
       expect(await a.outbox.claim(newId())).toBeUndefined();
       expect(await a.outbox.claimable(10)).toEqual([]);
     });
 
-    it('that was lost books nothing and gives nothing back', async () => {
+    it('that was lost marks nothing and gives nothing back', async () => {
       const { a, b, harness } = await setUp();
       const lost = await placeWithLease(a.orders);
       harness.advance(LEASE_MS);
       const held = await b.outbox.claim(lost.orderId);
 
-      expect(await a.outbox.book(lost, 1, 'now')).toBeUndefined();
+      expect(await a.outbox.markPublished(lost, 1, 'now')).toBeUndefined();
       await a.outbox.release(lost, 0, 9);
 
       expect(await a.outbox.claim(lost.orderId)).toBeUndefined();
       await change(a.orders, lost.orderId, { type: 'cancel' });
-      expect(seqs(await b.outbox.book(held!, 1, 'now'))).toEqual([1]);
+      expect(seqs(await b.outbox.markPublished(held!, 1, 'now'))).toEqual([1]);
     });
 
     it('is not taken by a change, and what it adds is seen by who holds it', async () => {
       const { a, b } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await change(b.orders, publication.orderId, { type: 'cancel' });
+      const lease = await placeWithLease(a.orders);
+      await change(b.orders, lease.orderId, { type: 'cancel' });
 
-      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
-      const rest = await a.outbox.book(publication, 1, 'now');
+      expect(await b.outbox.claim(lease.orderId)).toBeUndefined();
+      const rest = await a.outbox.markPublished(lease, 1, 'now');
 
       expect(seqs(rest)).toEqual([1]);
       expect(rest!.events[0]).toMatchObject({ subject: 'order:cancelled' });
-      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
-      expect(await a.outbox.book(rest!, 1, 'now')).toBeUndefined();
+      expect(await b.outbox.claim(lease.orderId)).toBeUndefined();
+      expect(await a.outbox.markPublished(rest!, 1, 'now')).toBeUndefined();
     });
 
-    it('is renewed by a booking that leaves something to publish', async () => {
+    it('is renewed by a mark that leaves something to publish', async () => {
       const { a, b, harness } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await change(a.orders, publication.orderId, { type: 'cancel' });
+      const lease = await placeWithLease(a.orders);
+      await change(a.orders, lease.orderId, { type: 'cancel' });
       harness.advance(LEASE_MS - 1000);
 
       const before = harness.monotonic();
-      const rest = await a.outbox.book(publication, 1, 'now');
+      const rest = await a.outbox.markPublished(lease, 1, 'now');
       expect(rest!.leaseUntil).toBeGreaterThanOrEqual(before + LEASE_MS);
       harness.advance(2000);
 
-      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await b.outbox.claim(lease.orderId)).toBeUndefined();
     });
 
-    it('is free at once for a change that comes after the last booking', async () => {
+    it('is free at once for a change that comes after the last mark', async () => {
       const { a, b } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await a.outbox.book(publication, 1, 'now');
-      await change(a.orders, publication.orderId, { type: 'cancel' });
+      const lease = await placeWithLease(a.orders);
+      await a.outbox.markPublished(lease, 1, 'now');
+      await change(a.orders, lease.orderId, { type: 'cancel' });
 
-      expect(seqs(await b.outbox.claim(publication.orderId))).toEqual([1]);
+      expect(seqs(await b.outbox.claim(lease.orderId))).toEqual([1]);
     });
 
     it('that is given back can be claimed after the delay, with the attempts so far', async () => {
       const { a, b, harness } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await a.outbox.release(publication, 60_000, 3);
+      const lease = await placeWithLease(a.orders);
+      await a.outbox.release(lease, 60_000, 3);
 
-      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await b.outbox.claim(lease.orderId)).toBeUndefined();
       expect(await b.outbox.claimable(10)).toEqual([]);
       harness.advance(60_000);
 
-      const claimed = await b.outbox.claim(publication.orderId);
+      const claimed = await b.outbox.claim(lease.orderId);
       expect(claimed).toMatchObject({ attempts: 3 });
-      await change(a.orders, publication.orderId, { type: 'cancel' });
-      expect(await b.outbox.book(claimed!, 1, 'now')).toMatchObject({ attempts: 0 });
+      await change(a.orders, lease.orderId, { type: 'cancel' });
+      expect(await b.outbox.markPublished(claimed!, 1, 'now')).toMatchObject({ attempts: 0 });
     });
 
-    it('is not given back by a publication that was booked before', async () => {
+    it('is not given back by a lease that was marked as published before', async () => {
       const { a, b } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await change(a.orders, publication.orderId, { type: 'cancel' });
-      await a.outbox.book(publication, 1, 'now');
+      const lease = await placeWithLease(a.orders);
+      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await a.outbox.markPublished(lease, 1, 'now');
 
-      await a.outbox.release(publication, 0, 1);
+      await a.outbox.release(lease, 0, 1);
 
-      expect(await b.outbox.claim(publication.orderId)).toBeUndefined();
+      expect(await b.outbox.claim(lease.orderId)).toBeUndefined();
     });
   });
 
-  describe('booking', () => {
+  describe('marking as published', () => {
     it('goes event by event, in order', async () => {
       const { a } = await setUp();
-      const placement = newPlacement({ lease: false });
+      const placement = newPlacement({ withLease: false });
       const { id } = placement.order;
       await a.orders.insert(placement);
       await change(a.orders, id, { type: 'cancel' });
       await change(a.orders, id, payment('p'));
 
       const seen: (number[] | undefined)[] = [];
-      for (let rest = await a.outbox.claim(id); rest; rest = await a.outbox.book(rest, 1, 'now'))
+      for (let rest = await a.outbox.claim(id); rest; rest = await a.outbox.markPublished(rest, 1, 'now'))
         seen.push(seqs(rest));
 
       expect(seen).toEqual([[0, 1, 2], [1, 2], [2]]);
@@ -158,28 +158,28 @@ export function outboxContract(setUp: SetUp): void {
 
     it('takes several events at once', async () => {
       const { a } = await setUp();
-      const placement = newPlacement({ lease: false });
+      const placement = newPlacement({ withLease: false });
       await a.orders.insert(placement);
       await change(a.orders, placement.order.id, { type: 'cancel' });
       await change(a.orders, placement.order.id, payment('p'));
-      const publication = await a.outbox.claim(placement.order.id);
+      const lease = await a.outbox.claim(placement.order.id);
 
-      const rest = await a.outbox.book(publication!, 2, 'now');
+      const rest = await a.outbox.markPublished(lease!, 2, 'now');
       expect(seqs(rest)).toEqual([2]);
-      expect(await a.outbox.book(rest!, 1, 'can wait')).toBeUndefined();
+      expect(await a.outbox.markPublished(rest!, 1, 'can wait')).toBeUndefined();
       expect(await a.outbox.backlog()).toEqual({ pending: 0 });
     });
 
     it('of all events at once gives the lease back, unless more came meanwhile', async () => {
       const { a, b } = await setUp();
-      const placements = [newPlacement({ lease: false }), newPlacement({ lease: false })];
+      const placements = [newPlacement({ withLease: false }), newPlacement({ withLease: false })];
       await Promise.all(placements.map(a.orders.insert));
       const ids = placements.map(({ order }) => order.id);
       for (const id of ids) await change(a.orders, id, { type: 'cancel' });
-      const publications = await Promise.all(ids.map(a.outbox.claim));
+      const leases = await Promise.all(ids.map(a.outbox.claim));
       await change(b.orders, ids[1]!, payment('p'));
 
-      const rests = await Promise.all(publications.map((one) => a.outbox.book(one!, 2, 'now')));
+      const rests = await Promise.all(leases.map((one) => a.outbox.markPublished(one!, 2, 'now')));
       expect(rests.map(seqs)).toEqual([undefined, [2]]);
       expect(await b.outbox.claimable(10)).toEqual([]);
       expect(await a.outbox.backlog()).toMatchObject({ pending: 1 });
@@ -187,38 +187,38 @@ export function outboxContract(setUp: SetUp): void {
 
     it('does nothing when it is repeated', async () => {
       const { a } = await setUp();
-      const publication = await placeWithLease(a.orders);
-      await change(a.orders, publication.orderId, { type: 'cancel' });
-      await a.outbox.book(publication, 1, 'now');
+      const lease = await placeWithLease(a.orders);
+      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await a.outbox.markPublished(lease, 1, 'now');
 
-      expect(await a.outbox.book(publication, 1, 'now')).toBeUndefined();
+      expect(await a.outbox.markPublished(lease, 1, 'now')).toBeUndefined();
       expect(await a.outbox.backlog()).toMatchObject({ pending: 1 });
     });
 
-    it('of many at once gives each its own answer: booked, more to publish, lease lost', async () => {
+    it('of many at once gives each its own answer: marked as published, more to publish, lease lost', async () => {
       const { a, b, harness } = await setUp();
-      const publications = await Promise.all(Array.from({ length: 30 }, () => placeWithLease(a.orders)));
-      const lost = publications.slice(0, 5);
+      const leases = await Promise.all(Array.from({ length: 30 }, () => placeWithLease(a.orders)));
+      const lost = leases.slice(0, 5);
       harness.advance(LEASE_MS);
       await Promise.all(lost.map(({ orderId }) => b.outbox.claim(orderId)));
-      const changed = publications.slice(5, 12);
+      const changed = leases.slice(5, 12);
       await Promise.all(changed.map(({ orderId }) => change(b.orders, orderId, { type: 'cancel' })));
 
-      const rests = await Promise.all(publications.map((one) => a.outbox.book(one, 1, 'now')));
+      const rests = await Promise.all(leases.map((one) => a.outbox.markPublished(one, 1, 'now')));
 
       expect(rests.slice(5, 12).map(seqs)).toEqual(changed.map(() => [1]));
       expect([...rests.slice(0, 5), ...rests.slice(12)]).toEqual(new Array(23).fill(undefined));
       expect(await a.outbox.backlog()).toMatchObject({ pending: 12 });
     });
 
-    it('loses and doubles nothing, however changes, claims and bookings interleave', async () => {
+    it('loses and doubles nothing, however changes, claims and marks interleave', async () => {
       const { a, b } = await setUp();
-      const placements = Array.from({ length: 12 }, (_, i) => newPlacement({ lease: i % 2 === 0 }));
+      const placements = Array.from({ length: 12 }, (_, i) => newPlacement({ withLease: i % 2 === 0 }));
       const published = new Map(placements.map(({ order }) => [order.id, [] as number[]]));
       let changing = true;
 
-      async function publishAll(store: ConnectedStore, first: Publication | undefined): Promise<void> {
-        for (let rest = first; rest; rest = await store.outbox.book(rest, 1, 'now')) {
+      async function publishAll(store: ConnectedStore, first: PublishingLease | undefined): Promise<void> {
+        for (let rest = first; rest; rest = await store.outbox.markPublished(rest, 1, 'now')) {
           published.get(rest.orderId)!.push(rest.events[0]!.seq);
         }
       }
@@ -232,7 +232,7 @@ export function outboxContract(setUp: SetUp): void {
       }
       async function live(placement: (typeof placements)[number]): Promise<void> {
         const result = await a.orders.insert(placement);
-        const publishing = publishAll(a, result.type === 'inserted' ? result.publication : undefined);
+        const publishing = publishAll(a, result.type === 'inserted' ? result.lease : undefined);
         for (const input of [{ type: 'cancel' } as const, payment('p1'), payment('p2')]) {
           expect(await b.orders.save(changeOf(await read(b.orders, placement.order.id), input))).toBe(true);
         }
@@ -258,9 +258,9 @@ export function outboxContract(setUp: SetUp): void {
       );
       await placeWithLease(a.orders);
       expect(await b.outbox.earliest(ticketId)).toBe(first!.orderId);
-      await a.outbox.book(second!, 1, 'now');
+      await a.outbox.markPublished(second!, 1, 'now');
       expect(await b.outbox.earliest(ticketId)).toBe(first!.orderId);
-      await a.outbox.book(first!, 1, 'now');
+      await a.outbox.markPublished(first!, 1, 'now');
       expect(await b.outbox.earliest(ticketId)).toBe(third!.orderId);
       await change(a.orders, second!.orderId, { type: 'cancel' });
       expect(await b.outbox.earliest(ticketId)).toBe(second!.orderId);
@@ -269,7 +269,7 @@ export function outboxContract(setUp: SetUp): void {
 
     it('can be claimed, as many as asked for', async () => {
       const { a } = await setUp();
-      const placements = Array.from({ length: 7 }, () => newPlacement({ lease: false }));
+      const placements = Array.from({ length: 7 }, () => newPlacement({ withLease: false }));
       await Promise.all(placements.map(a.orders.insert));
       await placeWithLease(a.orders);
 
@@ -286,7 +286,7 @@ export function outboxContract(setUp: SetUp): void {
 
     it('can be claimed page by page, each once, those first that have waited for the longest', async () => {
       const { a, harness } = await setUp();
-      const placements = Array.from({ length: 11 }, (_, i) => newPlacement({ lease: i < 3 }));
+      const placements = Array.from({ length: 11 }, (_, i) => newPlacement({ withLease: i < 3 }));
       for (const placement of placements.slice(0, 3).reverse()) {
         await a.orders.insert(placement);
         harness.advance(1);
@@ -308,7 +308,7 @@ export function outboxContract(setUp: SetUp): void {
 
     it('can be claimed by many at once, each order by one', async () => {
       const { a, b } = await setUp();
-      const placements = Array.from({ length: 20 }, () => newPlacement({ lease: false }));
+      const placements = Array.from({ length: 20 }, () => newPlacement({ withLease: false }));
       await Promise.all(placements.map(a.orders.insert));
 
       const claims = await Promise.all(
@@ -329,10 +329,10 @@ export function outboxContract(setUp: SetUp): void {
       );
 
       expect(await a.outbox.backlog()).toEqual({ pending: 3, oldest: at(1) });
-      await a.outbox.book(oldest!, 1, 'now');
+      await a.outbox.markPublished(oldest!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(2) });
       await a.orders.save(changeOf(await read(a.orders, next!.orderId), { type: 'cancel' }, at(9)));
-      await a.outbox.book(next!, 1, 'now');
+      await a.outbox.markPublished(next!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(3) });
     });
 
@@ -350,9 +350,11 @@ export function outboxContract(setUp: SetUp): void {
       // One that was on its way for long.
       const older = await place(20);
       expect(await oldestSecond()).toEqual([5, 20]);
-      await Promise.all([older, later[0]!, later[1]!, later[2]!].map((one) => a.outbox.book(one, 1, 'now')));
+      await Promise.all(
+        [older, later[0]!, later[1]!, later[2]!].map((one) => a.outbox.markPublished(one, 1, 'now')),
+      );
       expect(await oldestSecond()).toEqual([1, 40]);
-      await a.outbox.book(later[3]!, 1, 'now');
+      await a.outbox.markPublished(later[3]!, 1, 'now');
       expect(await oldestSecond()).toEqual([0, undefined]);
       await place(10);
       expect(await oldestSecond()).toEqual([1, 10]);

@@ -1,4 +1,4 @@
-import type { DeadLetters, OrderStore, Outbox, TicketStore } from '../../src/application/ports';
+import type { FailedMessages, OrderStore, Outbox, TicketStore } from '../../src/application/ports';
 
 export const LEASE_MS = 15_000;
 
@@ -7,7 +7,7 @@ export interface ConnectedStore {
   readonly tickets: TicketStore;
   readonly orders: OrderStore;
   readonly outbox: Outbox;
-  readonly deadLetters: DeadLetters;
+  readonly failedMessages: FailedMessages;
   now(): Date;
 }
 

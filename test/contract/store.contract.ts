@@ -1,4 +1,4 @@
-import { deadLettersContract } from './dead-letters.contract';
+import { deadLettersContract } from './failed-messages.contract';
 import { ordersContract } from './orders.contract';
 import { outboxContract } from './outbox.contract';
 import type { SetUp, StoreHarness } from './store-harness';

@@ -45,14 +45,14 @@ describeWith(['mongod', 'nats-streaming-server'], "the operator's command line",
 
   it('lists dead letters as they came, and replays one', async () => {
     await peer.publish('ticket:created', 'not json');
-    const [letter] = await eventually(async () => {
-      const letters = await admin('dead-letters', 'list');
-      expect(letters).toHaveLength(1);
-      return letters;
+    const [one] = await eventually(async () => {
+      const failed = await admin('dead-letters', 'list');
+      expect(failed).toHaveLength(1);
+      return failed;
     });
-    expect(letter).toMatchObject({ subject: 'ticket:created', data: 'not json', reason: 'is not JSON' });
-    expect(letter).not.toHaveProperty('retryAt');
-    expect(await admin('dead-letters', 'replay', String(letter?.['id']))).toEqual([{ replayed: 1 }]);
+    expect(one).toMatchObject({ subject: 'ticket:created', data: 'not json', reason: 'is not JSON' });
+    expect(one).not.toHaveProperty('retryAt');
+    expect(await admin('dead-letters', 'replay', String(one?.['id']))).toEqual([{ replayed: 1 }]);
     await expect(admin('dead-letters', 'replay', 'unknown')).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no dead letter unknown'),
@@ -85,9 +85,9 @@ describeWith(['mongod', 'nats-streaming-server'], "the operator's command line",
   it('lists the newest hundred dead letters, or as many as asked for, and replays all', async () => {
     const client = await mongo.MongoClient.connect(mongod.url);
     try {
-      const letters = client.db().collection<{ _id: string }>('dead_letters');
-      await letters.deleteMany({});
-      await letters.insertMany(Array.from({ length: 130 }, (_, i) => letterOf(i)));
+      const failed = client.db().collection<{ _id: string }>('dead_letters');
+      await failed.deleteMany({});
+      await failed.insertMany(Array.from({ length: 130 }, (_, i) => letterOf(i)));
 
       expect((await admin('dead-letters', 'list')).map(({ sequence }) => sequence)).toEqual(newest(100));
       expect((await admin('dead-letters', 'list', '--limit', '125')).map(({ sequence }) => sequence)).toEqual(
@@ -96,7 +96,7 @@ describeWith(['mongod', 'nats-streaming-server'], "the operator's command line",
       expect(await admin('dead-letters', 'replay', '--all')).toEqual([{ replayed: 130 }]);
       // More than one poll takes; none of them is right now either.
       await eventually(async () => {
-        expect(await letters.countDocuments({ reason: 'is not JSON' })).toBe(130);
+        expect(await failed.countDocuments({ reason: 'is not JSON' })).toBe(130);
       }, 20_000);
     } finally {
       await client.close();
@@ -104,8 +104,8 @@ describeWith(['mongod', 'nats-streaming-server'], "the operator's command line",
 
     function letterOf(i: number) {
       const at = new Date(Date.UTC(2026, 0, 1, 0, 0, i));
-      const letter = { subject: 'ticket:created', data: '?', reason: 'was wrong', attempts: 1 };
-      return { _id: `letter ${i}`, ...letter, sequence: i, publishedAt: at, at };
+      const one = { subject: 'ticket:created', data: '?', reason: 'was wrong', attempts: 1 };
+      return { _id: `one ${i}`, ...one, sequence: i, publishedAt: at, at };
     }
 
     function newest(count: number): number[] {

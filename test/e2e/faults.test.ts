@@ -122,7 +122,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(119);
   });
 
-  it('an order placed while the broker is away is announced after a crash, by the next process', async () => {
+  it('an order placed while the broker is unavailable is announced after a crash, by the next process', async () => {
     const first = await start();
     await ready(first);
     const [ticketId = ''] = await announceTickets(first, 1);
@@ -136,7 +136,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     expect((await ordersClient(second.url, 'buyer').show(placed.body.id)).body.status).toBe('created');
   });
 
-  it('the API works on while the broker is away, and everything is announced when it is back', async () => {
+  it('the API works on while the broker is unavailable, and everything is announced when it is back', async () => {
     const service = await start();
     await ready(service);
     const tickets = await announceTickets(service, 5);
@@ -158,7 +158,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     });
   });
 
-  it("a ticket's orders are announced one after the other, however many ended while the broker was away", async () => {
+  it("a ticket's orders are announced one after the other, however many ended while the broker was unavailable", async () => {
     const service = await start();
     await ready(service);
     const tickets = await announceTickets(service, 8);
@@ -266,7 +266,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     expect((await buyer.place(second)).status).toBe(201);
   }, 90_000);
 
-  it('orders paid in time are complete, though the database was away for longer than payments are waited for', async () => {
+  it('orders paid in time are complete, though the database was unavailable for longer than payments are waited for', async () => {
     const service = await start('order-service', {
       REDELIVERY_WAIT_SECONDS: '6',
       CATCH_UP_SECONDS: '7',
@@ -320,7 +320,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'when things fail', () => {
     await ready(second);
   });
 
-  it('finishes what is in hand on SIGTERM and exits with 0', async () => {
+  it('finishes what is in flight on SIGTERM and exits with 0', async () => {
     const proxy = await startMongoProxy(mongod.port);
     cleanUp.push(proxy.close);
     const service = await start('order-service', { MONGO_URL: `mongodb://127.0.0.1:${proxy.port}/orders` });

@@ -125,7 +125,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     expect(code).toBe(0);
   });
 
-  it('fails when the broker stays away', async () => {
+  it('fails when the broker stays unavailable', async () => {
     const NATS_URL = `nats://127.0.0.1:${await freePort()}`;
     const { code, lines } = await smoke({ ...env, NATS_URL, DEADLINE_SECONDS: '1' });
 

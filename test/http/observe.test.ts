@@ -120,7 +120,7 @@ describe('the log', () => {
     answerNow();
     server.close();
 
-    expect(logLines).toMatchObject([{ status: 499, msg: 'client went away' }]);
+    expect(logLines).toMatchObject([{ status: 499, msg: 'client closed the connection' }]);
     await eventually(() => expect(observations).toMatchObject([{ status: 499 }]));
   });
 });

@@ -34,16 +34,16 @@ describe('a server that is stopped', () => {
     await expect(get()).rejects.toThrow();
   });
 
-  it('finishes what it has in hand', async () => {
+  it('finishes what it has in flight', async () => {
     let finish = (): void => {};
     let taken = (): void => {};
-    const inHand = new Promise<void>((resolve) => (taken = resolve));
+    const inFlight = new Promise<void>((resolve) => (taken = resolve));
     const { server, get } = await start((_, res) => {
       finish = () => void res.end();
       taken();
     });
     const answered = get();
-    await inHand;
+    await inFlight;
     const stopped = server.stop();
     finish();
     expect((await answered).statusCode).toBe(200);

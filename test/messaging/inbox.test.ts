@@ -1,6 +1,6 @@
 import { Unavailable } from '../../src/application/ports';
-import type { DeadLetter, Message } from '../../src/application/ports';
-import { toMessage } from '../../src/messaging/dead-letters';
+import type { FailedMessage, Message } from '../../src/application/ports';
+import { toMessage } from '../../src/messaging/failed-messages';
 import { createInbox } from '../../src/messaging/inbox';
 import { createTestClock } from '../support/clock';
 
@@ -16,7 +16,7 @@ function setUp() {
   const lines: Line[] = [];
   const say = (level: string) => (fields: object, text: string) =>
     void lines.push([level, fields as Record<string, unknown>, text]);
-  const letters: DeadLetter[] = [];
+  const failed: FailedMessage[] = [];
   const measured: [subject: string, verdict: string, seconds: number][] = [];
   const deadLettered: string[] = [];
   const heard: [orderId: string, at: Date][] = [];
@@ -37,13 +37,13 @@ function setUp() {
       paymentHeard: (orderId, at) => void heard.push([orderId, at]),
       paymentReceived() {},
       paymentPostponed() {},
-      paymentInHand: () => () => {},
+      paymentInFlight: () => () => {},
       mayExpire: () => true,
     },
-    deadLetters: {
-      async put(letter) {
+    failedMessages: {
+      async put(one) {
         await does.put();
-        letters.push(letter);
+        failed.push(one);
       },
     },
     clock,
@@ -66,7 +66,7 @@ function setUp() {
     await clock.advance(5_000);
     return received;
   };
-  return { clock, inbox, does, lines, letters, measured, deadLettered, heard, message, receive };
+  return { clock, inbox, does, lines, failed, measured, deadLettered, heard, message, receive };
 }
 
 describe('the log of messages', () => {
@@ -123,7 +123,7 @@ describe('the log of messages', () => {
   });
 
   it('tells of a mistake with the error and the message, and only there', async () => {
-    const { receive, does, lines, letters } = setUp();
+    const { receive, does, lines, failed } = setUp();
     const mistake = new TypeError('a mistake');
     does.complete = () => Promise.reject(mistake);
     expect(await receive('payment:created', PAYMENT)).toBe('done');
@@ -132,12 +132,12 @@ describe('the log of messages', () => {
       { err: mistake, subject: 'payment:created', sequence: 7, redelivered: false },
       'handling a message failed unexpectedly',
     ]);
-    expect(letters).toMatchObject([{ reason: 'an unexpected error; see the log' }]);
+    expect(failed).toMatchObject([{ reason: 'an unexpected error; see the log' }]);
   });
 
-  it('tells why a message could not be put aside, unless the database is away', async () => {
+  it('tells why a message could not be put aside, unless the database is unavailable', async () => {
     const { receive, does, lines } = setUp();
-    does.put = () => Promise.reject(new Unavailable('away'));
+    does.put = () => Promise.reject(new Unavailable('unavailable'));
     expect(await receive('ticket:created', 'not json')).toBe('retry');
     expect(lines.map(([level, { reason }]) => [level, reason])).toEqual([
       ['debug', 'the dead letter could not be stored'],
@@ -173,28 +173,28 @@ describe('a message', () => {
   });
 
   it('is tried again a second after it was parked', async () => {
-    const { clock, receive, does, letters } = setUp();
+    const { clock, receive, does, failed } = setUp();
     does.complete = async () => 'unknown-order';
     const parkedAt = clock.now().getTime();
     await receive('payment:created', PAYMENT);
-    expect(letters.map(({ retryAt, at }) => [retryAt?.getTime(), at.getTime()])).toEqual([
+    expect(failed.map(({ retryAt, at }) => [retryAt?.getTime(), at.getTime()])).toEqual([
       [parkedAt + 1_000, parkedAt],
     ]);
   });
 
   it('of a subject that nobody subscribed to is put aside', async () => {
-    const { receive, letters } = setUp();
+    const { receive, failed } = setUp();
     expect(await receive('order:created', {})).toBe('done');
-    expect(letters).toMatchObject([{ reason: 'no such subject: order:created' }]);
-    expect(letters[0]).not.toHaveProperty('retryAt');
+    expect(failed).toMatchObject([{ reason: 'no such subject: order:created' }]);
+    expect(failed[0]).not.toHaveProperty('retryAt');
   });
 
   it('comes back from where it was put aside as it was, redelivered', async () => {
-    const { receive, letters, clock } = setUp();
+    const { receive, failed, clock } = setUp();
     await receive('ticket:created', '{"title":"ä€😀"');
     const publishedAt = clock.now();
-    const letter = { ...letters[0]!, publishedAt };
-    expect(toMessage(letter)).toEqual({
+    const one = { ...failed[0]!, publishedAt };
+    expect(toMessage(one)).toEqual({
       subject: 'ticket:created',
       sequence: 7,
       publishedAt,
@@ -202,7 +202,7 @@ describe('a message', () => {
       data: Buffer.from('{"title":"ä€😀"'),
     });
     const bytes = Buffer.from([0xff, 0x00, 0xfe]);
-    const encoded: DeadLetter = { ...letter, data: bytes.toString('base64'), encoding: 'base64' };
+    const encoded: FailedMessage = { ...one, data: bytes.toString('base64'), encoding: 'base64' };
     expect(toMessage(encoded).data).toEqual(bytes);
   });
 
@@ -211,16 +211,16 @@ describe('a message', () => {
     ['more behind it', `${TICKET.id}x`],
     ['23 characters', TICKET.id.slice(1)],
   ])('is wrong where its id has %s', async (_, id) => {
-    const { receive, letters } = setUp();
+    const { receive, failed } = setUp();
     await receive('ticket:created', { ...TICKET, id });
-    expect(letters).toMatchObject([{ reason: 'id: must be 24 hexadecimal characters' }]);
+    expect(failed).toMatchObject([{ reason: 'id: must be 24 hexadecimal characters' }]);
   });
 
   it('names everything that is wrong with it, and of what is no object that', async () => {
-    const { receive, letters } = setUp();
+    const { receive, failed } = setUp();
     await receive('ticket:created', { ...TICKET, id: 'x', version: -1 });
     await receive('ticket:created', '7');
-    expect(letters.map(({ reason }) => reason)).toEqual([
+    expect(failed.map(({ reason }) => reason)).toEqual([
       expect.stringMatching(/^id: [^;]+; version: [^;]+$/),
       expect.not.stringMatching(/^:/),
     ]);

@@ -7,21 +7,21 @@ function setUp() {
   const said: [fields: object, text: string][] = [];
   const source = {
     backlog: { pending: 4, oldest: new Date(0) },
-    letters: { parked: 3, dead: 7 },
+    failed: { parked: 3, dead: 7 },
     fails: false,
   };
   const watch = createBacklogWatch({
     outbox: {
       async backlog() {
-        if (source.fails) throw new Error('away');
+        if (source.fails) throw new Error('unavailable');
         return Promise.resolve(source.backlog);
       },
     },
-    deadLetters: { count: () => Promise.resolve(source.letters) },
+    failedMessages: { count: () => Promise.resolve(source.failed) },
     clock,
     metrics: {
       setBacklog: (backlog, now) => seen.push({ backlog, now }),
-      setDeadLetters: (letters) => seen.push({ letters }),
+      setFailedMessages: (failed) => seen.push({ failed }),
     },
     log: { debug: (fields, text) => void said.push([fields, text]) },
   });
@@ -35,7 +35,7 @@ describe('the watch over what waits', () => {
     await clock.advance(9_999);
     expect(seen).toEqual([]);
     await clock.advance(1);
-    expect(seen).toEqual([{ backlog: source.backlog, now: clock.now() }, { letters: source.letters }]);
+    expect(seen).toEqual([{ backlog: source.backlog, now: clock.now() }, { failed: source.failed }]);
     await clock.advance(10_000);
     expect(seen).toHaveLength(4);
     await watch.stop();
@@ -49,7 +49,7 @@ describe('the watch over what waits', () => {
     watch.start();
     await clock.advance(10_000);
     expect(seen).toEqual([]);
-    expect(said).toEqual([[{ err: new Error('away') }, expect.stringMatching(/\w/)]]);
+    expect(said).toEqual([[{ err: new Error('unavailable') }, expect.stringMatching(/\w/)]]);
     source.fails = false;
     await clock.advance(10_000);
     expect(seen).toHaveLength(2);

@@ -84,7 +84,7 @@ describe('the metrics', () => {
     ['the database', (metrics) => metrics.setDatabase(true), { order_service_database_up: 1 }],
     [
       'what is put aside, by state',
-      (metrics) => metrics.setDeadLetters({ parked: 3, dead: 7 }),
+      (metrics) => metrics.setFailedMessages({ parked: 3, dead: 7 }),
       {
         'order_service_dead_letters{state="parked"}': 3,
         'order_service_dead_letters{state="dead"}': 7,

@@ -6,7 +6,7 @@ import type { Process, World } from './world';
 export interface BrokerFaults {
   /** The connection breaks before the message has left. */
   lost: number;
-  /** The connection breaks with the message in its buffer: it arrives all the same, later. */
+  /** The connection breaks with the message in its buffer: it arrives anyway, later. */
   buffered: number;
   /** The message is stored, and the connection breaks before that is known. */
   answerLost: number;
@@ -137,7 +137,7 @@ export function createBroker(
     const message = toMessage(stored, redelivered);
     world.at(member.process, isDelayed ? world.between(100, 900) : world.between(0.2, 10), () => {
       if (!member.isUp()) return;
-      const leave = world.during(member.process, 'message in hand');
+      const leave = world.during(member.process, 'message in flight');
       void member.receive(message).then((verdict) => {
         leave();
         world.trace(`${member.process.name} ${verdict} ${stored.subject} ${stored.sequence}`);

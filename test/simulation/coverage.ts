@@ -38,7 +38,7 @@ export const TO_BE_MET = [
   'crash point: insertOne dead_letters done, not answered',
   'crash point: publish sent',
   'crash point: publish stored, not acknowledged',
-  'crash point: message in hand',
+  'crash point: message in flight',
   'crash point: message handled, not acknowledged',
   // What goes wrong.
   'crash: replica',

@@ -205,7 +205,7 @@ export function createInvariants(world: World) {
       POISONED.some((subject) => broker.channel(subject).some(({ data }) => data === text));
     const unsent = [...expected.poison].find((text) => !isSent(text));
     if (unsent) return `${unsent} is not sent yet`;
-    const parked = database.documents('dead_letters').find((letter) => letter['retryAt'] !== undefined);
+    const parked = database.documents('dead_letters').find((one) => one['retryAt'] !== undefined);
     if (parked) return `${String(parked._id)} is parked`;
     return undefined;
   }
@@ -230,7 +230,7 @@ export function createInvariants(world: World) {
         payments.filter(({ orderId }) => orderId === id),
       );
     }
-    const dead = new Set(database.documents('dead_letters').map((letter) => letter['data'] as string));
+    const dead = new Set(database.documents('dead_letters').map((one) => one['data'] as string));
     check(
       'I10 dead letters are the poison',
       [...poison].sort().join() === [...dead].sort().join(),

@@ -160,8 +160,8 @@ export const PLANTED: Record<string, PlantedBug> = {
           ...orders,
           async insert(placement) {
             const result = await orders.insert(placement);
-            if (result.type !== 'inserted' || !result.publication) return result;
-            return { ...result, publication: asFirst(result.publication) };
+            if (result.type !== 'inserted' || !result.lease) return result;
+            return { ...result, lease: asFirst(result.lease) };
           },
         }),
       },
@@ -215,15 +215,15 @@ export const PLANTED: Record<string, PlantedBug> = {
     breaks: ['what was acknowledged is stored'],
   },
   'dead letters are dropped': {
-    bug: { planted: { deadLetters: (letters) => ({ ...letters, put: async () => {} }) } },
+    bug: { planted: { failedMessages: (failed) => ({ ...failed, put: async () => {} }) } },
     breaks: ['what was acknowledged is stored'],
   },
   'a dead letter does not keep the message as it came': {
     bug: {
       planted: {
-        deadLetters: (letters) => ({
-          ...letters,
-          put: (letter) => letters.put({ ...letter, data: JSON.stringify(letter.data) }),
+        failedMessages: (failed) => ({
+          ...failed,
+          put: (one) => failed.put({ ...one, data: JSON.stringify(one.data) }),
         }),
       },
     },

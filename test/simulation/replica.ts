@@ -2,7 +2,7 @@ import { createConnection } from 'mongoose';
 import type { Connection } from 'mongoose';
 import type { MongoConnection } from '../../src/adapters/mongo/connection';
 import { createDatabaseClock } from '../../src/adapters/mongo/database-clock';
-import { createDeadLetters } from '../../src/adapters/mongo/dead-letters';
+import { createFailedMessages } from '../../src/adapters/mongo/failed-messages';
 import { createModels } from '../../src/adapters/mongo/documents';
 import type { Models } from '../../src/adapters/mongo/documents';
 import { toUnavailable } from '../../src/adapters/mongo/errors';
@@ -14,7 +14,7 @@ import { Unavailable } from '../../src/application/ports';
 import type {
   Bus,
   Clock,
-  DeadLetters,
+  FailedMessages,
   Log,
   Metrics,
   OrderStore,
@@ -34,7 +34,7 @@ export interface Planted {
   orders?: (orders: OrderStore, bus: Bus) => OrderStore;
   outbox?: (outbox: Outbox) => Outbox;
   tickets?: (tickets: TicketStore) => TicketStore;
-  deadLetters?: (deadLetters: DeadLetters) => DeadLetters;
+  failedMessages?: (failedMessages: FailedMessages) => FailedMessages;
   /** What the core hears of a database that comes and goes. */
   databaseChanged?: (tell: Core['databaseChanged']) => Core['databaseChanged'];
 }
@@ -53,7 +53,7 @@ export interface Replica {
 /** Shorter than in the service, so that less time has to pass; above the relay's acknowledgement timeout. */
 export const LEASE_MS = 6_000;
 
-const COLLECTIONS = { orders: 'orders', tickets: 'tickets', deadLetters: 'dead_letters' } as const;
+const COLLECTIONS = { orders: 'orders', tickets: 'tickets', failedMessages: 'dead_letters' } as const;
 
 type Driver = ReturnType<Database['driver']>;
 
@@ -124,14 +124,14 @@ export function startReplica(deps: {
     verify: databaseClock.synchronise,
     onReadyChange: (ready) => databaseChanged(ready),
   });
-  const lease = { owner: deps.name, ms: LEASE_MS };
+  const leasing = { owner: deps.name, ms: LEASE_MS };
   const mongoose = { collection: (name: string) => slot.drivers[name] } as unknown as Connection;
   const confirmReads = createReadBarrier(mongoose, connection);
-  const common = { clock, lease, confirmReads, onRetry: deps.metrics.retried };
+  const common = { clock, leasing, confirmReads, onRetry: deps.metrics.retried };
   const orders = createOrderStore(slot.models, connection, common);
   const outbox = createOutbox(slot.models, connection, common);
   const tickets = createTicketStore(slot.models, connection, confirmReads);
-  const deadLetters = createDeadLetters(slot.models, connection, { now: clock.now, confirmReads });
+  const failedMessages = createFailedMessages(slot.models, connection, { now: clock.now, confirmReads });
   const brokerBus = broker.connect(process, () => deps.metrics.retried('broker_connection'));
   const bus = planted.bus?.(brokerBus) ?? brokerBus;
 
@@ -140,7 +140,7 @@ export function startReplica(deps: {
       orders: planted.orders?.(orders, bus) ?? orders,
       outbox: planted.outbox?.(outbox) ?? outbox,
       tickets: planted.tickets?.(tickets) ?? tickets,
-      deadLetters: planted.deadLetters?.(deadLetters) ?? deadLetters,
+      failedMessages: planted.failedMessages?.(failedMessages) ?? failedMessages,
       ready: connection.ready,
     },
     bus,

@@ -343,7 +343,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     });
   }
 
-  /** For longer than expiry waits, while the next order is paid: that must count after it all the same. */
+  /** For longer than expiry waits, while the next order is paid: that must count after it anyway. */
   function planDatabaseOutage(): void {
     outageAtNextOrder = true;
   }

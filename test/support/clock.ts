@@ -8,7 +8,7 @@ export interface TestClock extends Clock {
   pendingTimers(): number;
 }
 
-/** A clock that stands still until told. Chance is always one half: jitter is exactly 1. */
+/** A clock that stops until it is told to go on. Chance is always one half: jitter is exactly 1. */
 export function createTestClock(start = new Date('2026-01-01T00:00:00Z')): TestClock {
   let elapsed = 0;
   let offset = start.getTime();

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { toOutbox } from '../../src/application/outbox-events';
-import type { Change, OrderStore, Placement, Publication, StoredOrder } from '../../src/application/ports';
+import type {
+  Change,
+  OrderStore,
+  Placement,
+  PublishingLease,
+  StoredOrder,
+} from '../../src/application/ports';
 import { decide, place } from '../../src/domain/order';
 import type { OrderInput } from '../../src/domain/order';
 
@@ -16,7 +22,7 @@ export interface PlacementOptions {
   ticketId?: string;
   turn?: number;
   idempotencyKey?: string;
-  lease?: boolean;
+  withLease?: boolean;
   now?: Date;
 }
 
@@ -27,7 +33,7 @@ export function newPlacement({
   ticketId = newId(),
   turn = 0,
   idempotencyKey,
-  lease = true,
+  withLease = true,
   now = NOW,
 }: PlacementOptions = {}): Placement {
   const ticket = { id: ticketId, version: 3, title: 'A concert', price: 12.5, userId: 'seller' };
@@ -37,7 +43,7 @@ export function newPlacement({
     turn,
     events: toOutbox(events, 0, now),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    lease,
+    withLease,
   };
 }
 
@@ -67,12 +73,12 @@ export async function read(orders: OrderStore, orderId: string): Promise<StoredO
 export async function placeWithLease(
   orders: OrderStore,
   options: PlacementOptions = {},
-): Promise<Publication> {
+): Promise<PublishingLease> {
   const result = await orders.insert(newPlacement(options));
-  if (result.type !== 'inserted' || !result.publication) throw new Error('no lease was given');
-  return result.publication;
+  if (result.type !== 'inserted' || !result.lease) throw new Error('no lease was given');
+  return result.lease;
 }
 
-export function seqs(publication: Publication | undefined): number[] | undefined {
-  return publication?.events.map(({ seq }) => seq);
+export function seqs(lease: PublishingLease | undefined): number[] | undefined {
+  return lease?.events.map(({ seq }) => seq);
 }

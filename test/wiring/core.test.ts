@@ -192,7 +192,7 @@ describe('the core', () => {
     const { id } = await place();
     subscribed();
     await bus.receive(message('payment:created', late));
-    expect(await store.deadLetters.count()).toEqual({ parked: 1, dead: 0 });
+    expect(await store.failedMessages.count()).toEqual({ parked: 1, dead: 0 });
 
     core.expirySweep.start();
     core.parkedMessages.start();
@@ -200,7 +200,7 @@ describe('the core', () => {
     await Promise.all([core.expirySweep.stop(), core.parkedMessages.stop()]);
 
     expect((await store.orders.find(id))?.order).toMatchObject({ status: 'cancelled', reason: 'expired' });
-    expect(await store.deadLetters.list(1)).toMatchObject([{ attempts: 10 }]);
+    expect(await store.failedMessages.list(1)).toMatchObject([{ attempts: 10 }]);
   });
 
   it('counts what happened under the right name, once', async () => {

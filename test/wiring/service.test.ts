@@ -81,7 +81,7 @@ async function started(env: Record<string, string> = {}, between: Partial<Betwee
 
 describe('the service as it is composed', () => {
   /** One whose orders wait to be stored, with what it does to its broker. */
-  async function withOrderInHand() {
+  async function withOrderInFlight() {
     const steps: string[] = [];
     let insert = (): void => {};
     let inserting = (): void => {};
@@ -111,8 +111,8 @@ describe('the service as it is composed', () => {
     return { ...service, steps, placing, insert: () => insert() };
   }
 
-  it('says that it drains while it finishes what is in hand', async () => {
-    const { service, port, placing, insert } = await withOrderInHand();
+  it('says that it drains while it finishes what is in flight', async () => {
+    const { service, port, placing, insert } = await withOrderInFlight();
     const other = connection(port);
     expect(await other.readyz()).toMatchObject({ status: 200, connection: 'keep-alive' });
 
@@ -132,7 +132,7 @@ describe('the service as it is composed', () => {
   });
 
   it('publishes what it placed last before it leaves the broker', async () => {
-    const { service, placing, insert, steps } = await withOrderInHand();
+    const { service, placing, insert, steps } = await withOrderInFlight();
     const stopped = service.stop();
     insert();
     expect(await placing).toMatchObject({ status: 201 });
@@ -168,7 +168,7 @@ describe('the service as it is composed', () => {
     expect(new Set(published).size).toBe(70);
   });
 
-  it('settles the messages that it has in hand before it is stopped', async () => {
+  it('settles the messages that it has in flight before it is stopped', async () => {
     let find = (): void => {};
     let finding = (): void => {};
     const begun = new Promise<void>((resolve) => (finding = resolve));
@@ -296,7 +296,7 @@ describe('the service as it is composed', () => {
     await expect(starting).rejects.toThrow('stopped while starting');
   });
 
-  it('takes more copies of tickets in hand than messages that cost a round trip each', () => {
+  it('takes more copies of tickets in flight than messages that cost a round trip each', () => {
     const { nats } = loadConfig({ JWT_KEY: CURRENT_KEY });
     const { maxInFlight } = natsSettings(nats);
     expect(['ticket:created', 'ticket:updated'].map(maxInFlight)).toEqual([512, 512]);

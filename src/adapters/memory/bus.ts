@@ -82,7 +82,7 @@ export function createMemoryBroker(deps: {
     for (const watch of watches) if (message && watch.messages === messages) watch.hear(message);
   }
 
-  /** Hands out as much as the members have room for, in order, to one member after the other. */
+  /** Slots out as much as the members have room for, in order, to one member after the other. */
   function deliver(group: Durable): void {
     while (up) {
       const member = nextFreeMember(group);
@@ -129,7 +129,7 @@ export function createMemoryBroker(deps: {
   function connect({ queueGroup }: { clientId: string; queueGroup: string }): Bus {
     const joined: { subject: string; group: Durable; member: Member; observe: Subscriptions }[] = [];
     const watched = new Map<string, Watch>();
-    const inHand = new Set<Promise<unknown>>();
+    const inFlight = new Set<Promise<unknown>>();
     const onAvailable: (() => void)[] = [];
     let started = false;
     let receiving = true;
@@ -157,11 +157,11 @@ export function createMemoryBroker(deps: {
       return async (message) => {
         if (!receiving) return 'retry';
         const handling = receive(message);
-        inHand.add(handling);
+        inFlight.add(handling);
         try {
           return await handling;
         } finally {
-          inHand.delete(handling);
+          inFlight.delete(handling);
         }
       };
     }
@@ -196,7 +196,7 @@ export function createMemoryBroker(deps: {
       onAvailable: (listener) => void onAvailable.push(listener),
       async publish(subject, data) {
         await new Promise((resolve) => setImmediate(resolve));
-        if (!started || !up) throw new PublishFailed('disconnected', 'the broker is away');
+        if (!started || !up) throw new PublishFailed('disconnected', 'the broker is unavailable');
         publish(subject, data);
       },
       subscribe(subjects, receive, observe) {
@@ -217,7 +217,7 @@ export function createMemoryBroker(deps: {
       },
       async stopReceiving() {
         receiving = false;
-        await Promise.allSettled(inHand);
+        await Promise.allSettled(inFlight);
         // One turn more, so that what was settled last is acknowledged before the member leaves.
         await new Promise((resolve) => setImmediate(resolve));
         leave();

@@ -1,4 +1,4 @@
-import type { DeadLetter, OutboxEvent } from '../../application/ports';
+import type { FailedMessage, OutboxEvent } from '../../application/ports';
 import type { Order } from '../../domain/order';
 import type { Ticket } from '../../domain/ticket';
 
@@ -23,7 +23,7 @@ export interface MemoryDatabase {
   readonly turns: Map<string, OrderRecord[]>;
   readonly byIdempotencyKey: Map<string, OrderRecord>;
   readonly tickets: Map<string, Ticket>;
-  readonly deadLetters: Map<string, DeadLetter>;
+  readonly failedMessages: Map<string, FailedMessage>;
 }
 
 export function createMemoryDatabase(): MemoryDatabase {
@@ -32,7 +32,7 @@ export function createMemoryDatabase(): MemoryDatabase {
     turns: new Map(),
     byIdempotencyKey: new Map(),
     tickets: new Map(),
-    deadLetters: new Map(),
+    failedMessages: new Map(),
   };
 }
 

@@ -10,10 +10,10 @@ import type {
 import type { Order } from '../../domain/order';
 import { byTimeAndId, roundTrip } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
-import { toPublication } from './outbox';
+import { toLease } from './outbox';
 import type { LeaseSettings } from './outbox';
 
-export function createOrders(database: MemoryDatabase, clock: Clock, lease: LeaseSettings): OrderStore {
+export function createOrders(database: MemoryDatabase, clock: Clock, leasing: LeaseSettings): OrderStore {
   const { orders, turns, byIdempotencyKey } = database;
 
   function insert(placement: Placement, sentAt: number): PlacementResult {
@@ -28,7 +28,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, lease: Leas
       return { type: 'turn-taken', latest: { order: latest.order, turn: latest.turn } };
     }
 
-    const takesLease = placement.lease && placement.events.length > 0;
+    const takesLease = placement.withLease && placement.events.length > 0;
     const record: OrderRecord = {
       order,
       turn: placement.turn,
@@ -36,8 +36,8 @@ export function createOrders(database: MemoryDatabase, clock: Clock, lease: Leas
       outbox: [...placement.events],
       next: 0,
       pending: placement.events.length,
-      leaseUntil: takesLease ? clock.now().getTime() + lease.ms : 0,
-      owner: takesLease ? lease.owner : undefined,
+      leaseUntil: takesLease ? clock.now().getTime() + leasing.ms : 0,
+      owner: takesLease ? leasing.owner : undefined,
       attempts: 0,
     };
     orders.set(order.id, record);
@@ -45,7 +45,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, lease: Leas
     turns.set(order.ticket.id, taken);
     byIdempotencyKey.set(idempotencyKey, record);
     if (!takesLease) return { type: 'inserted' };
-    return { type: 'inserted', publication: toPublication(record, sentAt + lease.ms) };
+    return { type: 'inserted', lease: toLease(record, sentAt + leasing.ms) };
   }
 
   function save({ before, after, events }: Change): boolean {

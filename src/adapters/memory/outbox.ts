@@ -1,4 +1,4 @@
-import type { Claimable, Clock, Outbox, Publication } from '../../application/ports';
+import type { Claimable, Clock, Outbox, PublishingLease } from '../../application/ports';
 import { byTimeAndId, roundTrip } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
 
@@ -7,20 +7,24 @@ export interface LeaseSettings {
   readonly ms: number;
 }
 
-export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, lease: LeaseSettings): Outbox {
+export function createOutbox(
+  { orders, turns }: MemoryDatabase,
+  clock: Clock,
+  leasing: LeaseSettings,
+): Outbox {
   const hasPending = ({ pending }: OrderRecord) => pending > 0;
   const isFree = ({ leaseUntil }: OrderRecord) => leaseUntil <= clock.now().getTime();
 
-  /** The order, if the lease on it is ours and the publication stands where the order does. */
-  function held({ orderId, events }: Publication): OrderRecord | undefined {
+  /** The order, if the lease on it is ours and the lease stands where the order does. */
+  function held({ orderId, events }: PublishingLease): OrderRecord | undefined {
     const record = orders.get(orderId);
-    return record?.owner === lease.owner && record.next === events[0]?.seq ? record : undefined;
+    return record?.owner === leasing.owner && record.next === events[0]?.seq ? record : undefined;
   }
 
-  function take(record: OrderRecord, sentAt: number): Publication {
-    record.owner = lease.owner;
-    record.leaseUntil = clock.now().getTime() + lease.ms;
-    return toPublication(record, sentAt + lease.ms);
+  function take(record: OrderRecord, sentAt: number): PublishingLease {
+    record.owner = leasing.owner;
+    record.leaseUntil = clock.now().getTime() + leasing.ms;
+    return toLease(record, sentAt + leasing.ms);
   }
 
   function claimable(limit: number, after?: Claimable): Claimable[] {
@@ -32,13 +36,13 @@ export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, le
       .slice(0, limit);
   }
 
-  function claim(orderId: string, sentAt: number): Publication | undefined {
+  function claim(orderId: string, sentAt: number): PublishingLease | undefined {
     const record = orders.get(orderId);
     return record && hasPending(record) && isFree(record) ? take(record, sentAt) : undefined;
   }
 
-  function book(publication: Publication, count: number, sentAt: number): Publication | undefined {
-    const record = held(publication);
+  function markPublished(lease: PublishingLease, count: number, sentAt: number): PublishingLease | undefined {
+    const record = held(lease);
     if (!record || record.pending < count) return undefined;
     record.next += count;
     record.pending -= count;
@@ -49,8 +53,8 @@ export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, le
     return undefined;
   }
 
-  function release(publication: Publication, delayMs: number, attempts: number): void {
-    const record = held(publication);
+  function release(lease: PublishingLease, delayMs: number, attempts: number): void {
+    const record = held(lease);
     if (!record) return;
     record.owner = undefined;
     record.leaseUntil = clock.now().getTime() + delayMs;
@@ -71,13 +75,13 @@ export function createOutbox({ orders, turns }: MemoryDatabase, clock: Clock, le
       const sentAt = clock.monotonic();
       return roundTrip(() => claim(orderId, sentAt));
     },
-    book(publication, count) {
-      const copy = structuredClone(publication);
+    markPublished(lease, count) {
+      const copy = structuredClone(lease);
       const sentAt = clock.monotonic();
-      return roundTrip(() => book(copy, count, sentAt));
+      return roundTrip(() => markPublished(copy, count, sentAt));
     },
-    release(publication, delayMs, attempts) {
-      const copy = structuredClone(publication);
+    release(lease, delayMs, attempts) {
+      const copy = structuredClone(lease);
       return roundTrip(() => release(copy, delayMs, attempts));
     },
     backlog: () => roundTrip(backlog),
@@ -93,7 +97,7 @@ function freeForLongest(a: Claimable, b: Claimable): number {
 }
 
 /** What may be published under the lease taken just now, until `leaseUntil` by the monotonic clock. */
-export function toPublication(record: OrderRecord, leaseUntil: number): Publication {
+export function toLease(record: OrderRecord, leaseUntil: number): PublishingLease {
   return {
     orderId: record.order.id,
     ticketId: record.order.ticket.id,

@@ -1,6 +1,6 @@
-import type { Clock, DeadLetters, Log, OrderStore, Outbox, TicketStore } from '../../application/ports';
+import type { Clock, FailedMessages, Log, OrderStore, Outbox, TicketStore } from '../../application/ports';
 import type { MemoryDatabase } from './database';
-import { createDeadLetters } from './dead-letters';
+import { createFailedMessages } from './failed-messages';
 import { createOrders } from './orders';
 import { createOutbox } from './outbox';
 import { createTickets } from './tickets';
@@ -11,7 +11,7 @@ export interface MemoryStore {
   readonly tickets: TicketStore;
   readonly orders: OrderStore;
   readonly outbox: Outbox;
-  readonly deadLetters: DeadLetters;
+  readonly failedMessages: FailedMessages;
   now(): Date;
   ready(): boolean;
   start(): void;
@@ -24,12 +24,12 @@ export function connectMemoryStore(
   deps: { replicaId: string; clock: Clock; leaseMs: number; log?: Log },
 ): MemoryStore {
   const { clock } = deps;
-  const lease = { owner: deps.replicaId, ms: deps.leaseMs };
+  const leasing = { owner: deps.replicaId, ms: deps.leaseMs };
   return {
     tickets: createTickets(database),
-    orders: createOrders(database, clock, lease),
-    outbox: createOutbox(database, clock, lease),
-    deadLetters: createDeadLetters(database, clock),
+    orders: createOrders(database, clock, leasing),
+    outbox: createOutbox(database, clock, leasing),
+    failedMessages: createFailedMessages(database, clock),
     now: clock.now,
     ready: () => true,
     start() {},

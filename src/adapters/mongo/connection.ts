@@ -11,7 +11,7 @@ const RETRY = { firstMs: 200, longestMs: 5_000 };
 const CONNECT_OPTIONS = {
   // More connections cost more than they give: concurrent work shares round trips anyway.
   maxPoolSize: 20,
-  // Short, so that callers hear 503 soon; the connection goes on being tried all the same.
+  // Short, so that callers hear 503 soon; the connection goes on being tried anyway.
   serverSelectionTimeoutMS: 2_000,
   connectTimeoutMS: 2_000,
   // As often as the driver allows: it is how long one broken connection keeps us from being ready. Together with the
@@ -45,7 +45,7 @@ export interface MongoConnection {
 }
 
 /**
- * A connection that is tried for ever. Each time the server has been away it counts as new: `verify` has to succeed
+ * A connection that is tried for ever. Each time the server has been unavailable it counts as new: `verify` has to succeed
  * before anything is asked of it, for it may have come back with another past.
  */
 export function createMongoConnection(deps: {

@@ -1,7 +1,7 @@
 import { Schema, Types } from 'mongoose';
 import type { Connection, Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
-import type { DeadLetter, OutboxEvent, Publication, StoredOrder } from '../../application/ports';
+import type { FailedMessage, OutboxEvent, PublishingLease, StoredOrder } from '../../application/ports';
 import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
 import { expectOwn, expectPublishing } from './foreign-data';
 
@@ -51,7 +51,7 @@ export interface TicketDocument {
   orderId?: string | null;
 }
 
-export type DeadLetterDocument = Omit<DeadLetter, 'id'> & { _id: string };
+export type FailedMessageDocument = Omit<FailedMessage, 'id'> & { _id: string };
 
 export const NO_LEASE = new Date(0);
 
@@ -61,7 +61,7 @@ export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
 export interface Models {
   readonly orders: Model<OrderDocument>;
   readonly tickets: Model<TicketDocument>;
-  readonly deadLetters: Model<DeadLetterDocument>;
+  readonly failedMessages: Model<FailedMessageDocument>;
 }
 
 /** No index is made behind our back: the service is not ready before all of them are verified. */
@@ -105,7 +105,7 @@ export function createModels(connection: Connection): Models {
     { version: Number, title: String, price: Number, userId: String, orderId: String },
     { ...OPTIONS, versionKey: false },
   );
-  const deadLetters = new Schema<DeadLetterDocument>(
+  const failedMessages = new Schema<FailedMessageDocument>(
     {
       _id: String,
       subject: String,
@@ -123,7 +123,7 @@ export function createModels(connection: Connection): Models {
   return {
     orders: connection.model('Order', orders, 'orders'),
     tickets: connection.model('Ticket', tickets, 'tickets'),
-    deadLetters: connection.model('DeadLetter', deadLetters, 'dead_letters'),
+    failedMessages: connection.model('FailedMessage', failedMessages, 'dead_letters'),
   };
 }
 
@@ -178,14 +178,14 @@ export function toStoredOrder(document: Omit<OrderDocument, 'outbox'>): StoredOr
   };
 }
 
-/** What a publication is made of. */
-export const PUBLICATION_FIELDS = { ticket: 1, turn: 1, outbox: 1, publishing: 1 } as const;
+/** What a lease is made of. */
+export const LEASE_FIELDS = { ticket: 1, turn: 1, outbox: 1, publishing: 1 } as const;
 
 /** What may be published by whoever wrote `document` just now, until `leaseUntil` by the monotonic clock. */
-export function toPublication(
+export function toLease(
   document: Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'outbox' | 'publishing'>,
   leaseUntil: number,
-): Publication {
+): PublishingLease {
   const { next, pending, attempts } = document.publishing;
   return {
     orderId: document._id.toHexString(),

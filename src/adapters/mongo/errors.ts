@@ -3,7 +3,7 @@ import { Unavailable } from '../../application/ports';
 
 export const DUPLICATE_KEY = 11000;
 
-/** By code: the server says that the request itself is wrong. Everything else may go away by asking again. */
+/** By code: the server says that the request itself is wrong. Anything else may succeed when asked again. */
 const MISTAKES: ReadonlySet<unknown> = new Set([
   2, // BadValue
   9, // FailedToParse

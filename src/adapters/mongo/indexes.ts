@@ -37,7 +37,7 @@ export async function verifyIndexes(models: Models): Promise<void> {
 }
 
 async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
-  const { orders, deadLetters } = models;
+  const { orders, failedMessages } = models;
   await refuseForeignOrders(models, timeoutMS);
   // The indexes are made before the first of our tickets is stored: where they are, this question was answered.
   const existing = await indexesOf(models, timeoutMS);
@@ -64,7 +64,7 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
     { timeoutMS },
   );
   for (const { name } of existing) if (OUTDATED.includes(name)) await drop(models, name, timeoutMS);
-  await deadLetters.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
+  await failedMessages.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
 }
 
 interface ExistingIndex {

@@ -61,7 +61,7 @@ export function createOrderStore(
     if (newPayments.length > 0) document.payments.push(...newPayments);
     if (events.length > 0) document.outbox.push(...events);
     if (events.length > 0) {
-      // Added, never set: bookings move the count without moving the version.
+      // Added, never set: marks move the count without moving the version.
       document.$inc('publishing.pending', events.length);
       document.set('publishing.since', before.unpublishedSince ?? events[0]?.at);
     }

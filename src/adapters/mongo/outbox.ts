@@ -1,9 +1,9 @@
 import type { FilterQuery } from 'mongoose';
-import type { Claimable, Outbox, Publication } from '../../application/ports';
+import type { Claimable, Outbox, PublishingLease } from '../../application/ports';
 import { createBacklog } from './backlog';
-import { createBooking, seqOf } from './booking';
+import { createMarkPublished, seqOf } from './mark-published';
 import type { MongoConnection } from './connection';
-import { HAS_PENDING, PUBLICATION_FIELDS, toObjectId, toPublication } from './documents';
+import { HAS_PENDING, LEASE_FIELDS, toObjectId, toLease } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
@@ -26,7 +26,7 @@ export function createOutbox(
 ): Outbox {
   const { orders } = models;
   const { ask } = connection;
-  const { clock, lease } = deps;
+  const { clock, leasing } = deps;
   const isFree = (): FilterQuery<OrderDocument> => ({ 'publishing.leaseUntil': { $lte: clock.now() } });
 
   async function earliest(ticketId: string): Promise<string | undefined> {
@@ -35,7 +35,7 @@ export function createOutbox(
       .sort({ turn: 1 })
       .readConcern('majority')
       .lean<Pick<OrderDocument, '_id' | 'turn'>>();
-    // A booking that a crash undoes would be published again, after the event that waited for it.
+    // A mark that a crash undoes would be published again, after the event that waited for it.
     if (found && found.turn > 0) await deps.confirmReads();
     return found?._id.toHexString();
   }
@@ -67,27 +67,27 @@ export function createOutbox(
     }));
   }
 
-  async function claimOne({ orderId, askedAt }: Asked): Promise<Publication | undefined> {
+  async function claimOne({ orderId, askedAt }: Asked): Promise<PublishingLease | undefined> {
     const document = await orders
       .findOneAndUpdate(
         { _id: toObjectId(orderId), ...HAS_PENDING, ...isFree() },
-        { $set: takenUntil(new Date(clock.now().getTime() + lease.ms)) },
-        { returnDocument: 'after', projection: PUBLICATION_FIELDS },
+        { $set: takenUntil(new Date(clock.now().getTime() + leasing.ms)) },
+        { returnDocument: 'after', projection: LEASE_FIELDS },
       )
       .lean<OrderDocument>();
-    return document ? toPublication(document, askedAt + lease.ms) : undefined;
+    return document ? toLease(document, askedAt + leasing.ms) : undefined;
   }
 
-  async function claimEach(asked: readonly Asked[]): Promise<(Publication | undefined)[]> {
+  async function claimEach(asked: readonly Asked[]): Promise<(PublishingLease | undefined)[]> {
     const [first] = asked;
     if (first && asked.length === 1) return [await claimOne(first)];
-    const leaseUntil = new Date(clock.now().getTime() + lease.ms);
+    const leaseUntil = new Date(clock.now().getTime() + leasing.ms);
     const _id = { $in: asked.map(({ orderId }) => toObjectId(orderId)) };
     await orders.collection.updateMany({ _id, ...HAS_PENDING, ...isFree() } as object, {
       $set: takenUntil(leaseUntil),
     });
     const taken = await orders
-      .find({ _id, 'publishing.owner': lease.owner, 'publishing.leaseUntil': leaseUntil }, PUBLICATION_FIELDS)
+      .find({ _id, 'publishing.owner': leasing.owner, 'publishing.leaseUntil': leaseUntil }, LEASE_FIELDS)
       .readConcern('majority')
       .lean<OrderDocument[]>();
     // What others have added since the lease was taken is among it, and may not be durable yet.
@@ -98,22 +98,22 @@ export function createOutbox(
       // Whoever asked first has it.
       byId.delete(orderId);
       return document && document.publishing.pending > 0
-        ? toPublication(document, askedAt + lease.ms)
+        ? toLease(document, askedAt + leasing.ms)
         : undefined;
     });
   }
 
   const takenUntil = (leaseUntil: Date) => ({
-    'publishing.owner': lease.owner,
+    'publishing.owner': leasing.owner,
     'publishing.leaseUntil': leaseUntil,
   });
 
-  async function release(publication: Publication, delayMs: number, attempts: number): Promise<void> {
+  async function release(lease: PublishingLease, delayMs: number, attempts: number): Promise<void> {
     await orders.collection.updateOne(
       {
-        _id: toObjectId(publication.orderId),
-        'publishing.owner': lease.owner,
-        'publishing.next': seqOf(publication),
+        _id: toObjectId(lease.orderId),
+        'publishing.owner': leasing.owner,
+        'publishing.next': seqOf(lease),
       },
       {
         $set: {
@@ -132,8 +132,8 @@ export function createOutbox(
     earliest: (ticketId) => ask(() => earliest(ticketId)),
     claimable: (limit, after) => ask(() => claimable(limit, after)),
     claim: (orderId) => ask(() => claim({ orderId, askedAt: clock.monotonic() })),
-    book: createBooking(models, connection, deps),
-    release: (publication, delayMs, attempts) => ask(() => release(publication, delayMs, attempts)),
+    markPublished: createMarkPublished(models, connection, deps),
+    release: (lease, delayMs, attempts) => ask(() => release(lease, delayMs, attempts)),
     backlog: () => ask(backlog),
   };
 }

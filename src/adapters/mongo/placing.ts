@@ -2,7 +2,7 @@ import { Unavailable } from '../../application/ports';
 import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
 import { allOf, backoff, pause } from '../../application/schedule';
 import type { MongoConnection } from './connection';
-import { NO_LEASE, ORDER_FIELDS, toObjectId, toOrder, toPublication } from './documents';
+import { NO_LEASE, ORDER_FIELDS, toObjectId, toOrder, toLease } from './documents';
 import type { Models, OrderDocument } from './documents';
 import { grouped } from './grouped';
 import { insertEach } from './insert-each';
@@ -23,7 +23,7 @@ export interface LeaseSettings {
 /** What is needed to write orders, of whatever kind the write is. */
 export interface OrderDeps {
   readonly clock: Clock;
-  readonly lease: LeaseSettings;
+  readonly leasing: LeaseSettings;
   /** Resolves when what was read before cannot be undone. */
   readonly confirmReads: () => Promise<void>;
   readonly onRetry: Metrics['retried'];
@@ -35,7 +35,7 @@ export function createPlacing(
   connection: Pick<MongoConnection, 'ask' | 'ready'>,
   deps: OrderDeps,
 ): (placement: Placement) => Promise<PlacementResult> {
-  const { clock, lease } = deps;
+  const { clock, leasing } = deps;
   const insertGrouped = grouped(insertAll, LARGEST_GROUP);
 
   return async function place(placement) {
@@ -79,7 +79,7 @@ export function createPlacing(
   function inserted(document: OrderDocument, sentAt: number): PlacementResult {
     const hasLease = document.publishing.owner !== null;
     return hasLease
-      ? { type: 'inserted', publication: toPublication(document, sentAt + lease.ms) }
+      ? { type: 'inserted', lease: toLease(document, sentAt + leasing.ms) }
       : { type: 'inserted' };
   }
 
@@ -115,9 +115,9 @@ export function createPlacing(
     return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };
   }
 
-  function toDocument({ order, turn, events, idempotencyKey, lease: wantsLease }: Placement): OrderDocument {
+  function toDocument({ order, turn, events, idempotencyKey, withLease }: Placement): OrderDocument {
     const { id, ticket, payments, ...fields } = order;
-    const takesLease = wantsLease && events.length > 0;
+    const takesLease = withLease && events.length > 0;
     return {
       _id: toObjectId(id),
       ...fields,
@@ -129,8 +129,8 @@ export function createPlacing(
       publishing: {
         next: 0,
         pending: events.length,
-        leaseUntil: takesLease ? new Date(clock.now().getTime() + lease.ms) : NO_LEASE,
-        owner: takesLease ? lease.owner : null,
+        leaseUntil: takesLease ? new Date(clock.now().getTime() + leasing.ms) : NO_LEASE,
+        owner: takesLease ? leasing.owner : null,
         attempts: 0,
         since: order.createdAt,
       },

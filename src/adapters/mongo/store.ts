@@ -1,6 +1,6 @@
 import type {
   Clock,
-  DeadLetters,
+  FailedMessages,
   Log,
   Metrics,
   OrderStore,
@@ -11,7 +11,7 @@ import type {
 import { allOf, createLoop } from '../../application/schedule';
 import { createMongoConnection } from './connection';
 import { createDatabaseClock } from './database-clock';
-import { createDeadLetters } from './dead-letters';
+import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { verifyIndexes } from './indexes';
@@ -29,7 +29,7 @@ export interface MongoStore {
   readonly orders: OrderStore;
   readonly outbox: Outbox;
   readonly outboxHistory: OutboxHistory;
-  readonly deadLetters: DeadLetters;
+  readonly failedMessages: FailedMessages;
   /** Database time. */
   now(): Date;
   /** Connected, and the indexes verified since. */
@@ -63,7 +63,7 @@ export function createMongoStore(deps: {
   const models = createModels(mongoose);
   const databaseClock = createDatabaseClock(deps.clock, askTime);
   const clock: Clock = { ...deps.clock, now: databaseClock.now };
-  const lease = { owner: deps.replicaId, ms: deps.leaseMs };
+  const leasing = { owner: deps.replicaId, ms: deps.leaseMs };
   const confirmReads = createReadBarrier(mongoose, connection);
   const lookLoop = createLoop({
     clock,
@@ -90,10 +90,10 @@ export function createMongoStore(deps: {
 
   return {
     tickets: createTicketStore(models, connection, confirmReads),
-    orders: createOrderStore(models, connection, { clock, lease, confirmReads, onRetry }),
-    outbox: createOutbox(models, connection, { clock, lease, confirmReads, onRetry }),
+    orders: createOrderStore(models, connection, { clock, leasing, confirmReads, onRetry }),
+    outbox: createOutbox(models, connection, { clock, leasing, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
-    deadLetters: createDeadLetters(models, connection, { now: clock.now, confirmReads }),
+    failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
     now: clock.now,
     ready: connection.ready,
     start() {

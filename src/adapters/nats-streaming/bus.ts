@@ -4,8 +4,8 @@ import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
 import type { BrokerServer, Generation, GenerationSettings, Subscription } from './generation';
 
-/** How soon a broker that was away is found again: until then nothing is announced. */
-const AWAY = { firstMs: 100, longestMs: 500 };
+/** How soon a broker that was unavailable is found again: until then nothing is announced. */
+const UNAVAILABLE = { firstMs: 100, longestMs: 500 };
 /** What a broker refuses that is there, it is asked for less and less often. */
 const REFUSED = { firstMs: 100, longestMs: 5_000 };
 
@@ -130,7 +130,7 @@ export function createNatsStreamingBus(
     retrying = true;
     failures += 1;
     const isRefused = connected || /authoriz/i.test(reason);
-    const delayMs = backoff(clock, failures, isRefused ? REFUSED : AWAY);
+    const delayMs = backoff(clock, failures, isRefused ? REFUSED : UNAVAILABLE);
     if (afterwards) void afterwards.then(() => retryIn(delayMs, again));
     else retryIn(delayMs, again);
   }

@@ -31,7 +31,7 @@ export interface GenerationSettings extends BrokerServer {
   readonly queueGroup: string;
   readonly redeliveryWaitSeconds: number;
   readonly ackTimeoutMs: number;
-  /** So many messages of a subject may be in hand. */
+  /** So many messages of a subject may be in flight. */
   readonly maxInFlight: (subject: string) => number;
 }
 
@@ -62,7 +62,7 @@ export interface Generation {
   publish(subject: string, data: string): Promise<void>;
   /** One of the events is called, unless the connection ends before. */
   subscribe(subscription: Subscription, events: SubscriptionEvents): void;
-  /** Hands no more messages on; those in hand are settled and acknowledged, then the subscriptions closed. */
+  /** Slots no more messages on; those in flight are settled and acknowledged, then the subscriptions closed. */
   stopReceiving(): Promise<void>;
   end(reason: string): void;
   /** Resolves when the connection is closed and the next generation may begin. */
@@ -89,7 +89,7 @@ export function openGeneration(
   let receiving = true;
   const outstanding = new Set<(failure: PublishFailed) => void>();
   const subscriptions: StanSubscription[] = [];
-  const inHand = new Map<string, Promise<void>>();
+  const inFlight = new Map<string, Promise<void>>();
 
   let markClosed = (): void => {};
   const closed = new Promise<void>((resolve) => (markClosed = resolve));
@@ -211,10 +211,10 @@ export function openGeneration(
     const key = `${subject}:${message.getSequence()}`;
     // Delivered again because it takes long: the first one's acknowledgement counts for both. Handled once more for each
     // redelivery wait, a slow database would only become slower.
-    if (inHand.has(key)) return;
-    inHand.set(
+    if (inFlight.has(key)) return;
+    inFlight.set(
       key,
-      handle(subject, receive, message).finally(() => inHand.delete(key)),
+      handle(subject, receive, message).finally(() => inFlight.delete(key)),
     );
   }
 
@@ -233,7 +233,7 @@ export function openGeneration(
 
   async function stopReceiving(): Promise<void> {
     receiving = false;
-    await allOf([...inHand.values()]);
+    await allOf([...inFlight.values()]);
     if (state !== 'connected') return;
     await allOf(subscriptions.splice(0).map(closeSubscription));
   }

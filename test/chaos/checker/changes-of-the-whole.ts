@@ -63,7 +63,7 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
     'a message about an order of ours stays parked',
     ({ remains, orders }) => {
       const data = JSON.stringify({ orderId: orders.expired.id });
-      remains.deadLetters.push({ id: 'expiration:complete:1:1700000005010', data, parked: true });
+      remains.failedMessages.push({ id: 'expiration:complete:1:1700000005010', data, parked: true });
     },
     'I8 only what is about orders of others is still parked',
   ],
@@ -143,12 +143,12 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
   ],
   [
     'a message that nobody can read is not put aside',
-    ({ remains }) => remains.deadLetters.shift(),
+    ({ remains }) => remains.failedMessages.shift(),
     'I10 each message that nobody can read is a dead letter, once',
   ],
   [
     'a message about an order of others is lost',
-    ({ remains }) => remains.deadLetters.pop(),
+    ({ remains }) => remains.failedMessages.pop(),
     'I10 each message about an order of others is put aside, once',
   ],
   [
@@ -156,7 +156,7 @@ export const CHANGES_OF_THE_WHOLE: readonly Change[] = [
     (example) => {
       const { text } = example.channel('payment:created')[1]!;
       const id = 'payment:created:2:1700000003000';
-      example.remains.deadLetters.push({ id, data: text, parked: false });
+      example.remains.failedMessages.push({ id, data: text, parked: false });
     },
     'I10 no other message is a dead letter',
   ],

@@ -75,7 +75,7 @@ function ticketsAreTheNewest({ remains, channel }: Evidence, { rule }: Ledger): 
 
 function onlyForeignOrdersAreParked({ remains }: Evidence, { rule }: Ledger): void {
   const isForeign = rule('I8', 'only what is about orders of others is still parked');
-  for (const { id, data, parked } of remains.deadLetters) {
+  for (const { id, data, parked } of remains.failedMessages) {
     isForeign(!parked || isAboutForeignOrder(data), () => `${id}: ${data}`);
   }
 }

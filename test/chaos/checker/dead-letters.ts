@@ -5,9 +5,9 @@ import { addTo, ROUNDING_MS, toMs, whileBrokersDiskWasFull } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
-const LETTER_ID = /^(.+):(\d+):(\d+)$/;
+const MESSAGE_ID = /^(.+):(\d+):(\d+)$/;
 
-type Letter = Remains['deadLetters'][number];
+type Failed = Remains['failedMessages'][number];
 
 /** I10: what is put aside is what nobody can read, and what is about orders of others; nothing else, and all of it. */
 export function checkDeadLetters(evidence: Evidence, { rule, note }: Ledger): void {
@@ -16,16 +16,16 @@ export function checkDeadLetters(evidence: Evidence, { rule, note }: Ledger): vo
   const isDead = rule('I10', 'each message that nobody can read is a dead letter, once');
   const isPutAside = rule('I10', 'each message about an order of others is put aside, once');
   const isAllowed = rule('I10', 'no other message is a dead letter');
-  const letters = byMessage(remains.deadLetters);
-  const mayBeDead = new Set<Letter>();
+  const failed = byMessage(remains.failedMessages);
+  const mayBeDead = new Set<Failed>();
 
   for (const message of HEARD.flatMap(channel)) {
     if (!isHostile(message.text)) continue;
     const isPoison = message.text.includes(POISON_MARK);
-    const found = (letters.get(keyOf(message.subject, message.sequence)) ?? []).filter(
-      (letter) => holds(letter, message) && (!isPoison || !letter.parked),
+    const found = (failed.get(keyOf(message.subject, message.sequence)) ?? []).filter(
+      (one) => holds(one, message) && (!isPoison || !one.parked),
     );
-    for (const letter of found) mayBeDead.add(letter);
+    for (const one of found) mayBeDead.add(one);
     const fact = isPoison ? isDead : isPutAside;
     fact(
       found.length === 1,
@@ -33,11 +33,11 @@ export function checkDeadLetters(evidence: Evidence, { rule, note }: Ledger): vo
     );
   }
   let ofLostMessages = 0;
-  for (const letter of remains.deadLetters) {
-    if (letter.parked) continue;
-    const isOfLostMessage = !mayBeDead.has(letter) && isHostile(letter.data) && mayBeLost(msOf(letter));
+  for (const one of remains.failedMessages) {
+    if (one.parked) continue;
+    const isOfLostMessage = !mayBeDead.has(one) && isHostile(one.data) && mayBeLost(msOf(one));
     if (isOfLostMessage) ofLostMessages += 1;
-    isAllowed(isOfLostMessage || mayBeDead.has(letter), () => `${letter.id}: ${letter.data}`);
+    isAllowed(isOfLostMessage || mayBeDead.has(one), () => `${one.id}: ${one.data}`);
   }
   note('dead letters of a message that the broker has lost', ofLostMessages);
 }
@@ -47,11 +47,11 @@ function isHostile(text: string): boolean {
   return text.includes(POISON_MARK) || isAboutForeignOrder(text);
 }
 
-function byMessage(letters: readonly Letter[]): Map<string, Letter[]> {
-  const found = new Map<string, Letter[]>();
-  for (const letter of letters) {
-    const [, subject = '', sequence = ''] = LETTER_ID.exec(letter.id) ?? [];
-    addTo(found, keyOf(subject, Number(sequence)), letter);
+function byMessage(failed: readonly Failed[]): Map<string, Failed[]> {
+  const found = new Map<string, Failed[]>();
+  for (const one of failed) {
+    const [, subject = '', sequence = ''] = MESSAGE_ID.exec(one.id) ?? [];
+    addTo(found, keyOf(subject, Number(sequence)), one);
   }
   return found;
 }
@@ -60,14 +60,14 @@ function keyOf(subject: string, sequence: number): string {
   return `${subject}:${sequence}`;
 }
 
-function holds(letter: Letter, { at, text }: ChannelMessage): boolean {
-  const { data } = letter;
+function holds(one: Failed, { at, text }: ChannelMessage): boolean {
+  const { data } = one;
   const isText = data === text || Buffer.from(data, 'base64').toString() === text;
-  return isText && Math.abs(msOf(letter) - toMs(at)) <= ROUNDING_MS;
+  return isText && Math.abs(msOf(one) - toMs(at)) <= ROUNDING_MS;
 }
 
 /** When the broker took the message. */
-function msOf({ id }: Letter): number {
-  const [, , , ms] = LETTER_ID.exec(id) ?? [];
+function msOf({ id }: Failed): number {
+  const [, , , ms] = MESSAGE_ID.exec(id) ?? [];
   return Number(ms);
 }

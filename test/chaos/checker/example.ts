@@ -98,7 +98,7 @@ export type Example = ReturnType<typeof createExample>;
 export function createExample() {
   const { resold, expired, unsold } = TICKETS;
   const orders = {
-    /** Given up by its buyer, and paid all the same. */
+    /** Given up by its buyer, and paid anyway. */
     givenUp: pay(cancel(order(1, 'ann', resold, 0, 1_002), 'user', 2_005), 1, 3_000),
     /** Bought after that, paid twice, and the first charge announced under a second id. */
     boughtNext: payAgain(pay(pay(order(2, 'bob', resold, 1, 2_505), 2, 3_000), 3, 3_500), 5, 2, 3_600),
@@ -116,7 +116,7 @@ export function createExample() {
   const remains: Mutable<Remains> = {
     orders: Object.values(orders),
     tickets: [],
-    deadLetters: [],
+    failedMessages: [],
     channels: new Map(),
   };
   let calls = 0;
@@ -140,7 +140,7 @@ export function createExample() {
   }
 
   function putAside({ subject, sequence, at: ns, text }: ChannelMessage, parked: boolean): void {
-    remains.deadLetters.push({ id: `${subject}:${sequence}:${Math.floor(ns / 1e6)}`, data: text, parked });
+    remains.failedMessages.push({ id: `${subject}:${sequence}:${Math.floor(ns / 1e6)}`, data: text, parked });
   }
 
   const sendPayment = (n: number, orderId: string, t: number, charge = n) =>

@@ -1,30 +1,30 @@
-export interface Hands {
+export interface Slots {
   /**
-   * Works at `key` when a hand is free and what was taken at it before is done. Never rejects; resolves when the work is
+   * Works at `key` when a slot is free and what was taken at it before is done. Never rejects; resolves when the work is
    * done, and at once when nothing more is taken.
    */
   take(key: string, work: () => Promise<void>): Promise<void>;
   /** Whether something was taken at the key that is not done. */
   isAt(key: string): boolean;
-  /** Whether so few keys wait for a hand that more may come. */
+  /** Whether so few keys wait for a slot that more may come. */
   hasRoom(): boolean;
   /** Resolves when there is room. */
   room(): Promise<void>;
-  /** Nothing more is taken, but where a hand is already; resolves when what was taken is done. */
+  /** Nothing more is taken, but where something was taken already; resolves when what was taken is done. */
   close(): Promise<void>;
 }
 
 /**
- * A bounded number of keys are worked at side by side, each by one hand at a time, first come first served.
+ * A bounded number of keys are worked at side by side, each by one slot at a time, first come first served.
  * @param deps.limit how many keys
- * @param deps.mostWaiting there is room while fewer keys than that wait for a hand
+ * @param deps.mostWaiting there is room while fewer keys than that wait for a slot
  */
-export function createHands(deps: {
+export function createSlots(deps: {
   limit: number;
   mostWaiting: number;
   onError: (error: unknown, key: string) => void;
-}): Hands {
-  /** What was taken at each key and is not done; of each key the first is in hand, or waits for one. */
+}): Slots {
+  /** What was taken at each key and is not done; of each key the first is in flight, or waits for one. */
   const taken = new Map<string, (() => Promise<void>)[]>();
   const waiting: string[] = [];
   let running = 0;
@@ -73,7 +73,7 @@ export function createHands(deps: {
     await works[0]?.();
     running -= 1;
     works.shift();
-    // Behind the other keys: a long row of works at one of them must not keep those from a hand.
+    // Behind the other keys: a long row of works at one of them must not keep those from a slot.
     if (works.length > 0) waiting.push(key);
     else taken.delete(key);
     runNext();

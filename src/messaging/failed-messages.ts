@@ -1,11 +1,11 @@
-import type { DeadLetter, Message } from '../application/ports';
+import type { FailedMessage, Message } from '../application/ports';
 import { decodeUtf8 } from './contracts';
 
 /** A document of the database holds 16 MB, and base64 takes a third more. */
 const MOST_KEPT_BYTES = 8 * 1024 * 1024;
 
 /** A message as it is put aside, whatever its bytes are: all of it, up to 8 MB. */
-export function deadLetter(message: Message, why: string, now: Date): DeadLetter {
+export function toFailedMessage(message: Message, why: string, now: Date): FailedMessage {
   const { subject, sequence, publishedAt } = message;
   const data = message.data.subarray(0, MOST_KEPT_BYTES);
   const isCut = data.length < message.data.length;
@@ -24,6 +24,6 @@ export function deadLetter(message: Message, why: string, now: Date): DeadLetter
 }
 
 /** The message again, as if the broker had delivered it once more. */
-export function toMessage({ subject, sequence, publishedAt, data, encoding }: DeadLetter): Message {
+export function toMessage({ subject, sequence, publishedAt, data, encoding }: FailedMessage): Message {
   return { subject, sequence, publishedAt, redelivered: true, data: Buffer.from(data, encoding ?? 'utf8') };
 }

@@ -1,4 +1,4 @@
-import type { Outbox, OutboxEvent, Publication } from '../../src/application/ports';
+import type { Outbox, OutboxEvent, PublishingLease } from '../../src/application/ports';
 import { PublishFailed } from '../../src/application/ports';
 import { ACK_TIMEOUT_MS, createRelay } from '../../src/application/relay';
 import { createTestClock } from '../support/clock';
@@ -23,9 +23,9 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
     earliest: async (ticketId) => (asked.push(`earliest of ${ticketId}`), undefined),
     claimable: async () => (asked.push('claimable'), []),
     claim: async (orderId) => void asked.push(`claim ${orderId}`),
-    book: async ({ events, ...rest }, count, haste) => {
+    markPublished: async ({ events, ...rest }, count, haste) => {
       asked.push(
-        `book ${events
+        `mark ${events
           .slice(0, count)
           .map(({ seq }) => seq)
           .join()} ${haste}`,
@@ -57,7 +57,7 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
     data: `data ${seq}`,
     at: clock.now(),
   });
-  const publication = (overrides: Partial<Publication> = {}): Publication => ({
+  const lease = (overrides: Partial<PublishingLease> = {}): PublishingLease => ({
     orderId: ORDER,
     ticketId: 'ticket',
     turn: 0,
@@ -66,21 +66,21 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
     leaseUntil: clock.monotonic() + LONG_MS,
     ...overrides,
   });
-  const publish = async (what: Publication) => {
+  const publish = async (what: PublishingLease) => {
     relay.publish(what);
     await clock.advance(0);
   };
-  return { clock, asked, logged, broker, relay, event, publication, publish };
+  return { clock, asked, logged, broker, relay, event, lease, publish };
 }
 
-describe('a publication', () => {
-  it('is published event by event and booked at once, each event in the log', async () => {
-    const { asked, logged, event, publication, publish } = setUp();
-    await publish(publication({ events: [event(0), event(1)] }));
+describe('a lease', () => {
+  it('is published event by event and marked at once, each event in the log', async () => {
+    const { asked, logged, event, lease, publish } = setUp();
+    await publish(lease({ events: [event(0), event(1)] }));
     expect(asked.slice(0, 3)).toEqual([
       `publish order:created data 0 ${ORDER}:0`,
       `publish order:cancelled data 1 ${ORDER}:1`,
-      'book 0,1 now',
+      'mark 0,1 now',
     ]);
     expect(logged).toEqual(
       ['order:created', 'order:cancelled'].map((subject, seq) => ({
@@ -92,41 +92,41 @@ describe('a publication', () => {
   });
 
   it.each([
-    ['a creation, which nothing waits for, can wait', [0], ['book 0 can wait']],
+    ['a creation, which nothing waits for, can wait', [0], ['mark 0 can wait']],
     [
       'a cancellation is at once, and the ticket’s next order follows',
       [1],
-      ['book 1 now', 'earliest of ticket'],
+      ['mark 1 now', 'earliest of ticket'],
     ],
-    ['both is at once too', [0, 1], ['book 0,1 now', 'earliest of ticket']],
-  ])('whose booking is of %s', async (_, seqs, expected) => {
-    const { asked, event, publication, publish } = setUp();
-    await publish(publication({ events: seqs.map(event) }));
+    ['both is at once too', [0, 1], ['mark 0,1 now', 'earliest of ticket']],
+  ])('whose mark is of %s', async (_, seqs, expected) => {
+    const { asked, event, lease, publish } = setUp();
+    await publish(lease({ events: seqs.map(event) }));
     expect(asked.filter((what) => !what.startsWith('publish'))).toEqual(expected);
   });
 
   it('is given back as it is while the broker is unavailable', async () => {
-    const { asked, broker, publication, publish } = setUp();
+    const { asked, broker, lease, publish } = setUp();
     broker.isUp = false;
-    await publish(publication());
+    await publish(lease());
     expect(asked).toEqual(['release for 0, 2 failed']);
   });
 
   it('without events is nothing to publish', async () => {
-    const { asked, publication, publish } = setUp();
-    await publish(publication({ events: [] }));
+    const { asked, lease, publish } = setUp();
+    await publish(lease({ events: [] }));
     expect(asked).toEqual([]);
   });
 
   it('is given back as it is where the connection was lost, and with a pause where it was refused', async () => {
-    const { asked, logged, broker, publication, publish } = setUp();
+    const { asked, logged, broker, lease, publish } = setUp();
     broker.failure = new PublishFailed('disconnected', 'lost');
-    await publish(publication());
+    await publish(lease());
     expect(asked.slice(1)).toEqual(['release for 0, 2 failed']);
     expect(logged).toEqual([]);
 
     broker.failure = new PublishFailed('refused', 'no');
-    await publish(publication());
+    await publish(lease());
     expect(asked.slice(3)).toEqual(['release for 4000, 3 failed']);
     expect(logged).toEqual([
       {
@@ -142,51 +142,51 @@ describe('a publication', () => {
     [0, 0, 'needs not ask in the first turn', []],
     [1, 1, 'needs not ask after its first event', []],
   ])('in turn %i at event %i %s', async (turn, seq, _, expected) => {
-    const { asked, event, publication, publish } = setUp({
+    const { asked, event, lease, publish } = setUp({
       earliest: async (ticketId) => (asked.push(`earliest of ${ticketId}`), ORDER),
     });
-    await publish(publication({ turn, events: [event(seq)] }));
+    await publish(lease({ turn, events: [event(seq)] }));
     const published = asked.findIndex((what) => what.startsWith('publish'));
     expect(published).toBeGreaterThanOrEqual(0);
     expect(asked.slice(0, published)).toEqual(expected);
   });
 
   it('whose turn has not come is given back at once, and the earliest of the ticket is published', async () => {
-    const { asked, publication, publish } = setUp({ earliest: async () => 'earlier' });
-    await publish(publication({ turn: 1 }));
+    const { asked, lease, publish } = setUp({ earliest: async () => 'earlier' });
+    await publish(lease({ turn: 1 }));
     expect(asked).toEqual(['release for 0, 2 failed', 'claim earlier']);
   });
 
-  it('that fails in its second event books the first, and gives the rest back', async () => {
-    const { asked, broker, event, publication, publish } = setUp();
+  it('that fails in its second event marks the first, and gives the rest back', async () => {
+    const { asked, broker, event, lease, publish } = setUp();
     broker.failsAt = 'order:cancelled';
-    await publish(publication({ events: [event(0), event(1)] }));
-    expect(asked.slice(2)).toEqual(['book 0 now', 'release for 4000, 3 failed']);
+    await publish(lease({ events: [event(0), event(1)] }));
+    expect(asked.slice(2)).toEqual(['mark 0 now', 'release for 4000, 3 failed']);
   });
 
-  it('whose lease comes to its end books what was published, and publishes nothing more under it', async () => {
-    const { asked, clock, event, publication, publish } = setUp();
-    const running = publication({ events: [event(0), event(1)] });
+  it('whose lease comes to its end marks what was published, and publishes nothing more under it', async () => {
+    const { asked, clock, event, lease, publish } = setUp();
+    const running = lease({ events: [event(0), event(1)] });
     Object.defineProperty(running, 'leaseUntil', {
       get: () => clock.monotonic() + (asked.length === 0 ? LONG_MS : 0),
     });
     await publish(running);
-    expect(asked).toEqual([`publish order:created data 0 ${ORDER}:0`, 'book 0 now']);
+    expect(asked).toEqual([`publish order:created data 0 ${ORDER}:0`, 'mark 0 now']);
   });
 
   it.each([
     [0, true],
     [-1, false],
   ])('is begun only with a whole acknowledgement left of its lease: %i ms more', async (more, isBegun) => {
-    const { asked, clock, publication, publish } = setUp();
-    await publish(publication({ leaseUntil: clock.monotonic() + ACK_TIMEOUT_MS + more }));
+    const { asked, clock, lease, publish } = setUp();
+    await publish(lease({ leaseUntil: clock.monotonic() + ACK_TIMEOUT_MS + more }));
     expect(asked.length > 0).toBe(isBegun);
   });
 
-  it('whose booking fails stops there, and it is said', async () => {
+  it('whose mark fails stops there, and it is said', async () => {
     const failure = new Error('no');
-    const { logged, asked, publication, publish } = setUp({ book: () => Promise.reject(failure) });
-    await publish(publication());
+    const { logged, asked, lease, publish } = setUp({ markPublished: () => Promise.reject(failure) });
+    await publish(lease());
     expect(asked).toHaveLength(1);
     expect(logged.at(-1)).toEqual({
       level: 'warn',

@@ -1,0 +1,160 @@
+import { Unavailable } from '../../application/ports';
+import type { Outbox, PublishingLease } from '../../application/ports';
+import { backoff, pause } from '../../application/schedule';
+import type { MongoConnection } from './connection';
+import { HAS_PENDING, NO_LEASE, LEASE_FIELDS, toObjectId, toLease } from './documents';
+import type { Models, OrderDocument } from './documents';
+import { grouped } from './grouped';
+import type { OrderDeps } from './placing';
+
+const LARGEST_GROUP = 200;
+/** A mark that a crash takes with it costs one more publish of the same event. */
+const LINGER = { ms: 20, enough: 32 };
+/** How long a mark is tried again while the database is unavailable: what is not marked as published will be published once more. */
+const SETTLE_WITHIN_MS = 5_000;
+const RETRY = { firstMs: 50, longestMs: 500 };
+
+const FREE = { 'publishing.owner': null, 'publishing.leaseUntil': NO_LEASE };
+
+/** The first `count` events of the lease were published. */
+interface Published {
+  readonly lease: PublishingLease;
+  readonly count: number;
+}
+
+/**
+ * Marks events as published. Nearly always all that was to be published of an order is: that is marked as published in bulk, and the
+ * same write gives the lease back. Whatever does not fit into that is marked as published one by one.
+ */
+export function createMarkPublished(
+  { orders }: Models,
+  connection: Pick<MongoConnection, 'ask'>,
+  deps: Pick<OrderDeps, 'clock' | 'leasing' | 'onRetry'>,
+): Outbox['markPublished'] {
+  const { clock, leasing } = deps;
+  const markNow = grouped(markAll, LARGEST_GROUP);
+  const markLater = grouped(markAll, LARGEST_GROUP, { ...LINGER, clock });
+
+  return async function markPublished(lease, count, haste) {
+    const published: Published = { lease, count };
+    // More than that is known to be pending: the bulk would only fail.
+    const isAll = lease.events.length === count;
+    if (isAll && (await (haste === 'now' ? markNow : markLater)(published))) return undefined;
+    const deadline = Math.min(lease.leaseUntil, clock.monotonic() + SETTLE_WITHIN_MS);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await connection.ask(() => markOne(published));
+      } catch (error) {
+        // Guarded by owner and position, it may be repeated whatever became of it.
+        if (!(error instanceof Unavailable) || clock.monotonic() > deadline) throw error;
+      }
+      deps.onRetry('booking');
+      await pause(clock, backoff(clock, attempt, RETRY));
+    }
+  };
+
+  /** For each: whether it is certainly marked as published and given back. */
+  async function markAll(all: readonly Published[]): Promise<boolean[]> {
+    const alike = new Map<string, Published[]>();
+    for (const one of all) {
+      const key = `${seqOf(one.lease)} ${one.count}`;
+      const group = alike.get(key);
+      if (group) group.push(one);
+      else alike.set(key, [one]);
+    }
+    const marked = new Set<Published>();
+    for (const group of alike.values()) {
+      if (await markAlike(group)) for (const one of group) marked.add(one);
+    }
+    return all.map((one) => marked.has(one));
+  }
+
+  /** Of leases at the same position with as many events. Whether all are marked as published; false also where that is not known. */
+  async function markAlike(group: readonly Published[]): Promise<boolean> {
+    const [first] = group;
+    if (!first) return true;
+    const ids = new Set(group.map(({ lease }) => lease.orderId));
+    const seq = seqOf(first.lease);
+    try {
+      const { matchedCount } = await connection.ask(() =>
+        orders.collection.updateMany(
+          {
+            _id: { $in: [...ids].map(toObjectId) },
+            'publishing.owner': leasing.owner,
+            'publishing.next': seq,
+            // Not if something was added meanwhile: that has to be published first.
+            'publishing.pending': first.count,
+          },
+          {
+            $set: {
+              'publishing.next': seq + first.count,
+              'publishing.pending': 0,
+              'publishing.attempts': 0,
+              ...FREE,
+            },
+          },
+        ),
+      );
+      return matchedCount === ids.size;
+    } catch (error) {
+      if (error instanceof Unavailable) return false;
+      throw error;
+    }
+  }
+
+  async function markOne({ lease, count }: Published): Promise<PublishingLease | undefined> {
+    const sentAt = clock.monotonic();
+    const seq = seqOf(lease);
+    const document = await orders
+      .findOneAndUpdate(
+        {
+          _id: toObjectId(lease.orderId),
+          'publishing.owner': leasing.owner,
+          'publishing.next': seq,
+          'publishing.pending': { $gte: count },
+        },
+        {
+          $inc: { 'publishing.next': count, 'publishing.pending': -count },
+          $set: {
+            'publishing.leaseUntil': new Date(clock.now().getTime() + leasing.ms),
+            'publishing.attempts': 0,
+            // Those that are not known here were added while these were published.
+            'publishing.since': lease.events[count]?.at ?? clock.now(),
+          },
+        },
+        { returnDocument: 'after', projection: LEASE_FIELDS },
+      )
+      .lean<OrderDocument>();
+    // An earlier attempt took it after all, or the lease was lost.
+    if (!document) return undefined;
+    if (document.publishing.pending > 0) return toLease(document, sentAt + leasing.ms);
+    return giveBack(lease.orderId);
+  }
+
+  /** Unless something was added since the mark: then the lease goes on, with that. */
+  async function giveBack(orderId: string): Promise<PublishingLease | undefined> {
+    const _id = toObjectId(orderId);
+    const { matchedCount } = await orders.collection.updateOne(
+      { _id, 'publishing.owner': leasing.owner, 'publishing.pending': 0 },
+      { $set: FREE },
+    );
+    if (matchedCount === 1) return undefined;
+    const sentAt = clock.monotonic();
+    const leaseUntil = new Date(clock.now().getTime() + leasing.ms);
+    const document = await orders
+      .findOneAndUpdate(
+        { _id, 'publishing.owner': leasing.owner, ...HAS_PENDING },
+        { $set: { 'publishing.leaseUntil': leaseUntil } },
+        { returnDocument: 'after', projection: LEASE_FIELDS },
+      )
+      .lean<OrderDocument>();
+    return document ? toLease(document, sentAt + leasing.ms) : undefined;
+  }
+}
+
+/** Of the first event of a lease: where it stands. */
+export function seqOf(lease: PublishingLease): number {
+  const [first] = lease.events;
+  if (!first) throw new RangeError('a lease has at least one event');
+  return first.seq;
+}
