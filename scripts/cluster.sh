@@ -21,7 +21,6 @@ if [ -d ../shared/k8s ]; then
       _brought_up=yes
       ../shared/k8s/up >&2 || return
     fi
-    _pin_gateway
     _keep_services_inside
   }
 
@@ -79,11 +78,6 @@ _delete_namespace() {
   if [ -n "${1:-}" ]; then _kubectl delete namespace "$1" --ignore-not-found --wait=false >/dev/null; fi
 }
 
-# A bridge without an address of its own takes the lowest of its ports': whenever a pod came or went, that could be
-# another, and until all pods had noticed, up to a minute, they sent what was for the gateway to nobody.
-_pin_gateway() {
-  ip link set dev cni0 address 02:00:0a:58:00:01
-}
 
 # In the moment in which a service loses its last pod, a connection to it could leave the machine, and whoever answers
 # out there would be taken for the service for as long as that connection is kept.

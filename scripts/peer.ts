@@ -141,7 +141,7 @@ async function toBroker(config: Config, url: string, { subject, data }: Announce
       }
       await pause(ticking, 20);
     }
-    await bus.publish(subject, JSON.stringify(data), clientId);
+    await bus.publish(subject, JSON.stringify(data));
   } finally {
     await bus.close();
   }

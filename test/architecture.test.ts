@@ -11,7 +11,7 @@ interface Import {
   readonly dynamic: boolean;
 }
 
-const COMPOSITION_ROOTS = ['wiring/service.ts', 'wiring/operator.ts'];
+const COMPOSITION_ROOTS = ['wiring/adapters.ts', 'wiring/operator.ts'];
 
 const root = join(__dirname, '../src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })

@@ -11,9 +11,9 @@ async function setUp() {
   const clock = createTestClock();
   const store = connectMemoryStore(createMemoryDatabase(), { replicaId: 'r', clock, leaseMs: 15_000 });
   const broker = createMemoryBroker({ clock, log: silentLog, redeliveryWaitSeconds: 5 });
-  const bus = broker.connect({ clientId: 'c', queueGroup: 'g' });
+  const bus = broker.connect({ queueGroup: 'g' });
   bus.start();
-  const publishing = bus.publish('ticket:created', JSON.stringify(ticket), '1:0');
+  const publishing = bus.publish('ticket:created', JSON.stringify(ticket));
   await clock.advance(0);
   await publishing;
   const verdicts: string[] = [];

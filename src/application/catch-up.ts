@@ -6,8 +6,7 @@ import type { Clock, Log } from './ports';
  */
 export interface CatchUp {
   /** `group`: the payments that this replica is to handle; `watch`: those that any replica is. */
-  subscribed(subscription: 'group' | 'watch'): void;
-  lost(subscription: 'group' | 'watch'): void;
+  subscriptionChanged(subscription: 'group' | 'watch'): (isUp: boolean) => void;
   /** The database was found, or lost. */
   databaseChanged(ready: boolean): void;
   /** A payment was published, for whichever replica to handle. */
@@ -99,15 +98,14 @@ export function createCatchUp(deps: {
   }
 
   return {
-    subscribed(subscription) {
-      up.add(subscription);
-      if (up.size < 2) return;
-      fallBehindSince(now());
-      said = 'nothing';
-    },
-    lost(subscription) {
-      up.delete(subscription);
-      behind = undefined;
+    subscriptionChanged: (subscription) => (isUp) => {
+      if (!isUp) {
+        up.delete(subscription);
+        behind = undefined;
+      } else if (up.add(subscription).size === 2) {
+        fallBehindSince(now());
+        said = 'nothing';
+      }
     },
     databaseChanged(ready) {
       if (ready) {

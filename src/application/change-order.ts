@@ -1,15 +1,13 @@
-import { decide, holdsTicket } from '../domain/order';
+import { applyChange, decide, holdsTicket } from '../domain/order';
 import type { Decision, Order, OrderInput, OrderStatus } from '../domain/order';
 import { toOutbox } from './outbox-events';
-import { pause } from './schedule';
+import { unknownIfUnavailable, untilKnown } from './schedule';
 import { Unavailable } from './ports';
-import type { Change, Clock, Metrics, OrderStore, StoredOrder } from './ports';
+import type { Clock, Metrics, OrderStore, StoredOrder } from './ports';
 import type { Turns } from './turns';
 
-const ATTEMPTS = 5;
-const LONGEST_PAUSE_MS = 50;
 /** After that it is not tried again: whoever waits for the answer hears that it is not known. */
-const SETTLE_WITHIN_MS = 3_000;
+const SETTLE = { withinMs: 3_000, attempts: 5, pauses: { firstMs: 25, longestMs: 50 } };
 
 export type ChangeResult =
   | { readonly type: 'changed' | 'unchanged'; readonly order: Order }
@@ -42,57 +40,42 @@ export function createChangeOrder(deps: {
   return async function changeOrder(orderId, input, permit = () => true) {
     /** The status that a write of ours met whose answer never came. */
     let unanswered: OrderStatus | undefined;
-    const deadline = clock.monotonic() + SETTLE_WITHIN_MS;
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-      if (attempt > 1) {
-        if (clock.monotonic() > deadline)
-          throw new Unavailable(`what became of order ${orderId} is not known`);
-        metrics.retried('change');
-        await pause(clock, clock.random() * LONGEST_PAUSE_MS);
-      }
+    const result = await untilKnown(attempt, { ...SETTLE, clock, onRetry: () => metrics.retried('change') });
+    if (result) return result;
+    throw new Unavailable(
+      unanswered === undefined
+        ? `order ${orderId} changes too often`
+        : `what became of order ${orderId} is not known`,
+    );
+
+    async function attempt(): Promise<ChangeResult | undefined> {
       const before = await orders.find(orderId);
       if (!before) return { type: 'unknown-order' };
-
-      const { status } = before.order;
       const decision = decide(before.order, input);
       if (!permit(before.order, decision.type)) return { type: 'not-permitted' };
-      if (decision.type === 'refused') {
-        metrics.decided(input.type, status, 'refused');
-        return decision;
-      }
-      if (decision.type === 'unchanged') {
-        await orders.confirmReads();
-        if (unanswered === undefined) {
-          metrics.decided(input.type, status, 'unchanged');
-          return { type: 'unchanged', order: before.order };
-        }
+      if (decision.type === 'changed') return write(before, decision);
+      if (decision.type === 'unchanged') await orders.confirmReads();
+      if (decision.type === 'unchanged' && unanswered !== undefined) {
         // Nothing is left to do because our own write, whose answer never came, has done it.
         metrics.decided(input.type, unanswered, 'changed');
         announce(before, before.order);
         return { type: 'changed', order: before.order };
       }
-
-      const events = toOutbox(decision.events, before.recorded, clock.now());
-      const outcome = await save({ before, after: decision.order, events });
-      if (outcome === 'saved') {
-        metrics.decided(input.type, status, 'changed');
-        if (events.length > 0) announce(before, decision.order);
-        return { type: 'changed', order: decision.order };
-      }
-      if (outcome === 'unknown') unanswered ??= status;
+      metrics.decided(input.type, before.order.status, decision.type);
+      return decision.type === 'refused' ? decision : { type: 'unchanged', order: before.order };
     }
-    throw new Unavailable(`order ${orderId} changes too often`);
+
+    async function write(before: StoredOrder, { change, events }: Decision & { type: 'changed' }) {
+      const outbox = toOutbox(events, before.recorded, clock.now());
+      const isSaved = await orders.save({ before, change, events: outbox }).catch(unknownIfUnavailable);
+      if (isSaved === undefined) unanswered ??= before.order.status;
+      if (!isSaved) return undefined;
+      metrics.decided(input.type, before.order.status, 'changed');
+      const order = applyChange(before.order, change);
+      if (events.length > 0) announce(before, order);
+      return { type: 'changed' as const, order };
+    }
   };
-
-  async function save(change: Change): Promise<'saved' | 'lost-race' | 'unknown'> {
-    try {
-      return (await orders.save(change)) ? 'saved' : 'lost-race';
-    } catch (error) {
-      // Reading again will tell.
-      if (error instanceof Unavailable) return 'unknown';
-      throw error;
-    }
-  }
 
   function announce({ turn }: StoredOrder, changed: Order): void {
     if (!holdsTicket(changed)) deps.turns.over(changed.ticket.id, turn);

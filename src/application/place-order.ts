@@ -61,7 +61,7 @@ export function createPlaceOrder(deps: {
   orders: Pick<OrderStore, 'insert' | 'find' | 'findByKey' | 'confirmReads'>;
   tickets: Pick<TicketStore, 'find'>;
   turns: Turns;
-  /** Slots over what the insert gave us the right to publish. Returns at once. */
+  /** Hands over what the insert gave us the right to publish. Returns at once. */
   publish: (lease: PublishingLease) => void;
   /** Whether to take the publishing lease with the insert. */
   takeLease: () => boolean;

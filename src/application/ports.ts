@@ -1,6 +1,6 @@
 /** What the use cases need from the outside. Adapters implement these; nothing here knows how. */
 import type { OrderEvent } from '../domain/events';
-import type { Decision, Order, OrderInput, OrderStatus } from '../domain/order';
+import type { Decision, Order, OrderChange, OrderInput, OrderStatus } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
 
 // --- time and chance -------------------------------------------------------------------------
@@ -75,7 +75,7 @@ export interface StoredOrder {
 
 export interface Change {
   readonly before: StoredOrder;
-  readonly after: Order;
+  readonly change: OrderChange;
   readonly events: readonly OutboxEvent[];
 }
 
@@ -161,7 +161,7 @@ export interface Outbox {
 
 export interface OutboxHistory {
   /** What was published before, of one ticket or of all: ticket by ticket, its orders by turn, their events in order. */
-  published(ticketId?: string): AsyncIterable<{ readonly orderId: string; readonly event: OutboxEvent }>;
+  published(ticketId?: string): AsyncIterable<OutboxEvent>;
 }
 
 /**
@@ -183,11 +183,8 @@ export class PublishFailed extends Error {
 export interface Publisher {
   /** Whether a publish has a chance right now. */
   available(): boolean;
-  /**
-   * Resolves when the broker has acknowledged this very message; rejects with {@link PublishFailed}.
-   * @param messageId `<orderId>:<seq>`: brokers that can, drop what they have already stored under it.
-   */
-  publish(subject: string, data: string, messageId: string): Promise<void>;
+  /** Resolves when the broker has acknowledged this very message; rejects with {@link PublishFailed}. */
+  publish(subject: string, data: string): Promise<void>;
   /** Calls back each time publishing becomes possible. */
   onAvailable(listener: () => void): void;
 }
@@ -207,24 +204,23 @@ export interface Message {
 /** `done`: acknowledge. `retry`: leave unacknowledged, so that the broker delivers it again. Never rejects. */
 export type Receive = (message: Message) => Promise<'done' | 'retry'>;
 
-export interface Subscriptions {
-  /** A subject's subscription is up, for the first time or again. */
-  up(subject: string): void;
-  /** It is broken; messages may go elsewhere or wait meanwhile. */
-  down(subject: string): void;
-}
+/**
+ * `group`: this member's share of a durable queue group, everything from the beginning of the channel, at least once.
+ * `watch`: every message that is not older than `sinceMs`, in order, whichever member of the group handles it, and from
+ * there again after each loss of the broker; nothing is acknowledged.
+ */
+export type Subscription = {
+  readonly subject: string;
+  /** Up, for the first time or again; or broken: messages may go elsewhere or wait meanwhile. */
+  readonly onChange?: (isUp: boolean) => void;
+} & (
+  | { readonly mode: 'group'; readonly receive: Receive }
+  | { readonly mode: 'watch'; readonly sinceMs: number; readonly hear: (message: Message) => void }
+);
 
 export interface Subscriber {
-  /**
-   * Durable queue-group subscriptions, everything from the beginning of the channel, at least once. Kept up
-   * through every loss of the broker until {@link Subscriber.stopReceiving}.
-   */
-  subscribe(subjects: readonly string[], receive: Receive, observe: Subscriptions): void;
-  /**
-   * Hears every message of the subject that is not older than `sinceMs`, in order, whichever member of the group handles
-   * it; from there again after each loss of the broker. Nothing is acknowledged.
-   */
-  watch(subject: string, sinceMs: number, hear: (message: Message) => void, observe: Subscriptions): void;
+  /** Kept up through every loss of the broker until {@link Subscriber.stopReceiving}. */
+  subscribe(subscriptions: readonly Subscription[]): void;
   /** Takes no more messages; resolves when those in flight are settled and acknowledged. Keeps the durable. */
   stopReceiving(): Promise<void>;
 }
@@ -235,6 +231,7 @@ export interface Bus extends Publisher, Subscriber {
   close(): Promise<void>;
 }
 
+/** A message that could not be handled: parked, and tried again, or a dead letter. */
 export interface FailedMessage {
   /** `<subject>:<sequence>:<broker timestamp>`: a broker that lost its store counts from 1 again. */
   readonly id: string;
@@ -246,7 +243,7 @@ export interface FailedMessage {
   readonly encoding?: 'base64';
   readonly reason: string;
   readonly attempts: number;
-  /** When it is tried again. Absent: it is dead until someone replays it. */
+  /** When it is tried again: it is parked. Absent: it is a dead letter, until someone replays it. */
   readonly retryAt?: Date;
   /** When it was put here. */
   readonly at: Date;

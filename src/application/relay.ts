@@ -192,7 +192,7 @@ export function createRelay(deps: {
       if (clock.monotonic() + ACK_TIMEOUT_MS > lease.leaseUntil) break;
       try {
         metrics.publishAttempt(event.subject);
-        await publisher.publish(event.subject, event.data, `${lease.orderId}:${event.seq}`);
+        await publisher.publish(event.subject, event.data);
       } catch (error) {
         if (!(error instanceof PublishFailed)) throw error;
         metrics.publishFailure(error.reason);

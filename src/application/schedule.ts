@@ -32,6 +32,37 @@ export function backoff(
   return Math.min(longestMs, jittered(clock, firstMs * 2 ** exponent));
 }
 
+/**
+ * Attempts until the outcome is known: an attempt resolves to undefined while it is not. At least twice, for the first one
+ * may have lasted as long as all of them may. Resolves to undefined when time or attempts are up.
+ */
+export async function untilKnown<T>(
+  attempt: () => Promise<T | undefined>,
+  limits: {
+    clock: Pick<Clock, 'monotonic' | 'after' | 'random'>;
+    withinMs: number;
+    attempts?: number;
+    /** From one attempt to the next, see {@link backoff}. */
+    pauses: { firstMs: number; longestMs: number };
+    onRetry: () => void;
+  },
+): Promise<T | undefined> {
+  const { clock } = limits;
+  const deadline = clock.monotonic() + limits.withinMs;
+  for (let count = 1; ; count += 1) {
+    const outcome = await attempt();
+    if (outcome !== undefined || count === limits.attempts) return outcome;
+    if (count > 1 && clock.monotonic() > deadline) return undefined;
+    limits.onRetry();
+    await pause(clock, backoff(clock, count, limits.pauses));
+  }
+}
+
+/** Undefined for an outcome that is unknown, so that it is attempted again; any other error is thrown on. */
+export function unknownIfUnavailable(error: unknown): undefined {
+  if (!(error instanceof Unavailable)) throw error;
+}
+
 export interface Loop {
   start(): void;
   /** Sees to it that the next run begins within `ms`, or as soon as the run in flight has ended. */

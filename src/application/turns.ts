@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+
 /** What this replica knows for certain about the turns of tickets. Not knowing costs a round trip, never a promise. */
 export interface Turns {
   /** The turn to try for the next order of the ticket. */
@@ -8,21 +10,16 @@ export interface Turns {
   forget(): void;
 }
 
-const TICKETS_REMEMBERED = 50_000;
+/** The latest ones. */
+const TICKETS_REMEMBERED = 20_000;
 
 export function createTurns(): Turns {
-  const nextTurns = new Map<string, number>();
+  const nextTurns = new LRUCache<string, number>({ max: TICKETS_REMEMBERED });
+  const next = (ticketId: string): number => nextTurns.get(ticketId) ?? 0;
 
   return {
-    next: (ticketId) => nextTurns.get(ticketId) ?? 0,
-    over(ticketId, turn) {
-      const next = Math.max(turn + 1, nextTurns.get(ticketId) ?? 0);
-      // Put last again: the first ones are those that nobody asked for the longest.
-      nextTurns.delete(ticketId);
-      nextTurns.set(ticketId, next);
-      const [oldest] = nextTurns.keys();
-      if (nextTurns.size > TICKETS_REMEMBERED && oldest !== undefined) nextTurns.delete(oldest);
-    },
+    next,
+    over: (ticketId, turn) => void nextTurns.set(ticketId, Math.max(turn + 1, next(ticketId))),
     forget: () => nextTurns.clear(),
   };
 }

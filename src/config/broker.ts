@@ -5,22 +5,6 @@ import { mustBeEncoded, readCredentials, splitCredentials } from './credentials'
 import { isPort, readText } from './environment';
 import type { Given } from './environment';
 
-/** One server of the broker, and what it takes to get in, as the client's options name it. */
-export interface BrokerServer {
-  /** `nats://host:port` or `tls://host:port`, without credentials. */
-  readonly url: string;
-  readonly login?: { readonly user: string; readonly pass: string } | { readonly token: string };
-  /** Encrypted, or not connected at all. */
-  readonly tls?: {
-    /** Whose certificate it has to show. */
-    readonly host: string;
-    readonly servername?: string;
-    readonly ca?: string;
-    readonly cert?: string;
-    readonly key?: string;
-  };
-}
-
 const RIGHT_FORM = 'nats://nats:4222';
 const DEFAULT_PORT = '4222';
 
@@ -37,8 +21,11 @@ export const CLIENT_ID = z
   .regex(/^[\w-]+$/, 'may contain letters, digits, - and _ only')
   .default('order-service');
 
-/** The servers of `NATS_URL` with the credentials and certificates for them. Undefined: none given, or refused. */
-export function readBroker(given: Given): readonly BrokerServer[] | undefined {
+/**
+ * The servers of `NATS_URL`, each with what it takes to get in, as the client's options name it. With `tls` the connection
+ * is encrypted, or there is none. Undefined: none given, or refused.
+ */
+export function readBroker(given: Given) {
   const problemsBefore = given.problems.length;
   const text = given.get('NATS_URL');
   const addresses =
@@ -50,13 +37,14 @@ export function readBroker(given: Given): readonly BrokerServer[] | undefined {
   const login = own ? { user: own.username, pass: own.password } : addresses.login;
   const isEncrypted = addresses.encrypted || certificates !== undefined;
   return addresses.hosts.map(({ host, port }) => ({
+    /** Without credentials. */
     url: `${isEncrypted ? 'tls' : 'nats'}://${host}:${port}`,
     ...(login && { login }),
     ...(isEncrypted && { tls: { host, ...(isIP(host) === 0 && { servername: host }), ...certificates } }),
   }));
 }
 
-function readAddresses(text: string, refuse: (why: string) => void) {
+function readAddresses(text: string, refuse: (why: string) => undefined) {
   const parts = text.split(',').map((part) => /^(nats|http|tls):\/\/(\S+)$/.exec(part.trim()));
   const urls = parts.flatMap((part) => (part ? [{ scheme: part[1], afterScheme: part[2] ?? '' }] : []));
   if (urls.length < parts.length) {
@@ -65,10 +53,7 @@ function readAddresses(text: string, refuse: (why: string) => void) {
     return undefined;
   }
   const servers = urls.map(({ afterScheme }) => splitCredentials(afterScheme));
-  if (servers.some((server) => !server)) {
-    refuse(mustBeEncoded('NATS'));
-    return undefined;
-  }
+  if (servers.some((server) => !server)) return refuse(mustBeEncoded('NATS'));
   const hosts = servers.map((server) => readHost(server?.rest ?? '', refuse));
   const logins = servers.map((server) => server && toLogin(server));
   const login = logins[0];
@@ -86,26 +71,21 @@ function readAddresses(text: string, refuse: (why: string) => void) {
 }
 
 /** A single word before the host is a token, as everywhere with NATS. */
-function toLogin(server: NonNullable<ReturnType<typeof splitCredentials>>): BrokerServer['login'] {
+function toLogin(server: NonNullable<ReturnType<typeof splitCredentials>>) {
   if (server.username === undefined) return undefined;
   if (server.password === undefined) return { token: server.username };
   return { user: server.username, pass: server.password };
 }
 
-function readHost(rest: string, refuse: (why: string) => void): { host: string; port: string } | undefined {
+function readHost(rest: string, refuse: (why: string) => undefined) {
   const [, host, port = DEFAULT_PORT, behind] = /^([^/?#:[\]]+)(?::([^/?#:]*))?\/?(.*)$/s.exec(rest) ?? [];
-  if (rest.startsWith('[')) {
-    refuse('has an IPv6 address, to which the client of the broker cannot connect: give it a name');
-  } else if (host === undefined || !/^[\w.-]+$/.test(host)) {
-    refuse(`has no host that could be one, as in ${RIGHT_FORM}`);
-  } else if (!isPort(port)) {
-    refuse('has a port that is not between 1 and 65535');
-  } else if (behind !== '') {
-    refuse(`must end behind the port, as in ${RIGHT_FORM}`);
-  } else {
-    return { host, port };
-  }
-  return undefined;
+  if (rest.startsWith('['))
+    return refuse('has an IPv6 address, to which the client of the broker cannot connect: give it a name');
+  if (host === undefined || !/^[\w.-]+$/.test(host))
+    return refuse(`has no host that could be one, as in ${RIGHT_FORM}`);
+  if (!isPort(port)) return refuse('has a port that is not between 1 and 65535');
+  if (behind !== '') return refuse(`must end behind the port, as in ${RIGHT_FORM}`);
+  return { host, port };
 }
 
 const CERTIFICATES = { ca: 'NATS_CA_FILE', cert: 'NATS_CERT_FILE', key: 'NATS_KEY_FILE' };
@@ -133,10 +113,7 @@ function readPem<T>(given: Given, name: string, parse: (text: string) => T) {
   const path = given.get(name);
   if (path === undefined) return undefined;
   const file = readText(path);
-  if ('problem' in file) {
-    given.refuse(name, `the file that it names ${file.problem}`);
-    return undefined;
-  }
+  if ('problem' in file) return given.refuse(name, `the file that it names ${file.problem}`);
   try {
     return { text: file.text, parsed: parse(file.text) };
   } catch {

@@ -3,62 +3,32 @@ import { createSecureContext } from 'node:tls';
 import { readText } from './environment';
 
 /** What a URL may set. */
-const OPTIONS = [
-  'appName',
-  'authMechanism',
-  'authMechanismProperties',
-  'authSource',
-  'compressors',
-  'directConnection',
-  'loadBalanced',
-  'localThresholdMS',
-  'maxConnecting',
-  'maxIdleTimeMS',
-  'replicaSet',
-  'retryReads',
-  'retryWrites',
-  'srvMaxHosts',
-  'srvServiceName',
-  'ssl',
-  'tls',
-  'tlsAllowInvalidCertificates',
-  'tlsAllowInvalidHostnames',
-  'tlsCAFile',
-  'tlsCertificateKeyFile',
-  'tlsCertificateKeyFilePassword',
-  'tlsCRLFile',
-  'tlsInsecure',
-  'zlibCompressionLevel',
-] as const;
+const OPTIONS = words(`
+  appName authMechanism authMechanismProperties authSource compressors directConnection loadBalanced localThresholdMS
+  maxConnecting maxIdleTimeMS replicaSet retryReads retryWrites srvMaxHosts srvServiceName ssl tls
+  tlsAllowInvalidCertificates tlsAllowInvalidHostnames tlsCAFile tlsCertificateKeyFile tlsCertificateKeyFilePassword
+  tlsCRLFile tlsInsecure zlibCompressionLevel
+`);
 
 /**
  * What URLs often set and the service decides by itself, for its promises rest on it: it is taken out of the URL, with
  * a warning where it says something else than what is done anyway.
  */
-const DECIDED_HERE: Readonly<Record<string, string | undefined>> = {
+const DONE_ANYWAY: Readonly<Record<string, string>> = {
   w: 'majority',
   j: 'true',
   journal: 'true',
   readPreference: 'primary',
-  readPreferenceTags: undefined,
-  maxStalenessSeconds: undefined,
-  readConcernLevel: undefined,
-  wtimeout: undefined,
-  wtimeoutMS: undefined,
-  maxPoolSize: undefined,
-  minPoolSize: undefined,
-  connectTimeoutMS: undefined,
-  serverSelectionTimeoutMS: undefined,
-  socketTimeoutMS: undefined,
-  timeoutMS: undefined,
-  waitQueueTimeoutMS: undefined,
-  heartbeatFrequencyMS: undefined,
-  serverMonitoringMode: undefined,
   useNewUrlParser: 'true',
   useUnifiedTopology: 'true',
 };
+const DECIDED_HERE = words(`
+  ${Object.keys(DONE_ANYWAY).join(' ')} readPreferenceTags maxStalenessSeconds readConcernLevel wtimeout wtimeoutMS
+  maxPoolSize minPoolSize connectTimeoutMS serverSelectionTimeoutMS socketTimeoutMS timeoutMS waitQueueTimeoutMS
+  heartbeatFrequencyMS serverMonitoringMode
+`);
 
-const KNOWN = new Map([...OPTIONS, ...Object.keys(DECIDED_HERE)].map((name) => [name.toLowerCase(), name]));
+const KNOWN = new Map([...OPTIONS, ...DECIDED_HERE].map((name) => [name.toLowerCase(), name]));
 
 /** Options whose values are secret: a `&` in one makes an option's name of what comes behind it. */
 const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'authMechanismProperties'];
@@ -77,12 +47,12 @@ export interface Option {
 }
 
 export function isDecidedHere({ name }: Option): boolean {
-  return name in DECIDED_HERE;
+  return DECIDED_HERE.includes(name);
 }
 
 /** Whether it asks for something else than what is done anyway. */
 export function isWithoutEffect(option: Option): boolean {
-  return isDecidedHere(option) && DECIDED_HERE[option.name] !== option.value;
+  return isDecidedHere(option) && DONE_ANYWAY[option.name] !== option.value;
 }
 
 export function readOptions(query: string, refuse: (why: string) => void): Option[] {
@@ -178,4 +148,8 @@ function driverTakes(url: string): boolean {
 /** As the driver reads the values of options. */
 function decodeLoosely(value: string): string {
   return new URLSearchParams(`value=${value}`).get('value') ?? '';
+}
+
+function words(text: string): string[] {
+  return text.trim().split(/\s+/);
 }

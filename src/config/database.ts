@@ -58,39 +58,27 @@ export function readDatabase(given: Given): string | undefined {
   return url(options.filter((option) => !isDecidedHere(option)));
 }
 
-function split(text: string, refuse: (why: string) => void) {
+function split(text: string, refuse: (why: string) => undefined) {
   const [, srv, afterScheme] = /^mongodb(\+srv)?:\/\/(.+)$/s.exec(text) ?? [];
-  if (/\s/.test(text)) {
-    refuse('holds a space or a line break');
-    return undefined;
-  }
-  if (afterScheme === undefined) {
-    refuse(`must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`);
-    return undefined;
-  }
+  if (/\s/.test(text)) return refuse('holds a space or a line break');
+  if (afterScheme === undefined)
+    return refuse(
+      `must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`,
+    );
   const user = splitCredentials(afterScheme);
-  if (!user) {
-    refuse(mustBeEncoded('MONGO'));
-    return undefined;
-  }
+  if (!user) return refuse(mustBeEncoded('MONGO'));
   const [, hosts = '', database = '', query = ''] = /^([^/?#]*)\/?([^?#]*)\??([^#]*)/.exec(user.rest) ?? [];
-  if (hosts === '') {
-    refuse(`must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`);
-    return undefined;
-  }
-  if (afterScheme.includes('#')) {
-    refuse('holds a #, which must be percent-encoded');
-    return undefined;
-  }
-  if (/%(?![\da-f]{2})/i.test(user.rest)) {
-    refuse('holds a % that begins no percent-encoded character');
-    return undefined;
-  }
+  if (hosts === '')
+    return refuse(
+      `must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`,
+    );
+  if (afterScheme.includes('#')) return refuse('holds a #, which must be percent-encoded');
+  if (/%(?![\da-f]{2})/i.test(user.rest)) return refuse('holds a % that begins no percent-encoded character');
   const credentials = afterScheme.slice(0, afterScheme.length - user.rest.length);
   return { srv: srv !== undefined, credentials, hosts, database, query };
 }
 
-function checkHosts(hosts: string, srv: boolean, refuse: (why: string) => void): void {
+function checkHosts(hosts: string, srv: boolean, refuse: (why: string) => undefined): void {
   const all = hosts.split(',').map((host) => HOST.exec(host));
   if (srv) {
     if (all.length > 1 || all[0]?.[1] !== undefined) {
@@ -107,7 +95,7 @@ function checkHosts(hosts: string, srv: boolean, refuse: (why: string) => void):
   }
 }
 
-function checkDatabaseName(encoded: string, refuse: (why: string) => void): void {
+function checkDatabaseName(encoded: string, refuse: (why: string) => undefined): void {
   let name;
   try {
     name = decodeURIComponent(encoded);

@@ -24,8 +24,8 @@ export interface Given {
   has(name: string): boolean;
   /** The fields of a schema. Undefined: at least one was refused. */
   read<S extends z.ZodRawShape>(shape: S): z.output<z.ZodObject<S>> | undefined;
-  /** `why` never holds a part of a secret. */
-  refuse(name: string, why: string): void;
+  /** `why` never holds a part of a secret. Undefined, so that who reads can end with it. */
+  refuse(name: string, why: string): undefined;
   warn(text: string): void;
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
@@ -96,7 +96,7 @@ export function readEnvironment(env: Environment): Given {
     return { name, value: undefined };
   }
 
-  function refuse(name: string, why: string): void {
+  function refuse(name: string, why: string): undefined {
     const as = find(name)?.name ?? name;
     problems.push(`${name}${as === name ? '' : ` (given as ${as})`}: ${why}`);
   }

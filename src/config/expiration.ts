@@ -3,15 +3,6 @@ import type { Given } from './environment';
 
 const seconds = (least: number) => wholeNumber(least, 365 * 24 * 3600);
 
-export interface Expiration {
-  /** How long an order may stay unpaid. */
-  readonly windowSeconds: number;
-  /** How long after that the sweep leaves it to ExpirationComplete. */
-  readonly graceSeconds: number;
-  readonly catchUpSeconds: number;
-  readonly catchUpLimitSeconds: number;
-}
-
 const REDELIVERY = { REDELIVERY_WAIT_SECONDS: wholeNumber(1, 3600).default(5) };
 
 const EXPIRATION = {
@@ -23,14 +14,14 @@ const EXPIRATION = {
 };
 
 /** The times that have to fit each other, or orders that were paid in time expire. Undefined: one was refused. */
-export function readTimes(
-  given: Given,
-): { readonly redeliveryWaitSeconds: number; readonly expiration: Expiration } | undefined {
+export function readTimes(given: Given) {
   const redelivery = given.read(REDELIVERY);
   const env = given.read(EXPIRATION);
   if (!redelivery || !env) return undefined;
   const expiration = {
+    /** How long an order may stay unpaid. */
     windowSeconds: env.EXPIRATION_WINDOW_SECONDS,
+    /** How long after that the sweep leaves it to ExpirationComplete. */
     graceSeconds: env.EXPIRATION_GRACE_SECONDS,
     catchUpSeconds: env.CATCH_UP_SECONDS,
     catchUpLimitSeconds: env.CATCH_UP_LIMIT_SECONDS,

@@ -1,53 +1,15 @@
 import { z } from 'zod';
 import { CLIENT_ID, CLUSTER_ID, readBroker } from './broker';
-import type { BrokerServer } from './broker';
 import { readDatabase } from './database';
 import { readEnvironment, wholeNumber } from './environment';
 import type { Environment, Given } from './environment';
 import { readTimes } from './expiration';
-import type { Expiration } from './expiration';
 import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './keys';
-import type { JwtKeys } from './keys';
 
 export { DEVELOPMENT_JWT_KEY };
 
-export interface Config {
-  readonly production: boolean;
-  readonly http: {
-    /** Undefined: all interfaces. */
-    readonly host: string | undefined;
-    readonly port: number;
-    /** Where the orders are, without a slash at the end: empty for the root. */
-    readonly basePath: string;
-    /** Requests per user and replica; 0 switches the limit off. */
-    readonly rateLimitPerMinute: number;
-    /** How long a connection is kept between two requests. */
-    readonly keepAliveSeconds: number;
-    /** The origins whose pages may use the API. */
-    readonly corsOrigins: readonly string[];
-  };
-  readonly jwt: JwtKeys;
-  /** Undefined: the embedded store. */
-  readonly mongoUrl: string | undefined;
-  readonly nats: {
-    /** Its servers, with commas between and without credentials. Undefined: the embedded broker. */
-    readonly url: string | undefined;
-    /** The same, each with what it takes to get in. */
-    readonly servers: readonly BrokerServer[];
-    readonly clusterId: string;
-    readonly clientId: string;
-    /** Queue group and durable name. */
-    readonly queueGroup: string;
-    /** How long the broker waits for an acknowledgement before it delivers again. */
-    readonly redeliveryWaitSeconds: number;
-  };
-  readonly expiration: Expiration;
-  readonly log: { readonly level: string; readonly format: 'json' | 'pretty' };
-  /** The deadline for an orderly stop. */
-  readonly shutdownSeconds: number;
-  /** What is allowed but should be known, to be logged at start. */
-  readonly warnings: readonly string[];
-}
+/** All settings of the service, frozen. */
+export type Config = ReturnType<typeof loadConfig>;
 
 /** Every setting that is wrong, each as `NAME: what is wrong with it`. Never holds a value of a secret. */
 export class InvalidSettings extends Error {
@@ -105,7 +67,7 @@ const settings = {
 };
 
 /** The settings from the environment. Throws {@link InvalidSettings} with every problem there is. */
-export function loadConfig(environment: Environment, { isTerminal = false } = {}): Config {
+export function loadConfig(environment: Environment, { isTerminal = false } = {}) {
   return load(environment, (given) => {
     const production = given.get('NODE_ENV') === 'production';
     if (production) mustHave(given, ['MONGO_URL', 'NATS_URL'], 'is required in production');
@@ -122,44 +84,50 @@ export function loadConfig(environment: Environment, { isTerminal = false } = {}
           'for the database and the broker may take 5 seconds each',
       );
     }
-    const groups = { jwt, mongoUrl, servers, ...times };
-    return { ...toConfig(env, groups, production, isTerminal), warnings: given.warnings };
+    const { expiration, redeliveryWaitSeconds } = times;
+    return {
+      production,
+      http: toHttp(env, mongoUrl === undefined),
+      jwt,
+      /** Undefined: the embedded store. */
+      mongoUrl,
+      nats: {
+        /** Its servers, with commas between and without credentials. Undefined: the embedded broker. */
+        url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
+        servers,
+        clusterId: env.NATS_CLUSTER_ID,
+        clientId: env.NATS_CLIENT_ID,
+        /** Queue group and durable name. */
+        queueGroup: env.QUEUE_GROUP_NAME,
+        /** How long the broker waits for an acknowledgement before it delivers again. */
+        redeliveryWaitSeconds,
+      },
+      expiration,
+      log: {
+        level: env.LOG_LEVEL,
+        format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json'),
+      },
+      /** The deadline for an orderly stop. */
+      shutdownSeconds: env.SHUTDOWN_SECONDS,
+      /** What is allowed but should be known, to be logged at start. */
+      warnings: given.warnings,
+    };
   });
 }
 
-function toConfig(
-  env: z.output<z.ZodObject<typeof settings>>,
-  groups: Pick<Config, 'jwt' | 'mongoUrl' | 'expiration'> &
-    Pick<Config['nats'], 'servers' | 'redeliveryWaitSeconds'>,
-  production: boolean,
-  isTerminal: boolean,
-): Omit<Config, 'warnings'> {
-  const { jwt, mongoUrl, servers, expiration, redeliveryWaitSeconds } = groups;
-  const embeddedStore = mongoUrl === undefined;
+function toHttp(env: z.output<z.ZodObject<typeof settings>>, isEmbedded: boolean) {
   return {
-    production,
-    http: {
-      // Where everyone knows the key, nobody from outside may come in.
-      host: env.HOST ?? (embeddedStore ? '127.0.0.1' : undefined),
-      port: env.PORT,
-      basePath: env.API_BASE_PATH === '/' ? '' : env.API_BASE_PATH,
-      rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
-      keepAliveSeconds: env.KEEP_ALIVE_SECONDS,
-      corsOrigins: env.CORS_ORIGINS,
-    },
-    jwt,
-    mongoUrl,
-    nats: {
-      url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
-      servers,
-      clusterId: env.NATS_CLUSTER_ID,
-      clientId: env.NATS_CLIENT_ID,
-      queueGroup: env.QUEUE_GROUP_NAME,
-      redeliveryWaitSeconds,
-    },
-    expiration,
-    log: { level: env.LOG_LEVEL, format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json') },
-    shutdownSeconds: env.SHUTDOWN_SECONDS,
+    /** Undefined: all interfaces. Where everyone knows the key, nobody from outside may come in. */
+    host: env.HOST ?? (isEmbedded ? '127.0.0.1' : undefined),
+    port: env.PORT,
+    /** Where the orders are, without a slash at the end: empty for the root. */
+    basePath: env.API_BASE_PATH === '/' ? '' : env.API_BASE_PATH,
+    /** Requests per user and replica; 0 switches the limit off. */
+    rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
+    /** How long a connection is kept between two requests. */
+    keepAliveSeconds: env.KEEP_ALIVE_SECONDS,
+    /** The origins whose pages may use the API. */
+    corsOrigins: env.CORS_ORIGINS,
   };
 }
 
@@ -201,7 +169,7 @@ export function loadSigningKey(env: Environment): string {
   return load(env, (given) => ({ key: given.get('JWT_KEY') ?? DEVELOPMENT_JWT_KEY })).key;
 }
 
-function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): T {
+function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): Readonly<T> {
   const given = readEnvironment(env);
   const config = read(given);
   if (config === undefined || given.problems.length > 0) throw new InvalidSettings(given.problems);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Publisher, TicketStore } from '../application/ports';
 
@@ -33,7 +32,7 @@ export async function announceSampleTickets(
   tickets: Pick<TicketStore, 'find'>,
 ): Promise<void> {
   for (const ticket of SAMPLE_TICKETS) {
-    await ticketService.publish('ticket:created', JSON.stringify(ticket), randomUUID());
+    await ticketService.publish('ticket:created', JSON.stringify(ticket));
     while (!(await tickets.find(ticket.id))) await pause(1);
   }
 }

@@ -43,8 +43,16 @@ export type OrderInput =
 /** A payment as it was heard, before anything was decided about it. */
 export type ReceivedPayment = Omit<Payment, 'refund' | 'sameAs'>;
 
+/** What one input changes of an order, besides its version. */
+export interface OrderChange {
+  readonly status?: 'complete' | 'cancelled';
+  readonly reason?: CancelReason;
+  /** To be added to those there are. */
+  readonly payment?: Payment;
+}
+
 export type Decision =
-  | { readonly type: 'changed'; readonly order: Order; readonly events: readonly OrderEvent[] }
+  | { readonly type: 'changed'; readonly change: OrderChange; readonly events: readonly OrderEvent[] }
   | { readonly type: 'unchanged' }
   | { readonly type: 'refused'; readonly reason: 'already-paid' };
 
@@ -107,19 +115,16 @@ export function holdsTicket(order: Pick<Order, 'status'>): boolean {
   return order.status !== 'cancelled';
 }
 
-function cancel(order: Order, reason: CancelReason): Decision {
-  if (order.status === 'complete' || order.status === 'cancelled') return UNCHANGED;
-  const cancelled: Order = { ...order, version: order.version + 1, status: 'cancelled', reason };
-  return {
-    type: 'changed',
-    order: cancelled,
-    events: [
-      {
-        subject: 'order:cancelled',
-        data: { id: order.id, version: cancelled.version, ticket: { id: order.ticket.id } },
-      },
-    ],
-  };
+/** The order after the change. */
+export function applyChange(order: Order, { payment, ...fields }: OrderChange): Order {
+  const payments = payment ? [...order.payments, payment] : order.payments;
+  return { ...order, ...fields, version: order.version + 1, payments };
+}
+
+function cancel({ id, version, status, ticket }: Order, reason: CancelReason): Decision {
+  if (status === 'complete' || status === 'cancelled') return UNCHANGED;
+  const data = { id, version: version + 1, ticket: { id: ticket.id } };
+  return changed({ status: 'cancelled', reason }, [{ subject: 'order:cancelled', data }]);
 }
 
 /**
@@ -135,10 +140,10 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
   if (sameId && sameCharge) return UNCHANGED;
 
   const known = sameId ?? sameCharge;
-  if (known) return record(order, { ...payment, sameAs: known.sameAs ?? known.id });
+  if (known) return changed({ payment: { ...payment, sameAs: known.sameAs ?? known.id } });
   const refund = refundFor(order);
-  if (refund === undefined) return record({ ...order, status: 'complete' }, payment);
-  return record(order, { ...payment, refund }, [
+  if (refund === undefined) return changed({ status: 'complete', payment });
+  return changed({ payment: { ...payment, refund } }, [
     {
       subject: 'order:refund-required',
       data: {
@@ -154,12 +159,8 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
   ]);
 }
 
-function record(order: Order, payment: Payment, events: readonly OrderEvent[] = []): Decision {
-  return {
-    type: 'changed',
-    order: { ...order, version: order.version + 1, payments: [...order.payments, payment] },
-    events,
-  };
+function changed(change: OrderChange, events: readonly OrderEvent[] = []): Decision {
+  return { type: 'changed', change, events };
 }
 
 /** A cancelled order never comes back: its ticket may have been sold again. */

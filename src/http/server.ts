@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
-import { Server as NetServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { refuseAsProblems } from './refusals';
 import type { Exchange, Refusal } from './refusals';
 import { createUnusedConnections } from './unused-connections';
@@ -15,40 +15,29 @@ const CLOSE_IDLE_EVERY_MS = 50;
 /** On a connection that is idle a request may be on its way: it is still answered, and told to be the last one. */
 const LINGER_MS = 1_000;
 
-/** How long a client may take, and how many of them for long. */
-export interface Bounds {
+const USUAL = {
   /** For the headers and for the whole of a request, from its first byte on. Bodies are 10 kB at most. */
-  readonly headersMs: number;
-  readonly requestMs: number;
-  readonly checkEveryMs: number;
-  /** A connection on which nothing moves while a request is in flight. Longer than any answer takes to be made. */
-  readonly noProgressMs: number;
-  /** A connection between two requests: above the idle time of proxies, so that they never meet a closed one. */
-  readonly keepAliveMs: number;
-  /** The same while there are more connections than `mostKeptLong`: an idle one takes some 12 kB of memory. */
-  readonly shortKeepAliveMs: number;
-  readonly mostKeptLong: number;
-  /** A connection before its first byte, and how many of those may be open: with more, none has longer than `headersMs`. */
-  readonly firstByteMs: number;
-  readonly mostUnused: number;
-}
-
-const usual = {
   headersMs: 5_000,
   requestMs: 10_000,
   checkEveryMs: 1_000,
+  /** A connection on which nothing moves while a request is in flight. Longer than any answer takes to be made. */
   noProgressMs: 30_000,
+  /** A connection between two requests: above the idle time of proxies, so that they never meet a closed one. */
   keepAliveMs: 620_000,
+  /** The same while there are more connections than `mostKeptLong`: an idle one takes some 12 kB of memory. */
   shortKeepAliveMs: 65_000,
   mostKeptLong: 5_000,
+  /** Connections without a first byte that may be open: with more, none may wait for longer than `headersMs`. */
   mostUnused: 100,
 };
+/** How long a client may take, and how many of them for long. `firstByteMs`: a connection before its first byte. */
+export type Bounds = Readonly<typeof USUAL & { firstByteMs: number }>;
 const LEAST_FIRST_BYTE_MS = 60_000;
 
 export interface HttpServer {
   /** Listens; resolves to where. Rejects when the port is taken. */
   start(): Promise<AddressInfo>;
-  /** Accepts nothing new; resolves when the requests in flight are answered. */
+  /** Resolves when the requests in flight are answered; a moment after the call it accepts nothing new. */
   stop(): Promise<void>;
 }
 
@@ -59,9 +48,9 @@ export function createHttpServer(
   given: Partial<Bounds> = {},
   onRefused: (refusal: Refusal) => void = () => {},
 ): HttpServer {
-  const keepAliveMs = given.keepAliveMs ?? usual.keepAliveMs;
+  const keepAliveMs = given.keepAliveMs ?? USUAL.keepAliveMs;
   const firstByteMs = Math.max(keepAliveMs, LEAST_FIRST_BYTE_MS);
-  const bounds: Bounds = { ...usual, keepAliveMs, firstByteMs, ...given };
+  const bounds: Bounds = { ...USUAL, keepAliveMs, firstByteMs, ...given };
   const unused = createUnusedConnections({ ...bounds, most: bounds.mostUnused });
   const inFlight = createInFlight();
 
@@ -110,23 +99,17 @@ export function createHttpServer(
           resolve(server.address() as AddressInfo);
         });
       }),
-    stop: () =>
-      new Promise((resolve) => {
-        let whenIdle: NodeJS.Timeout | undefined;
-        const linger = setTimeout(() => {
-          // Those that are busy are ended when they become idle.
-          whenIdle = setInterval(() => {
-            server.closeIdleConnections();
-            unused.end();
-          }, CLOSE_IDLE_EVERY_MS);
-        }, LINGER_MS);
-        // Not the HTTP server's own close(): that would end idle connections at once.
-        NetServer.prototype.close.call(server, () => {
-          clearTimeout(linger);
-          clearInterval(whenIdle);
-          resolve();
-        });
-      }),
+    async stop() {
+      // Until then also new connections are served: a proxy may not know yet that this one is to end.
+      if (open > 0) await setTimeout(LINGER_MS);
+      // Those that are busy are ended when they become idle.
+      const whenIdle = setInterval(() => {
+        server.closeIdleConnections();
+        unused.end();
+      }, CLOSE_IDLE_EVERY_MS);
+      await new Promise((resolve) => server.close(resolve));
+      clearInterval(whenIdle);
+    },
   };
 }
 

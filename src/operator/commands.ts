@@ -78,8 +78,8 @@ async function republish({ outboxHistory, connectPublisher }: Admin, ticketId?: 
   const publisher = await connectPublisher();
   let republished = 0;
   try {
-    for await (const { orderId, event } of outboxHistory.published(ticketId)) {
-      await publisher.publish(event.subject, event.data, `${orderId}:${event.seq}`);
+    for await (const { subject, data } of outboxHistory.published(ticketId)) {
+      await publisher.publish(subject, data);
       republished += 1;
     }
   } finally {

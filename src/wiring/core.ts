@@ -22,110 +22,98 @@ import type { Config } from '../config/load-config';
 import { createInbox } from '../messaging/inbox';
 import { createParkedMessages } from '../messaging/parked-messages';
 
-const PAYMENTS = 'payment:created';
+export interface Store {
+  readonly tickets: TicketStore;
+  readonly orders: OrderStore;
+  readonly outbox: Outbox;
+  readonly failedMessages: FailedMessages;
+  ready(): boolean;
+}
+
+export interface CoreDeps {
+  readonly store: Store;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly expiration: Config['expiration'];
+}
 
 /** Everything of the service that is neither HTTP nor an adapter, wired together over its ports. */
 export type Core = ReturnType<typeof createCore>;
 
-export function createCore(deps: {
-  store: {
-    tickets: TicketStore;
-    orders: OrderStore;
-    outbox: Outbox;
-    failedMessages: FailedMessages;
-    ready(): boolean;
-  };
-  bus: Bus;
-  clock: Clock;
-  newId: NewId;
-  metrics: Metrics;
-  log: Log;
-  expiration: Config['expiration'];
-}) {
-  const { store, bus, clock, metrics, log, expiration } = deps;
-  const { orders, tickets, outbox, failedMessages } = store;
+export function createCore(deps: CoreDeps) {
+  const { store, bus, expiration, ...common } = deps;
+  const { orders, outbox, failedMessages } = store;
+  const { graceSeconds, windowSeconds, catchUpSeconds, catchUpLimitSeconds: hardLimitSeconds } = expiration;
 
   const turns = createTurns();
-  const relay = createRelay({ outbox, publisher: bus, clock, metrics, log });
-  const catchUp = createCatchUp({
-    clock,
-    databaseReady: store.ready(),
-    catchUpSeconds: expiration.catchUpSeconds,
-    hardLimitSeconds: expiration.catchUpLimitSeconds,
-    log,
-  });
-  const changeOrder = createChangeOrder({ orders, turns, nudge: relay.nudge, clock, metrics });
-  const expireOrder = createExpireOrder({ changeOrder, catchUp, clock, metrics, log });
-  const completeOrder = createCompleteOrder({ changeOrder, metrics, log });
+  const relay = createRelay({ outbox, publisher: bus, ...common });
+  const databaseReady = store.ready();
+  const catchUp = createCatchUp({ databaseReady, catchUpSeconds, hardLimitSeconds, ...common });
+  const changeOrder = createChangeOrder({ orders, turns, nudge: relay.nudge, ...common });
+  const expireOrder = createExpireOrder({ changeOrder, catchUp, ...common });
   const inbox = createInbox({
-    tickets,
+    tickets: store.tickets,
     expireOrder,
-    completeOrder,
+    completeOrder: createCompleteOrder({ changeOrder, ...common }),
     catchUp,
     failedMessages,
-    clock,
-    metrics,
-    log,
-  });
-  const { graceSeconds, windowSeconds } = expiration;
-  let subscribing: 'not yet' | 'waits for the database' | 'begun' | 'over' = 'not yet';
-
-  /** What is heard before anything can be stored would be refused, and come again only after the redelivery wait. */
-  function subscribeOnceReady(): void {
-    if (subscribing !== 'waits for the database' || !store.ready()) return;
-    subscribing = 'begun';
-    bus.subscribe(inbox.subjects, inbox.receive, {
-      up(subject) {
-        if (subject === PAYMENTS) catchUp.subscribed('group');
-      },
-      down(subject) {
-        if (subject === PAYMENTS) catchUp.lost('group');
-      },
-    });
     // Those that an order which has not expired yet can be waiting for.
-    const sinceSeconds = windowSeconds + graceSeconds + expiration.catchUpLimitSeconds;
-    bus.watch(PAYMENTS, sinceSeconds * 1000, inbox.hearPayment, {
-      up: () => catchUp.subscribed('watch'),
-      down: () => catchUp.lost('watch'),
-    });
-  }
+    watchPaymentsSeconds: windowSeconds + graceSeconds + hardLimitSeconds,
+    ...common,
+  });
+  const subscribing = subscribeOnce(store.ready, () => bus.subscribe(inbox.subscriptions));
 
   return {
     relay,
-    parkedMessages: createParkedMessages({ failedMessages, handle: inbox.handle, clock, metrics, log }),
-    expirySweep: createExpirySweep({ orders, expireOrder, clock, graceSeconds, log }),
+    parkedMessages: createParkedMessages({ failedMessages, handle: inbox.handle, ...common }),
+    expirySweep: createExpirySweep({ orders, expireOrder, graceSeconds, ...common }),
     useCases: {
       placeOrder: createPlaceOrder({
-        orders,
-        tickets,
+        ...store,
         turns,
         publish: relay.publish,
         takeLease: relay.takesMore,
-        clock,
-        newId: deps.newId,
-        metrics,
-        log,
         expirationWindowSeconds: windowSeconds,
+        ...common,
       }),
-      cancelOrder: createCancelOrder({ changeOrder, metrics }),
+      cancelOrder: createCancelOrder({ changeOrder, ...common }),
       findOrder: createFindOrder({ orders }),
       listOrders: createListOrders({ orders }),
     },
     /** To be told whenever the database was found or lost. */
     databaseChanged(ready: boolean): void {
       catchUp.databaseChanged(ready);
-      if (ready) subscribeOnceReady();
+      if (ready) subscribing.look();
       else turns.forget();
     },
     /** Begins to hear as soon as the database is ready; payments are caught up on only while their subscriptions are up. */
-    subscribe(): void {
-      subscribing = 'waits for the database';
-      subscribeOnceReady();
-    },
+    subscribe: subscribing.allow,
     /** Hears no more; resolves when what is in flight is settled and acknowledged. */
     stopReceiving(): Promise<void> {
-      subscribing = 'over';
+      subscribing.end();
       return bus.stopReceiving();
     },
   };
+}
+
+/** What is heard before anything can be stored would be refused, and come again only after the redelivery wait. */
+function subscribeOnce(isReady: () => boolean, subscribe: () => void) {
+  let state: 'not yet' | 'allowed' | 'over' = 'not yet';
+  const end = (): void => void (state = 'over');
+
+  function look(): void {
+    if (state !== 'allowed' || !isReady()) return;
+    end();
+    subscribe();
+  }
+
+  function allow(): void {
+    state = 'allowed';
+    look();
+  }
+
+  return { allow, look, end };
 }

@@ -1,18 +1,20 @@
-import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Bus, Clock, OrderStore, Publisher, TicketStore } from '../application/ports';
-import { LEASE_MS } from '../application/relay';
 import type { Config } from '../config/load-config';
 import { createApp } from '../http/app';
+import type { OrderUseCases } from '../http/orders';
+import type { Readiness } from '../http/probes';
 import { createHttpServer } from '../http/server';
 import { createBacklogWatch } from '../observability/backlog-watch';
 import type { ServiceLogger } from '../observability/logger';
 import { createMetrics } from '../observability/metrics';
-import { systemClock, ticking } from './clock';
+import type { ServiceMetrics } from '../observability/metrics';
+import { chooseBus, chooseStore } from './adapters';
+import { ticking } from './clock';
 import { createCore } from './core';
 import { createLifecycle } from './lifecycle';
-import { natsSettings } from './nats-settings';
 
 export interface Service {
   readonly app: RequestListener;
@@ -32,23 +34,19 @@ export interface Between {
 
 export const NOTHING: Between = { orders: (orders) => orders, bus: (bus) => bus };
 
-/**
- * The composition root: everything that is chosen is chosen here. Adapters are loaded only where they are used: the
- * embedded default is ready before Mongoose is even parsed.
- */
+/** The composition root of the service. */
 export async function compose(
   config: Config,
-  { logger, onLineDropped }: Pick<ServiceLogger, 'logger' | 'onLineDropped'>,
+  { logger: log, onLineDropped }: Pick<ServiceLogger, 'logger' | 'onLineDropped'>,
   between = NOTHING,
 ): Promise<Service> {
-  const log = logger;
   const metrics = createMetrics();
   onLineDropped(metrics.logLineDropped);
   const replicaId = `${config.nats.clientId}-${randomBytes(6).toString('hex')}`;
-
-  const store = await chooseStore();
+  const onReadyChange = (ready: boolean) => core.databaseChanged(ready);
+  const store = await chooseStore(config.mongoUrl, replicaId, { metrics, log, onReadyChange });
   const clock: Clock = { ...ticking, now: store.now };
-  const { bus, peer } = await chooseBus();
+  const { bus, peer } = await chooseBus(config.nats, { clock, metrics, log });
 
   const core = createCore({
     store: { ...store, orders: between.orders(store.orders) },
@@ -59,36 +57,15 @@ export async function compose(
     log,
     expiration: config.expiration,
   });
-  const backlogWatch = createBacklogWatch({
-    outbox: store.outbox,
-    failedMessages: store.failedMessages,
-    clock,
-    metrics,
-    log,
+  const ready = (): Readiness => ({
+    database: store.ready() ? 'up' : 'down',
+    broker: bus.available() ? 'up' : 'down',
+    draining: lifecycle.draining(),
   });
-
-  const app = createApp({
-    basePath: config.http.basePath,
-    useCases: core.useCases,
-    session: { keys: jwtKeys(config), now: clock.now },
-    corsOrigins: config.http.corsOrigins,
-    rateLimitPerMinute: config.http.rateLimitPerMinute,
-    probes: {
-      ready: () => ({
-        database: store.ready() ? 'up' : 'down',
-        broker: bus.available() ? 'up' : 'down',
-        draining: lifecycle.draining(),
-      }),
-    },
-    metrics: { observe: metrics.httpRequest, expose: metrics.expose },
-    logger,
-  });
-  const keepAliveMs = config.http.keepAliveSeconds * 1000;
-  const isEmbedded = peer && config.mongoUrl === undefined && !config.production;
-  const listener = isEmbedded ? await playable(app, peer) : app;
-  const server = createHttpServer(listener, config.http, { keepAliveMs }, (refusal) =>
-    log.info(refusal, 'request refused unread'),
-  );
+  const app = httpApp(config, { useCases: core.useCases, ready, now: clock.now, metrics, log });
+  const embedded = peer && config.mongoUrl === undefined ? { peer, tickets: store.tickets } : undefined;
+  const listener = embedded && !config.production ? await playable(app, embedded.peer) : app;
+  const server = httpServer(config.http, listener, log);
   let address: AddressInfo | undefined;
 
   // Started from top to bottom, stopped from bottom to top.
@@ -96,18 +73,12 @@ export async function compose(
     [
       { name: 'store', start: store.start, stop: store.close },
       { name: 'broker connection', start: bus.start, stop: bus.close },
-      { name: 'backlog watch', ...backlogWatch },
+      { name: 'backlog watch', ...createBacklogWatch({ ...store, clock, metrics, log }) },
       { name: 'relay', ...core.relay },
       { name: 'parked messages', ...core.parkedMessages },
       { name: 'expiry sweep', ...core.expirySweep },
       { name: 'subscriptions', start: core.subscribe, stop: core.stopReceiving },
-      {
-        name: 'http',
-        start: async () => {
-          address = await server.start();
-        },
-        stop: server.stop,
-      },
+      { name: 'http', start: async () => void (address = await server.start()), stop: server.stop },
     ],
     { deadlineMs: config.shutdownSeconds * 1000, log },
   );
@@ -120,71 +91,48 @@ export async function compose(
       return address;
     },
     stop: lifecycle.stop,
-    embedded: peer && config.mongoUrl === undefined ? { peer, tickets: store.tickets } : undefined,
+    embedded,
   };
+}
 
-  async function chooseStore() {
-    const common = { replicaId, leaseMs: LEASE_MS, clock: ticking, log };
-    if (config.mongoUrl === undefined) {
-      const { createMemoryDatabase, connectMemoryStore } = await import('../adapters/memory/store.js');
-      metrics.setDatabase(true);
-      return connectMemoryStore(createMemoryDatabase(), { ...common, clock: systemClock });
-    }
-    const { createMongoStore } = await import('../adapters/mongo/store.js');
-    return createMongoStore({
-      ...common,
-      url: config.mongoUrl,
-      onReadyChange(ready) {
-        metrics.setDatabase(ready);
-        core.databaseChanged(ready);
-      },
-      onRetry: metrics.retried,
-    });
-  }
+function httpApp(
+  { http, jwt }: Config,
+  deps: {
+    readonly useCases: OrderUseCases;
+    readonly ready: () => Readiness;
+    readonly now: () => Date;
+    readonly metrics: ServiceMetrics;
+    readonly log: ServiceLogger['logger'];
+  },
+): RequestListener {
+  // Made once: turning a text into a key for every token costs more than the verification.
+  const keys = [jwt.key, jwt.previousKey]
+    .filter((key) => key !== undefined)
+    .map((key) => createSecretKey(Buffer.from(key, 'utf8')));
+  return createApp({
+    ...http,
+    useCases: deps.useCases,
+    session: { keys, now: deps.now },
+    probes: { ready: deps.ready },
+    metrics: { observe: deps.metrics.httpRequest, expose: deps.metrics.expose },
+    logger: deps.log,
+  });
+}
 
-  async function chooseBus(): Promise<{ bus: Bus; peer?: Publisher }> {
-    const { url, queueGroup, clientId } = config.nats;
-    if (url !== undefined) return { bus: await natsStreamingBus(url) };
-    const { createMemoryBroker } = await import('../adapters/memory/bus.js');
-    metrics.setBroker(true);
-    const broker = createMemoryBroker({
-      clock,
-      log,
-      redeliveryWaitSeconds: config.nats.redeliveryWaitSeconds,
-    });
-    const peer = broker.connect({ clientId: 'ticket-service', queueGroup: 'ticket-service' });
-    peer.start();
-    return { bus: broker.connect({ clientId, queueGroup }), peer };
-  }
-
-  async function natsStreamingBus(url: string): Promise<Bus> {
-    const { createNatsStreamingBus } = await import('../adapters/nats-streaming/bus.js');
-    return createNatsStreamingBus({
-      ...natsSettings(config.nats),
-      url,
-      clock,
-      log,
-      onConnectionChange: metrics.setBroker,
-      onRetry: () => metrics.retried('broker_connection'),
-    });
-  }
+function httpServer(http: Config['http'], listener: RequestListener, log: ServiceLogger['logger']) {
+  return createHttpServer(listener, http, { keepAliveMs: http.keepAliveSeconds * 1000 }, (refusal) =>
+    log.info(refusal, 'request refused unread'),
+  );
 }
 
 /** Where nothing is real, nobody else could play the other services. */
 async function playable(app: RequestListener, peer: Publisher): Promise<RequestListener> {
   const { withDevelopmentRoute } = await import('../demo/development-route.js');
-  return withDevelopmentRoute(app, (subject, data) => peer.publish(subject, data, randomUUID()));
+  return withDevelopmentRoute(app, peer.publish);
 }
 
 /** Starts with the time in seconds, so that new orders sit side by side in the index; the rest is chance. */
 function newId(): string {
   const seconds = Math.floor(Date.now() / 1000) >>> 0;
   return seconds.toString(16).padStart(8, '0') + randomBytes(8).toString('hex');
-}
-
-/** Made once: turning a text into a key for every token costs more than the verification. */
-function jwtKeys({ jwt }: Config) {
-  return [jwt.key, jwt.previousKey]
-    .filter((key) => key !== undefined)
-    .map((key) => createSecretKey(Buffer.from(key, 'utf8')));
 }

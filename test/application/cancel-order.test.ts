@@ -2,6 +2,7 @@ import { createCancelOrder } from '../../src/application/cancel-order';
 import { createChangeOrder } from '../../src/application/change-order';
 import type { Change } from '../../src/application/ports';
 import { createTurns } from '../../src/application/turns';
+import { applyChange } from '../../src/domain/order';
 import type { Order } from '../../src/domain/order';
 import { createTestClock } from '../support/clock';
 import { orderOf } from '../support/http-app';
@@ -22,7 +23,7 @@ function setUp(first: Order, meanwhile?: Order) {
           if (competing) [order, competing] = [competing, undefined];
           if (change.before.order.version !== order.version) return Promise.resolve(false);
           saved.push(change);
-          order = change.after;
+          order = applyChange(order, change.change);
           return Promise.resolve(true);
         },
         confirmReads: () => Promise.resolve(),

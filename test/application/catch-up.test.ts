@@ -17,8 +17,8 @@ function setUp({ databaseReady = true } = {}) {
   });
   const paymentStampedAgo = (ms: number) => catchUp.paymentReceived(new Date(clock.now().getTime() - ms));
   const subscribed = () => {
-    catchUp.subscribed('group');
-    catchUp.subscribed('watch');
+    catchUp.subscriptionChanged('group')(true);
+    catchUp.subscriptionChanged('watch')(true);
   };
   return { clock, catchUp, subscribed, warnings, paymentStampedAgo };
 }
@@ -40,8 +40,8 @@ describe('an order may expire', () => {
     const { clock, catchUp, subscribed } = setUp();
     subscribed();
     await clock.advance(15_000);
-    catchUp.lost('group');
-    catchUp.lost('watch');
+    catchUp.subscriptionChanged('group')(false);
+    catchUp.subscriptionChanged('watch')(false);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(3_600_000);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
@@ -56,10 +56,10 @@ describe('an order may expire', () => {
     const { clock, catchUp, subscribed } = setUp();
     subscribed();
     await clock.advance(15_000);
-    catchUp.lost(missing);
+    catchUp.subscriptionChanged(missing)(false);
     await clock.advance(3_600_000);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    catchUp.subscribed(missing);
+    catchUp.subscriptionChanged(missing)(true);
     await clock.advance(15_000);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
   });

@@ -5,6 +5,7 @@ import type { FailedMessage, FailedMessages, Message } from '../../src/applicati
 import type { Ticket } from '../../src/domain/ticket';
 import { createTestClock } from '../support/clock';
 import { silentLog, silentMetrics } from '../support/silent';
+import { receiver } from '../support/subscriptions';
 
 const ORDER = 'a'.repeat(24);
 const ticket = { id: 'b'.repeat(24), version: 0, title: 'Concert', price: 10, userId: 'seller' };
@@ -82,8 +83,7 @@ function setUp() {
       return outcomes.complete;
     },
     catchUp: {
-      subscribed() {},
-      lost() {},
+      subscriptionChanged: () => () => {},
       databaseChanged() {},
       paymentHeard() {},
       paymentReceived: () => void catchUpCalls.push('received'),
@@ -95,6 +95,7 @@ function setUp() {
       mayExpire: () => true,
     },
     failedMessages,
+    watchPaymentsSeconds: 60,
     clock: inboxClock,
     metrics: { ...silentMetrics, messageHandled: (_, verdict) => verdicts.push(verdict) },
     log: { ...silentLog, warn: (_, text) => warnings.push(text) },
@@ -121,7 +122,7 @@ function setUp() {
     verdicts,
     catchUpCalls,
     outcomes,
-    inbox,
+    inbox: { ...inbox, receive: receiver(inbox.subscriptions) },
     parked,
     message,
     pauses,
@@ -131,7 +132,8 @@ function setUp() {
 
 describe('the inbox', () => {
   it('hears the four subjects', () => {
-    expect(setUp().inbox.subjects).toEqual([
+    const groups = setUp().inbox.subscriptions.filter(({ mode }) => mode === 'group');
+    expect(groups.map(({ subject }) => subject)).toEqual([
       'ticket:created',
       'ticket:updated',
       'expiration:complete',

@@ -41,8 +41,8 @@ function setUp(outboxOverrides: Partial<Outbox> = {}) {
     publisher: {
       available: () => broker.isUp,
       onAvailable: (listener) => (broker.wake = listener),
-      async publish(subject, data, messageId) {
-        asked.push(`publish ${subject} ${data} ${messageId}`);
+      async publish(subject, data) {
+        asked.push(`publish ${subject} ${data}`);
         if (broker.failure) throw broker.failure;
         if (broker.failsAt === subject) throw new PublishFailed('refused', 'no');
       },
@@ -78,8 +78,8 @@ describe('a lease', () => {
     const { asked, logged, event, lease, publish } = setUp();
     await publish(lease({ events: [event(0), event(1)] }));
     expect(asked.slice(0, 3)).toEqual([
-      `publish order:created data 0 ${ORDER}:0`,
-      `publish order:cancelled data 1 ${ORDER}:1`,
+      `publish order:created data 0`,
+      `publish order:cancelled data 1`,
       'mark 0,1 now',
     ]);
     expect(logged).toEqual(
@@ -171,7 +171,7 @@ describe('a lease', () => {
       get: () => clock.monotonic() + (asked.length === 0 ? LONG_MS : 0),
     });
     await publish(running);
-    expect(asked).toEqual([`publish order:created data 0 ${ORDER}:0`, 'mark 0 now']);
+    expect(asked).toEqual([`publish order:created data 0`, 'mark 0 now']);
   });
 
   it.each([

@@ -139,7 +139,7 @@ describe('a change that cannot be saved', () => {
     const changing = changeOrder(order.id, { type: 'cancel' });
     await expect(changing).rejects.toThrow(`order ${order.id} changes too often`);
     await expect(changing).rejects.toBeInstanceOf(Unavailable);
-    expect(pauses).toEqual([25, 25, 25, 25]);
+    expect(pauses).toEqual([25, 50, 50, 50]);
   });
 
   it('says which order it was when there is no more time', async () => {
@@ -283,8 +283,8 @@ describe('what is remembered of payments that were heard', () => {
     spy.mockRestore();
 
     expect(sizes()).toEqual([2]);
-    catchUp.subscribed('group');
-    catchUp.subscribed('watch');
+    catchUp.subscriptionChanged('group')(true);
+    catchUp.subscriptionChanged('watch')(true);
     await clock.advance(15_000);
     expect([0, 3, 10].map((n) => catchUp.mayExpire(id(n)))).toEqual([true, false, false]);
   });
@@ -308,13 +308,13 @@ describe('what the log says of payments', () => {
   it('is once that they are caught up, and once more after each loss', async () => {
     const { clock, catchUp, said } = setUpCatchUp();
     const caughtUp = ['info', {}, 'payments are caught up: orders may expire'];
-    catchUp.subscribed('group');
-    catchUp.subscribed('watch');
+    catchUp.subscriptionChanged('group')(true);
+    catchUp.subscriptionChanged('watch')(true);
     await clock.advance(15_000);
     for (let times = 0; times < 3; times += 1) expect(catchUp.mayExpire(UNKNOWN)).toBe(true);
     expect(said).toEqual([caughtUp]);
-    catchUp.lost('watch');
-    catchUp.subscribed('watch');
+    catchUp.subscriptionChanged('watch')(false);
+    catchUp.subscriptionChanged('watch')(true);
     await clock.advance(15_000);
     expect(catchUp.mayExpire(UNKNOWN)).toBe(true);
     expect(said).toEqual([caughtUp, caughtUp]);
@@ -322,8 +322,8 @@ describe('what the log says of payments', () => {
 
   it('is after how long they never were', async () => {
     const { clock, catchUp, said } = setUpCatchUp();
-    catchUp.subscribed('group');
-    catchUp.subscribed('watch');
+    catchUp.subscriptionChanged('group')(true);
+    catchUp.subscriptionChanged('watch')(true);
     for (let seconds = 0; seconds < 600; seconds += 10) {
       catchUp.paymentPostponed();
       await clock.advance(10_000);

@@ -7,6 +7,7 @@ import type { Outbox, Publisher } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
+import { eventId } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
 
 const TICKET = 'f'.repeat(24);
@@ -28,7 +29,8 @@ function setUp() {
   };
   const publisher: Publisher = {
     available: () => broker.up,
-    async publish(subject, data, id) {
+    async publish(subject, data) {
+      const id = eventId(data);
       if (!broker.up) throw new PublishFailed('disconnected', 'unavailable');
       await broker.onPublish(id);
       broker.taken.push({ id, subject, data });
@@ -181,7 +183,7 @@ describe('the relay', () => {
         payments: [],
       },
       turn: 0,
-      events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
+      events: [{ seq: 0, subject: 'order:created', data: '{"id":"7","version":0}', at: clock.now() }],
       withLease: true,
     });
     if (result.type === 'inserted' && result.lease) published.push(result.lease);
@@ -248,7 +250,7 @@ describe('the relay', () => {
         payments: [],
       },
       turn: 0,
-      events: [{ seq: 0, subject: 'order:created', data: '{}', at: clock.now() }],
+      events: [{ seq: 0, subject: 'order:created', data: '{"id":"7","version":0}', at: clock.now() }],
       withLease: false,
     });
     replica.relay.start();

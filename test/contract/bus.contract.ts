@@ -1,5 +1,5 @@
 import { PublishFailed } from '../../src/application/ports';
-import type { Bus, Message } from '../../src/application/ports';
+import type { Bus, Message, Receive, Subscription } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
 
 export interface BusHarness {
@@ -14,12 +14,18 @@ export interface BusHarness {
 export const REDELIVERY_WAIT_SECONDS = 1;
 
 /** So many messages of a subject a member may have at once, in both harnesses. */
-export const IN_HAND_AT_MOST = 64;
+export const MOST_IN_FLIGHT = 64;
 
 export const SUBJECT = 'test:happened';
-const UNOBSERVED = { up() {}, down() {} };
 /** A message that no test is about: it is acknowledged when it comes again, not before. */
 const MARKER = 'marker';
+
+const group = (receive: Receive, onChange?: (isUp: boolean) => void): Subscription => ({
+  mode: 'group',
+  subject: SUBJECT,
+  receive,
+  ...(onChange ? { onChange } : {}),
+});
 
 /** Everything that the application relies on, held by every bus. */
 export function describeBus(name: string, setUp: () => Promise<BusHarness>): void {
@@ -44,19 +50,20 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       const ups: string[] = [];
       const downs: string[] = [];
       let markerCameAgain = false;
-      bus.subscribe(
-        [SUBJECT],
-        async (message) => {
-          await Promise.resolve();
-          if (message.data.toString() === MARKER) {
-            markerCameAgain = message.redelivered;
-            return message.redelivered ? 'done' : 'retry';
-          }
-          heard.push(message);
-          return verdict(message);
-        },
-        { up: (subject) => ups.push(subject), down: (subject) => downs.push(subject) },
-      );
+      bus.subscribe([
+        group(
+          async (message) => {
+            await Promise.resolve();
+            if (message.data.toString() === MARKER) {
+              markerCameAgain = message.redelivered;
+              return message.redelivered ? 'done' : 'retry';
+            }
+            heard.push(message);
+            return verdict(message);
+          },
+          (isUp) => (isUp ? ups : downs).push(SUBJECT),
+        ),
+      ]);
       await eventually(() => expect(ups).toEqual([SUBJECT]));
       return {
         heard,
@@ -71,7 +78,7 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       };
     }
 
-    const publish = (bus: Bus, text: string) => bus.publish(SUBJECT, text, `${text}:0`);
+    const publish = (bus: Bus, text: string) => bus.publish(SUBJECT, text);
 
     async function publishAll(bus: Bus, texts: readonly string[]): Promise<void> {
       for (const text of texts) await publish(bus, text);
@@ -96,10 +103,15 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       const heard: string[] = [];
       const downs: string[] = [];
       const ups: string[] = [];
-      watcher.watch(SUBJECT, 60_000, ({ data }) => heard.push(data.toString()), {
-        up: (subject) => ups.push(subject),
-        down: (subject) => downs.push(subject),
-      });
+      watcher.subscribe([
+        {
+          mode: 'watch',
+          subject: SUBJECT,
+          sinceMs: 60_000,
+          hear: ({ data }) => heard.push(data.toString()),
+          onChange: (isUp) => (isUp ? ups : downs).push(SUBJECT),
+        },
+      ]);
       await eventually(() => expect(heard).toEqual(['1', '2']));
       await publish(bus, '3');
       await eventually(() => expect(heard).toEqual(['1', '2', '3']));
@@ -192,14 +204,12 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
       const first = await member();
       let finish = (): void => {};
       let begun = 0;
-      first.subscribe(
-        [SUBJECT],
-        () => {
+      first.subscribe([
+        group(() => {
           begun += 1;
           return new Promise((resolve) => (finish = () => resolve('done')));
-        },
-        UNOBSERVED,
-      );
+        }),
+      ]);
       await publish(first, '1');
       await eventually(() => expect(begun).toBe(1));
       let stopped = false;
@@ -240,32 +250,30 @@ export function describeBus(name: string, setUp: () => Promise<BusHarness>): voi
 
     it('hands out no more of a subject than a member may have in flight, and the others when it has room', async () => {
       const bus = await member();
-      const texts = Array.from({ length: IN_HAND_AT_MOST + 30 }, (_, i) => String(i));
+      const texts = Array.from({ length: MOST_IN_FLIGHT + 30 }, (_, i) => String(i));
       await publishAll(bus, texts);
       let inFlight = 0;
       let mostInFlight = 0;
       let finish = (): void => {};
       const finished = new Promise<void>((resolve) => (finish = resolve));
       const heard = new Set<string>();
-      bus.subscribe(
-        [SUBJECT],
-        async ({ data }) => {
+      bus.subscribe([
+        group(async ({ data }) => {
           heard.add(data.toString());
           inFlight += 1;
           mostInFlight = Math.max(mostInFlight, inFlight);
           await finished;
           inFlight -= 1;
           return 'done';
-        },
-        UNOBSERVED,
-      );
-      await eventually(() => expect(inFlight).toBe(IN_HAND_AT_MOST));
+        }),
+      ]);
+      await eventually(() => expect(inFlight).toBe(MOST_IN_FLIGHT));
       // A whole conversation with the broker later.
       await publish(bus, 'last');
-      expect(inFlight).toBe(IN_HAND_AT_MOST);
+      expect(inFlight).toBe(MOST_IN_FLIGHT);
       finish();
       await eventually(() => expect(heard).toEqual(new Set([...texts, 'last'])));
-      expect(mostInFlight).toBe(IN_HAND_AT_MOST);
+      expect(mostInFlight).toBe(MOST_IN_FLIGHT);
     });
 
     it('can be closed twice, and before it was ever connected', async () => {

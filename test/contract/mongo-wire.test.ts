@@ -228,7 +228,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       {
         q: { _id: new mongo.ObjectId(orderId), version: 1 },
         u: {
-          $set: { reason: 'user', 'publishing.since': before.order.createdAt },
+          $set: { 'publishing.since': before.order.createdAt },
           $push: expect.objectContaining({ payments: expect.anything(), outbox: expect.anything() }),
           $inc: { version: 1, 'publishing.pending': 1 },
         },

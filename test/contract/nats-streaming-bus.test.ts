@@ -1,12 +1,12 @@
 import { createNatsStreamingBus } from '../../src/adapters/nats-streaming/bus';
-import type { Bus, Clock } from '../../src/application/ports';
+import type { Bus, Clock, Receive, Subscription } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
 import { connectPeer } from '../support/nats-peer';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
-import { IN_HAND_AT_MOST, REDELIVERY_WAIT_SECONDS, SUBJECT, describeBus } from './bus.contract';
+import { MOST_IN_FLIGHT, REDELIVERY_WAIT_SECONDS, SUBJECT, describeBus } from './bus.contract';
 
 const clock: Omit<Clock, 'now'> = {
   monotonic: () => performance.now(),
@@ -16,6 +16,20 @@ const clock: Omit<Clock, 'now'> = {
     return () => clearTimeout(timer);
   },
 };
+
+const group = (
+  subject: string,
+  receive: Receive = () => Promise.resolve('done'),
+  onChange: (isUp: boolean) => void = () => {},
+): Subscription => ({ mode: 'group', subject, receive, onChange });
+
+const watch = (subject: string, onChange: (isUp: boolean) => void): Subscription => ({
+  mode: 'watch',
+  subject,
+  sinceMs: 60_000,
+  hear() {},
+  onChange,
+});
 
 describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
   let server: ServerProcess;
@@ -38,7 +52,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
       queueGroup: 'group',
       redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
       ackTimeoutMs: 1_500,
-      maxInFlight: (subject) => (subject === SUBJECT ? IN_HAND_AT_MOST : 16),
+      maxInFlight: (subject) => (subject === SUBJECT ? MOST_IN_FLIGHT : 16),
       clock,
       log: silentLog,
       ...settings,
@@ -72,9 +86,9 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
 
   it('fails what was in flight when the broker died, and never delivers it later', async () => {
     const bus = await started(connect());
-    await bus.publish('s', '"before"', '1:0');
+    await bus.publish('s', '"before"');
     await server.kill('SIGSTOP');
-    const inFlight = bus.publish('s', '"in flight"', '1:1').then(
+    const inFlight = bus.publish('s', '"in flight"').then(
       () => 'acknowledged',
       (error: unknown) => error,
     );
@@ -82,24 +96,24 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     expect(await inFlight).toMatchObject({ code: 'publish-failed' });
     await server.restart();
     await eventually(() => expect(bus.available()).toBe(true), 20_000);
-    await bus.publish('s', '"after"', '1:2');
+    await bus.publish('s', '"after"');
     expect(await channel('s')).toEqual(['"before"', '"after"']);
   });
 
   it('gives up on a broker that is silent, and is back when that is', async () => {
     const bus = await started(connect());
     await server.kill('SIGSTOP');
-    await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'timeout' });
+    await expect(bus.publish('s', '1')).rejects.toMatchObject({ reason: 'timeout' });
     expect(bus.available()).toBe(false);
     await server.kill('SIGCONT');
     await eventually(() => expect(bus.available()).toBe(true), 20_000);
-    await bus.publish('s', '2', '1:1');
+    await bus.publish('s', '2');
   });
 
   it('does not take the end of a silent connection for a word of the broker', async () => {
     const bus = await started(connect({ ackTimeoutMs: 60_000 }));
     await server.kill('SIGSTOP');
-    await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'disconnected' });
+    await expect(bus.publish('s', '1')).rejects.toMatchObject({ reason: 'disconnected' });
     await server.kill('SIGCONT');
   }, 30_000);
 
@@ -107,15 +121,13 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     const bus = await started(connect());
     const heard: string[] = [];
     let verdict: 'retry' | 'done' = 'retry';
-    bus.subscribe(
-      ['s'],
-      async ({ data }) => {
+    bus.subscribe([
+      group('s', async ({ data }) => {
         heard.push(data.toString());
         return Promise.resolve(verdict);
-      },
-      { up() {}, down() {} },
-    );
-    await bus.publish('s', '"x"', '1:0');
+      }),
+    ]);
+    await bus.publish('s', '"x"');
     await eventually(() => expect(heard).toEqual(['"x"']));
     await server.kill('SIGKILL');
     verdict = 'done';
@@ -129,17 +141,15 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     let handled = 0;
     let finish = (): void => {};
     let markers = 0;
-    bus.subscribe(
-      ['s'],
-      ({ data }) => {
+    bus.subscribe([
+      group('s', ({ data }) => {
         if (data.toString() === '"marker"') return Promise.resolve((markers += 1) > 3 ? 'done' : 'retry');
         handled += 1;
         return new Promise((resolve) => (finish = () => resolve('done')));
-      },
-      { up() {}, down() {} },
-    );
-    await bus.publish('s', '"x"', '1:0');
-    await bus.publish('s', '"marker"', '1:1');
+      }),
+    ]);
+    await bus.publish('s', '"x"');
+    await bus.publish('s', '"marker"');
     // Each time that the marker is delivered again, so is what was delivered before it.
     await eventually(() => expect(markers).toBe(4), 20_000);
     expect(handled).toBe(1);
@@ -166,7 +176,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
     await server.kill('SIGKILL');
     const bus = connect();
     bus.start();
-    await expect(bus.publish('s', '1', '1:0')).rejects.toMatchObject({ reason: 'disconnected' });
+    await expect(bus.publish('s', '1')).rejects.toMatchObject({ reason: 'disconnected' });
     await server.restart();
     await eventually(() => expect(bus.available()).toBe(true), 20_000);
   });
@@ -194,7 +204,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         },
       },
     });
-    bus.subscribe(['s'], () => Promise.resolve('done'), { up() {}, down() {} });
+    bus.subscribe([group('s')]);
     bus.start();
     await eventually(() => expect(pauses).toEqual(expect.arrayContaining([100, 200, 400, 800])), 20_000);
   });
@@ -213,7 +223,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
       async (refused) => {
         const holder = await started(connect({ url: strict.url, clientId: 'holder', queueGroup: 'other' }));
         let held = 0;
-        holder.watch('s', 60_000, () => {}, { up: () => (held += 1), down() {} });
+        holder.subscribe([watch('s', (isUp) => void (held += isUp ? 1 : 0))]);
         await eventually(() => expect(held).toBe(1));
 
         const pauses: number[] = [];
@@ -222,10 +232,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         let connections = 0;
         const ups: string[] = [];
         const downs: string[] = [];
-        const observe = {
-          up: (subject: string) => ups.push(subject),
-          down: (subject: string) => downs.push(subject),
-        };
+        const noted = (subject: string) => (isUp: boolean) => void (isUp ? ups : downs).push(subject);
         const bus = connect({
           url: strict.url,
           clock: {
@@ -239,12 +246,11 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
           onConnectionChange: (up) => void (connections += up ? 1 : 0),
           onRetry: () => void (retries += 1),
         });
-        bus.subscribe(['t'], () => Promise.resolve('done'), observe);
-        if (refused === 'watch') bus.watch('s', 60_000, () => {}, observe);
-        else bus.subscribe(['s'], () => Promise.resolve('done'), observe);
+        const wanted = refused === 'watch' ? watch('s', noted('s')) : group('s', undefined, noted('s'));
+        bus.subscribe([group('t', undefined, noted('t')), wanted]);
         await started(bus);
         await eventually(() => expect(pauses).toEqual([100, 200, 400, 800]), 20_000);
-        await bus.publish('u', '1', '1:0');
+        await bus.publish('u', '1');
         expect({ connections, retries, ups, downs }).toEqual({
           connections: 1,
           retries: 4,

@@ -76,7 +76,7 @@ type Composed = Awaited<ReturnType<typeof composed>>;
 
 async function publish({ embedded }: Service, subject: string, data: object): Promise<void> {
   if (!embedded) throw new Error('nothing is embedded');
-  await embedded.peer.publish(subject, JSON.stringify(data), newId());
+  await embedded.peer.publish(subject, JSON.stringify(data));
 }
 
 async function placeOrder({ publish, buyer }: Composed) {

@@ -49,7 +49,7 @@ export async function startEmbedded(): Promise<RunningService> {
   async function publish(subject: string, data: Buffer | object): Promise<void> {
     const bytes = Buffer.isBuffer(data) ? data : Buffer.from(JSON.stringify(data));
     // A peer of ours publishes text; others put any bytes on the wire, and the broker takes those too.
-    await peer?.publish(subject, bytes as unknown as string, newId());
+    await peer?.publish(subject, bytes as unknown as string);
   }
 
   function call(user: string, method: string, path: string, body?: object): Promise<Response> {

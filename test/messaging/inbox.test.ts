@@ -3,6 +3,7 @@ import type { FailedMessage, Message } from '../../src/application/ports';
 import { toMessage } from '../../src/messaging/failed-messages';
 import { createInbox } from '../../src/messaging/inbox';
 import { createTestClock } from '../support/clock';
+import { hearer, receiver } from '../support/subscriptions';
 
 const ORDER = 'a'.repeat(24);
 const TICKET = { id: 'b'.repeat(24), version: 0, title: 'Concert', price: 10, userId: 'seller' };
@@ -31,8 +32,7 @@ function setUp() {
     expireOrder: () => does.expire(),
     completeOrder: () => does.complete(),
     catchUp: {
-      subscribed() {},
-      lost() {},
+      subscriptionChanged: () => () => {},
       databaseChanged() {},
       paymentHeard: (orderId, at) => void heard.push([orderId, at]),
       paymentReceived() {},
@@ -46,6 +46,7 @@ function setUp() {
         failed.push(one);
       },
     },
+    watchPaymentsSeconds: 60,
     clock,
     metrics: {
       messageHandled: (...what) => measured.push(what),
@@ -62,7 +63,7 @@ function setUp() {
   });
   /** With time for what the inbox waits for. */
   const receive = async (subject: string, data: unknown) => {
-    const received = inbox.receive(message(subject, data));
+    const received = receiver(inbox.subscriptions)(message(subject, data));
     await clock.advance(5_000);
     return received;
   };
@@ -140,7 +141,7 @@ describe('the log of messages', () => {
     does.put = () => Promise.reject(new Unavailable('unavailable'));
     expect(await receive('ticket:created', 'not json')).toBe('retry');
     expect(lines.map(([level, { reason }]) => [level, reason])).toEqual([
-      ['debug', 'the dead letter could not be stored'],
+      ['debug', 'the failed message could not be stored'],
     ]);
     lines.length = 0;
     const mistake = new TypeError('a mistake');
@@ -149,7 +150,7 @@ describe('the log of messages', () => {
     expect(lines[0]).toEqual([
       'error',
       { err: mistake, subject: 'ticket:created', sequence: 7, redelivered: false },
-      'putting aside failed',
+      'storing a failed message failed',
     ]);
   });
 });
@@ -230,14 +231,14 @@ describe('a message', () => {
 describe('a payment that is heard', () => {
   it('keeps its order from expiring from the time on that the broker took it, whoever handles it', () => {
     const { inbox, heard, message, clock } = setUp();
-    inbox.hearPayment(message('payment:created', PAYMENT));
+    hearer(inbox.subscriptions)(message('payment:created', PAYMENT));
     expect(heard).toEqual([[ORDER, clock.now()]]);
   });
 
   it('means nothing where it cannot be read', () => {
     const { inbox, heard, message } = setUp();
-    inbox.hearPayment(message('payment:created', { ...PAYMENT, orderId: 'x' }));
-    inbox.hearPayment(message('payment:created', 'not json'));
+    hearer(inbox.subscriptions)(message('payment:created', { ...PAYMENT, orderId: 'x' }));
+    hearer(inbox.subscriptions)(message('payment:created', 'not json'));
     expect(heard).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
 import type { FailedMessage } from '../../src/application/ports';
 import { createParkedMessages } from '../../src/messaging/parked-messages';
-import type { Handled } from '../../src/messaging/inbox';
+import type { Handled } from '../../src/messaging/handlers';
 import { createTestClock } from '../support/clock';
 
 const DONE: Handled = { type: 'done' };

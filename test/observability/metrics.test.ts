@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createMetrics } from '../../src/observability/metrics';
+import { COUNTERS, GAUGES, HISTOGRAMS, createMetrics } from '../../src/observability/metrics';
 import type { ServiceMetrics } from '../../src/observability/metrics';
 
 const NOW = new Date('2026-01-01T00:01:00Z');
@@ -169,5 +169,40 @@ describe('the metrics', () => {
     const [one, other] = [createMetrics(), createMetrics()];
     one.logLineDropped();
     expect((await scrape(other)).get('order_service_log_lines_dropped_total')).toBe(0);
+  });
+});
+
+describe('what else names metrics', () => {
+  const defined = new Map(
+    [HISTOGRAMS, COUNTERS, GAUGES].flatMap((kind) =>
+      Object.values(kind).map(([name, , ...labels]) => [name, labels.join()] as const),
+    ),
+  );
+  const read = (path: string) => readFileSync(join(__dirname, '../..', path), 'utf8');
+
+  it('is the table of docs/operations.md, with all of them and their labels', () => {
+    const rows = [
+      ...read('docs/operations.md').matchAll(/^\| (`(?:order_service|http)_.*?) \| (.*?) ?\| /gm),
+    ];
+    const inTable = rows.flatMap(([, names = '', labels = '']) => {
+      const named = labels
+        .split('; ')
+        .flatMap((one) => (one.includes(':') ? one.slice(0, one.indexOf(':')) : one.split(', ')));
+      return [...names.matchAll(/`(\w+)`/g)].map(
+        ([, name]) => [name, named.join().replaceAll('`', '')] as const,
+      );
+    });
+
+    expect(new Map(inTable)).toEqual(defined);
+  });
+
+  it.each(['templates/prometheusrule.yaml', 'dashboards/order-service.json'])('is helm: %s', (file) => {
+    const text = read(`helm/order-service/${file}`);
+    const used = [...text.matchAll(/\b(order_service_\w+|http_request_duration_seconds\w*)/g)].map(([name]) =>
+      name.replace(/_(bucket|count|sum)$/, ''),
+    );
+
+    expect(used).not.toEqual([]);
+    expect([...new Set(used)].filter((name) => !defined.has(name))).toEqual([]);
   });
 });

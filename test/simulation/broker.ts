@@ -1,4 +1,4 @@
-import type { Bus, Message, Receive, Subscriptions } from '../../src/application/ports';
+import type { Bus, Message, Subscription } from '../../src/application/ports';
 import { PublishFailed } from '../../src/application/ports';
 import type { Process, World } from './world';
 
@@ -30,9 +30,12 @@ export interface Stored {
 const ACK_TIMEOUT_MS = 5_000;
 const MAX_IN_FLIGHT = 16;
 
+type GroupSubscription = Subscription & { mode: 'group' };
+type WatchSubscription = Subscription & { mode: 'watch' };
+
 interface Member {
   readonly process: Process;
-  readonly receive: Receive;
+  readonly receive: GroupSubscription['receive'];
   inFlight: number;
   isUp(): boolean;
 }
@@ -166,13 +169,12 @@ export function createBroker(
   /** What one replica has of it. */
   function connect(replica: Process, retried: () => void): BrokerBus {
     let generation: { readonly breakUp: (reason: string) => void; isInDoubt: boolean } | undefined;
-    let subscribed: { subjects: readonly string[]; receive: Receive; observe: Subscriptions } | undefined;
-    let watched: Parameters<Bus['watch']>[] = [];
+    let wanted: readonly Subscription[] = [];
     let endWatches: (() => void)[] = [];
     let closing = false;
     const onAvailable: (() => void)[] = [];
     const outstanding = new Set<(failure: PublishFailed) => void>();
-    const up = new Set<string>();
+    const up = new Set<Subscription>();
     let members: { group: Group; member: Member }[] = [];
 
     function open(): void {
@@ -185,8 +187,7 @@ export function createBroker(
       generation = own;
       breakers.add(breakUp);
       world.trace(`${replica.name} is connected to the broker`);
-      for (const subject of subscribed?.subjects ?? []) join(subject);
-      for (const watch of watched) beginWatch(...watch);
+      wanted.forEach(begin);
       for (const listener of onAvailable) listener();
 
       function breakUp(reason: string): void {
@@ -197,7 +198,7 @@ export function createBroker(
         // The client is told a moment later by its socket, and at once by itself.
         for (const fail of outstanding) fail(new PublishFailed('disconnected', reason));
         outstanding.clear();
-        for (const subject of up) subscribed?.observe.down(subject);
+        for (const one of up) one.onChange?.(false);
         up.clear();
         for (const end of endWatches) end();
         endWatches = [];
@@ -215,35 +216,41 @@ export function createBroker(
       world.at(replica, world.between(50, 800), open);
     }
 
-    function join(subject: string): void {
+    function begin(subscription: Subscription): void {
+      if (subscription.mode === 'group') join(subscription);
+      else watch(subscription);
+    }
+
+    function join(subscription: GroupSubscription): void {
       const own = generation;
-      const isUp = () => generation === own && replica.alive && subscribed !== undefined;
+      const { subject, receive, onChange } = subscription;
+      const isUp = () => generation === own && replica.alive && wanted.includes(subscription);
       world.at(replica, world.between(1, 100), () => {
-        if (!isUp() || !subscribed) return;
+        if (!isUp()) return;
         const group = groupOf(subject);
-        const member: Member = { process: replica, receive: subscribed.receive, inFlight: 0, isUp };
+        const member: Member = { process: replica, receive, inFlight: 0, isUp };
         group.members.push(member);
         members.push({ group, member });
-        up.add(subject);
-        subscribed.observe.up(subject);
+        up.add(subscription);
+        onChange?.(true);
         pump(subject);
       });
     }
 
     /** In order, some time ago first. */
-    function beginWatch(...[subject, sinceMs, hear, observe]: Parameters<Bus['watch']>): void {
+    function watch({ subject, sinceMs, hear, onChange }: WatchSubscription): void {
       const own = generation;
       let last = 0;
       world.at(replica, world.between(1, 50), () => {
         if (generation !== own) return;
-        observe.up(subject);
+        onChange?.(true);
         const since = world.now().getTime() - sinceMs;
         for (const stored of channels.get(subject) ?? [])
           if (stored.publishedAt.getTime() >= since) send(stored);
         watches.add(send);
         endWatches.push(() => {
           watches.delete(send);
-          observe.down(subject);
+          onChange?.(false);
         });
       });
 
@@ -311,19 +318,14 @@ export function createBroker(
       available: () => generation !== undefined,
       onAvailable: (listener) => void onAvailable.push(listener),
       publish,
-      subscribe(subjects, receive, observe) {
-        subscribed = { subjects, receive, observe };
-        if (generation) subjects.forEach(join);
-      },
-      watch(...watch) {
-        watched.push(watch);
-        if (generation) beginWatch(...watch);
+      subscribe(subscriptions) {
+        wanted = subscriptions;
+        if (generation) wanted.forEach(begin);
       },
       async stopReceiving() {
-        watched = [];
+        wanted = [];
         for (const end of endWatches) end();
         endWatches = [];
-        subscribed = undefined;
         leaveGroups();
         up.clear();
       },

@@ -5,6 +5,7 @@ import type {
   OutboxEvent,
   PublishFailed,
   StoredOrder,
+  Subscription,
 } from '../../src/application/ports';
 import type { BrokerBus } from './broker';
 import type { Bug, Options } from './run';
@@ -26,7 +27,7 @@ export const PLANTED: Record<string, PlantedBug> = {
   },
   'no version guard': {
     bug: overOrders((orders) => ({ save: (change) => saveAnyway(orders, change) })),
-    breaks: ['I6 the state is one that can be reached'],
+    breaks: ['I6 the state is one that can be reached', 'I7 each payment is counted once'],
   },
   'a cancelled order is cancelled again when it expires': {
     bug: overOrders((orders) => ({ find: async (id) => asOpen(await orders.find(id)) })),
@@ -36,7 +37,7 @@ export const PLANTED: Record<string, PlantedBug> = {
     bug: overOrders((orders) => ({
       save: (change) => {
         const isLate = change.before.order.status === 'cancelled';
-        return orders.save(isLate ? { ...change, after: { ...change.after, status: 'complete' } } : change);
+        return orders.save(isLate ? { ...change, change: { ...change.change, status: 'complete' } } : change);
       },
     })),
     breaks: ['I6 the state is one that can be reached'],
@@ -96,7 +97,7 @@ export const PLANTED: Record<string, PlantedBug> = {
   'an event is published before its order is stored': {
     bug: overOrders((orders, bus) => ({
       async insert(placement) {
-        await publishAll(bus, placement.order.id, placement.events);
+        await publishAll(bus, placement.events);
         return orders.insert(placement);
       },
     })),
@@ -105,7 +106,7 @@ export const PLANTED: Record<string, PlantedBug> = {
   'an event is published before its change is stored': {
     bug: overOrders((orders, bus) => ({
       async save(change) {
-        await publishAll(bus, change.after.id, change.events);
+        await publishAll(bus, change.events);
         return orders.save(change);
       },
     })),
@@ -176,8 +177,7 @@ export const PLANTED: Record<string, PlantedBug> = {
   // --- consuming ----------------------------------------------------------------------------------------
   'a message is acknowledged before its change is stored': {
     bug: overBus((bus) => ({
-      subscribe: (subjects, receive, observe) =>
-        bus.subscribe(subjects, (message) => (void receive(message), Promise.resolve('done')), observe),
+      subscribe: (subscriptions) => bus.subscribe(subscriptions.map(acknowledgedFirst)),
     })),
     breaks: ['what was acknowledged is stored'],
   },
@@ -194,7 +194,7 @@ export const PLANTED: Record<string, PlantedBug> = {
     bug: {
       expiration: { catchUpSeconds: 0 },
       ...overBus((bus) => ({
-        watch: (subject, sinceMs, _, observe) => bus.watch(subject, sinceMs, () => {}, observe),
+        subscribe: (subscriptions) => bus.subscribe(subscriptions.map(deaf)),
       })),
     },
     breaks: ['I7 paid in time is not expired'],
@@ -240,15 +240,22 @@ function overBus(change: (bus: BrokerBus) => Partial<Bus>): Bug {
 }
 
 /** What cannot be published now is left to the relay. */
-async function publishAll(bus: Bus, orderId: string, events: readonly OutboxEvent[]): Promise<void> {
-  for (const { seq, subject, data } of events) {
-    await bus.publish(subject, data, `${orderId}:${seq}`).catch(() => {});
-  }
+async function publishAll(bus: Bus, events: readonly OutboxEvent[]): Promise<void> {
+  for (const { subject, data } of events) await bus.publish(subject, data).catch(() => {});
+}
+
+function acknowledgedFirst(one: Subscription): Subscription {
+  if (one.mode === 'watch') return one;
+  return { ...one, receive: (message) => (void one.receive(message), Promise.resolve('done')) };
+}
+
+function deaf(one: Subscription): Subscription {
+  return one.mode === 'watch' ? { ...one, hear() {} } : one;
 }
 
 /** With whatever version is there by now. */
 async function saveAnyway(orders: OrderStore, change: Parameters<OrderStore['save']>[0]): Promise<boolean> {
-  const now = await orders.find(change.after.id);
+  const now = await orders.find(change.before.order.id);
   return now ? orders.save({ ...change, before: now }) : false;
 }
 
@@ -272,8 +279,10 @@ function withoutProviderIds(stored: StoredOrder | undefined): StoredOrder | unde
 }
 
 function withoutRefunds(change: Change): Change {
-  const payments = change.after.payments.map(({ refund: _, ...payment }) => payment);
-  return { ...change, after: { ...change.after, payments }, events: otherEvents(change) };
+  const { payment } = change.change;
+  if (!payment) return change;
+  const { refund: _, ...kept } = payment;
+  return { ...change, change: { ...change.change, payment: kept }, events: otherEvents(change) };
 }
 
 function otherEvents({ events }: Change): Change['events'] {

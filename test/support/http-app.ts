@@ -140,8 +140,7 @@ export async function composeApp(): Promise<ComposedApp> {
   await service.start();
   const { app, embedded, stop } = service;
   if (!embedded) throw new Error('nothing is embedded');
-  const publish = (subject: string, data: object) =>
-    embedded.peer.publish(subject, JSON.stringify(data), newId());
+  const publish = (subject: string, data: object) => embedded.peer.publish(subject, JSON.stringify(data));
   await eventually(() => {
     if (!embedded.peer.available()) throw new Error('the embedded broker does not let its peer in');
   });

@@ -51,7 +51,7 @@ export function newPlacement({
 export function changeOf(before: StoredOrder, input: OrderInput, now = NOW): Change {
   const decision = decide(before.order, input);
   if (decision.type !== 'changed') throw new Error(`the input ${input.type} changes nothing`);
-  return { before, after: decision.order, events: toOutbox(decision.events, before.recorded, now) };
+  return { before, change: decision.change, events: toOutbox(decision.events, before.recorded, now) };
 }
 
 export function payment(id: string, at = NOW): OrderInput {
@@ -81,4 +81,10 @@ export async function placeWithLease(
 
 export function seqs(lease: PublishingLease | undefined): number[] | undefined {
   return lease?.events.map(({ seq }) => seq);
+}
+
+/** `<orderId>:<version>`, as a peer sees it. */
+export function eventId(data: string): string {
+  const { id, version } = JSON.parse(data) as { id: string; version: number };
+  return `${id}:${version}`;
 }

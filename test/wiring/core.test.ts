@@ -1,11 +1,13 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
 import { PublishFailed } from '../../src/application/ports';
-import type { Bus, Message, Metrics, Receive, Subscriptions } from '../../src/application/ports';
+import type { Bus, Message, Metrics, Subscription } from '../../src/application/ports';
 import { LEASE_MS } from '../../src/application/relay';
 import { createCore } from '../../src/wiring/core';
 import { createMetrics } from '../../src/observability/metrics';
 import { createTestClock } from '../support/clock';
+import { eventId } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
+import { hearer, receiver } from '../support/subscriptions';
 
 const TICKET = { id: 'f'.repeat(24), version: 0, title: 'T', price: 1, userId: 'seller' };
 const EXPIRATION = { windowSeconds: 900, graceSeconds: 60, catchUpSeconds: 15, catchUpLimitSeconds: 600 };
@@ -17,29 +19,19 @@ function createBus() {
     published: [] as string[],
     /** Called with each event before the broker takes it; may throw. */
     onPublish: (_subject: string): void => undefined,
-    subjects: [] as readonly string[],
-    receive: (() => Promise.resolve('retry')) as Receive,
-    group: undefined as Subscriptions | undefined,
-    watched: undefined as
-      | { subject: string; sinceMs: number; hear: (message: Message) => void; observe: Subscriptions }
-      | undefined,
+    subscriptions: [] as readonly Subscription[],
   };
   const port: Bus = {
     start() {},
     close: () => Promise.resolve(),
     available: () => bus.isUp,
-    async publish(subject, _data, messageId) {
+    async publish(subject, data) {
       bus.onPublish(subject);
-      bus.published.push(messageId);
+      bus.published.push(eventId(data));
       return Promise.resolve();
     },
     onAvailable() {},
-    subscribe(subjects, receive, observe) {
-      Object.assign(bus, { subjects, receive, group: observe });
-    },
-    watch(subject, sinceMs, hear, observe) {
-      bus.watched = { subject, sinceMs, hear, observe };
-    },
+    subscribe: (subscriptions) => void (bus.subscriptions = subscriptions),
     stopReceiving: () => Promise.resolve(),
   };
   return { bus, port };
@@ -77,28 +69,34 @@ async function setUp(measured: Partial<Metrics> = {}) {
   });
   /** What becomes of an order whose expiry is announced now. */
   const expire = async (orderId: string) => {
-    const received = bus.receive(message('expiration:complete', { orderId }));
+    const received = receiver(bus.subscriptions)(message('expiration:complete', { orderId }));
     await clock.advance(2_000);
     await received;
     return (await store.orders.find(orderId))?.order.status;
   };
+  const change = (mode: Subscription['mode'], isUp: boolean, subject = 'payment:created') =>
+    bus.subscriptions.find((one) => one.mode === mode && one.subject === subject)?.onChange?.(isUp);
   const subscribed = () => {
-    bus.group?.up('payment:created');
-    bus.watched?.observe.up('payment:created');
+    change('group', true);
+    change('watch', true);
   };
-  return { clock, store, bus, core, place, message, expire, subscribed, retried };
+  return { clock, store, bus, core, place, message, expire, change, subscribed, retried };
 }
 
 describe('the core', () => {
   it('hears the subjects of its peers, and all payments that an order can still be waiting for', async () => {
     const { bus } = await setUp();
-    expect([...bus.subjects].sort()).toEqual([
-      'expiration:complete',
-      'payment:created',
-      'ticket:created',
-      'ticket:updated',
+    expect(bus.subscriptions).toEqual([
+      expect.objectContaining({ mode: 'group', subject: 'ticket:created' }),
+      expect.objectContaining({ mode: 'group', subject: 'ticket:updated' }),
+      expect.objectContaining({ mode: 'group', subject: 'expiration:complete' }),
+      expect.objectContaining({ mode: 'group', subject: 'payment:created' }),
+      expect.objectContaining({
+        mode: 'watch',
+        subject: 'payment:created',
+        sinceMs: (900 + 60 + 600) * 1_000,
+      }),
     ]);
-    expect(bus.watched).toMatchObject({ subject: 'payment:created', sinceMs: (900 + 60 + 600) * 1_000 });
   });
 
   it('lets orders expire once both subscriptions to payments have been up for long enough', async () => {
@@ -112,25 +110,24 @@ describe('the core', () => {
   });
 
   it('counts no other subject as a subscription to payments', async () => {
-    const { clock, bus, place, expire } = await setUp();
+    const { clock, change, place, expire } = await setUp();
     const { id } = await place();
-    bus.group?.up('ticket:created');
-    bus.watched?.observe.up('payment:created');
+    change('group', true, 'ticket:created');
+    change('watch', true);
     await clock.advance(60_000);
     expect(await expire(id)).toBe('created');
-    bus.group?.up('payment:created');
+    change('group', true);
     await clock.advance(60_000);
-    bus.group?.down('ticket:created');
+    change('group', false, 'ticket:created');
     expect(await expire(id)).toBe('cancelled');
   });
 
   it.each(['group', 'watch'] as const)('lets none expire while its %s is down', async (which) => {
-    const { clock, bus, place, expire, subscribed } = await setUp();
+    const { clock, change, place, expire, subscribed } = await setUp();
     const { id } = await place();
     subscribed();
     await clock.advance(60_000);
-    const observe = which === 'group' ? bus.group : bus.watched?.observe;
-    observe?.down('payment:created');
+    change(which, false);
     await clock.advance(60_000);
     expect(await expire(id)).toBe('created');
   });
@@ -140,7 +137,7 @@ describe('the core', () => {
     const { id } = await place();
     subscribed();
     await clock.advance(60_000);
-    bus.watched?.hear(message('payment:created', { id: 'p', orderId: id, stripeId: 's' }));
+    hearer(bus.subscriptions)(message('payment:created', { id: 'p', orderId: id, stripeId: 's' }));
     expect(await expire(id)).toBe('created');
   });
 
@@ -191,7 +188,7 @@ describe('the core', () => {
     const late = { id: 'p', orderId: 'e'.repeat(24), stripeId: 's' };
     const { id } = await place();
     subscribed();
-    await bus.receive(message('payment:created', late));
+    await receiver(bus.subscriptions)(message('payment:created', late));
     expect(await store.failedMessages.count()).toEqual({ parked: 1, dead: 0 });
 
     core.expirySweep.start();
@@ -208,10 +205,10 @@ describe('the core', () => {
     const { clock, bus, core, place, message, expire, subscribed } = await setUp(metrics);
     const { placeOrder, cancelOrder } = core.useCases;
     const pay = (orderId: string, id: string) =>
-      bus.receive(message('payment:created', { id, orderId, stripeId: `stripe-${id}` }));
+      receiver(bus.subscriptions)(message('payment:created', { id, orderId, stripeId: `stripe-${id}` }));
 
-    await bus.receive(message('ticket:created', TICKET));
-    await bus.receive(message('ticket:updated', { id: 'wrong' }));
+    await receiver(bus.subscriptions)(message('ticket:created', TICKET));
+    await receiver(bus.subscriptions)(message('ticket:updated', { id: 'wrong' }));
     const cancelled = await place();
     await placeOrder({ userId: 'another', ticketId: TICKET.id });
     await cancelOrder({ userId: 'stranger', orderId: cancelled.id });

@@ -10,6 +10,7 @@ import type { Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
 import { sumOfSeries } from '../hostile/service';
 import { eventually } from '../support/eventually';
+import { eventId } from '../support/placements';
 import { freePort } from '../support/server-process';
 import { bearer, CURRENT_KEY } from '../support/http-app';
 
@@ -50,7 +51,7 @@ async function started(env: Record<string, string> = {}, between: Partial<Betwee
   }
 
   async function publish(subject: string, data: unknown): Promise<void> {
-    await service.embedded!.peer.publish(subject, JSON.stringify(data), newId());
+    await service.embedded!.peer.publish(subject, JSON.stringify(data));
   }
 
   /** Resolves to a ticket that can be ordered. */
@@ -99,8 +100,8 @@ describe('the service as it is composed', () => {
         }),
         bus: (bus) => ({
           ...bus,
-          async publish(subject, data, id) {
-            await bus.publish(subject, data, id);
+          async publish(subject, data) {
+            await bus.publish(subject, data);
             steps.push(`published ${subject}`);
           },
         }),
@@ -150,9 +151,9 @@ describe('the service as it is composed', () => {
         bus: (bus) => ({
           ...bus,
           available: () => !isAway && bus.available(),
-          async publish(subject, data, id) {
-            await bus.publish(subject, data, id);
-            published.push(id);
+          async publish(subject, data) {
+            await bus.publish(subject, data);
+            published.push(eventId(data));
           },
           // Back at the last moment: no poll comes before the end.
           async stopReceiving() {

@@ -1,11 +1,11 @@
 import { PublishFailed } from '../../application/ports';
-import type { Bus, Cancel, Clock, Log, Message, Receive, Subscriptions } from '../../application/ports';
+import type { Bus, Cancel, Clock, Log, Message, Receive, Subscription } from '../../application/ports';
 
 const MAX_IN_FLIGHT = 64;
 
 export interface MemoryBroker {
   /** A connection such as one process has. Replicas of one service share a queue group. */
-  connect(options: { clientId: string; queueGroup: string }): Bus;
+  connect(options: { queueGroup: string }): Bus;
   /** For tests: nobody can publish, nothing is delivered; connections come back by themselves. */
   setUp(up: boolean): void;
 }
@@ -29,14 +29,6 @@ interface Durable {
   lastMember: number;
 }
 
-interface Watch {
-  /** The channel. */
-  readonly messages: Message[];
-  readonly sinceMs: number;
-  readonly hear: (message: Message) => void;
-  readonly observe: Subscriptions;
-}
-
 /**
  * A broker inside the process: durable queue groups, manual acknowledgement, redelivery, and the whole history for
  * new groups. Everything is kept for as long as the process lives, as the embedded store does.
@@ -49,7 +41,7 @@ export function createMemoryBroker(deps: {
   const { clock, log } = deps;
   const channels = new Map<string, Message[]>();
   const durables = new Map<string, Durable>();
-  const watches = new Set<Watch>();
+  const watches = new Set<(message: Message) => void>();
   const connections = new Set<{ brokerUp(up: boolean): void }>();
   let up = true;
 
@@ -70,19 +62,29 @@ export function createMemoryBroker(deps: {
 
   function publish(subject: string, data: string): void {
     const messages = channel(subject);
-    messages.push({
+    const message: Message = {
       subject,
       sequence: messages.length + 1,
       publishedAt: clock.now(),
       redelivered: false,
       data: Buffer.from(data),
-    });
+    };
+    messages.push(message);
     for (const group of durables.values()) if (group.messages === messages) deliver(group);
-    const message = messages.at(-1);
-    for (const watch of watches) if (message && watch.messages === messages) watch.hear(message);
+    for (const hear of watches) hear(message);
   }
 
-  /** Slots out as much as the members have room for, in order, to one member after the other. */
+  function watch(subject: string, sinceMs: number, hear: (message: Message) => void): Cancel {
+    const since = clock.now().getTime() - sinceMs;
+    const hearSubject = (message: Message): void => {
+      if (message.subject === subject) hear(message);
+    };
+    watches.add(hearSubject);
+    for (const message of channel(subject)) if (message.publishedAt.getTime() >= since) hear(message);
+    return () => void watches.delete(hearSubject);
+  }
+
+  /** Delivers as much as the members have room for, in order, to one member after the other. */
   function deliver(group: Durable): void {
     while (up) {
       const member = nextFreeMember(group);
@@ -126,9 +128,8 @@ export function createMemoryBroker(deps: {
     }
   }
 
-  function connect({ queueGroup }: { clientId: string; queueGroup: string }): Bus {
-    const joined: { subject: string; group: Durable; member: Member; observe: Subscriptions }[] = [];
-    const watched = new Map<string, Watch>();
+  function connect({ queueGroup }: { queueGroup: string }): Bus {
+    let wanted: { readonly subscription: Subscription; readonly open: () => Cancel; close?: Cancel }[] = [];
     const inFlight = new Set<Promise<unknown>>();
     const onAvailable: (() => void)[] = [];
     let started = false;
@@ -137,21 +138,37 @@ export function createMemoryBroker(deps: {
     const connection = {
       brokerUp(isUp: boolean) {
         if (!started) return;
-        for (const { subject, group, observe } of joined) {
-          if (isUp) {
-            observe.up(subject);
-            deliver(group);
-          } else {
-            observe.down(subject);
-          }
-        }
-        for (const [subject, watch] of watched) {
-          if (isUp) begin(subject, watch);
-          else end(subject, watch);
-        }
+        if (isUp) openAll();
+        else closeAll();
         if (isUp) for (const listener of onAvailable) listener();
       },
     };
+
+    function openAll(): void {
+      if (!started || !up) return;
+      for (const one of wanted) {
+        if (one.close) continue;
+        one.close = one.open();
+        one.subscription.onChange?.(true);
+      }
+    }
+
+    function closeAll(): void {
+      for (const one of wanted) {
+        if (!one.close) continue;
+        one.close();
+        delete one.close;
+        one.subscription.onChange?.(false);
+      }
+    }
+
+    function join(subject: string, receive: Receive): Cancel {
+      const group = durable(subject, queueGroup);
+      const member = { receive: counted(receive), inFlight: 0 };
+      group.members.push(member);
+      deliver(group);
+      return () => void group.members.splice(group.members.indexOf(member), 1);
+    }
 
     function counted(receive: Receive): Receive {
       return async (message) => {
@@ -164,26 +181,6 @@ export function createMemoryBroker(deps: {
           inFlight.delete(handling);
         }
       };
-    }
-
-    function begin(subject: string, watch: Watch): void {
-      const since = clock.now().getTime() - watch.sinceMs;
-      watches.add(watch);
-      watch.observe.up(subject);
-      for (const message of watch.messages) if (message.publishedAt.getTime() >= since) watch.hear(message);
-    }
-
-    function end(subject: string, watch: Watch): void {
-      if (watches.delete(watch)) watch.observe.down(subject);
-    }
-
-    function leave(): void {
-      for (const [subject, watch] of watched) end(subject, watch);
-      watched.clear();
-      for (const { subject, group, member, observe } of joined.splice(0)) {
-        group.members.splice(group.members.indexOf(member), 1);
-        observe.down(subject);
-      }
     }
 
     return {
@@ -199,32 +196,29 @@ export function createMemoryBroker(deps: {
         if (!started || !up) throw new PublishFailed('disconnected', 'the broker is unavailable');
         publish(subject, data);
       },
-      subscribe(subjects, receive, observe) {
-        for (const subject of subjects) {
-          const group = durable(subject, queueGroup);
-          const member = { receive: counted(receive), inFlight: 0 };
-          group.members.push(member);
-          joined.push({ subject, group, member, observe });
-          if (!started || !up) continue;
-          observe.up(subject);
-          deliver(group);
+      subscribe(subscriptions) {
+        for (const subscription of subscriptions) {
+          const { subject } = subscription;
+          const open =
+            subscription.mode === 'group'
+              ? () => join(subject, subscription.receive)
+              : () => watch(subject, subscription.sinceMs, subscription.hear);
+          wanted.push({ subscription, open });
         }
-      },
-      watch(subject, sinceMs, hear, observe) {
-        const watch = { messages: channel(subject), sinceMs, hear, observe };
-        watched.set(subject, watch);
-        if (started && up) begin(subject, watch);
+        openAll();
       },
       async stopReceiving() {
         receiving = false;
         await Promise.allSettled(inFlight);
         // One turn more, so that what was settled last is acknowledged before the member leaves.
         await new Promise((resolve) => setImmediate(resolve));
-        leave();
+        closeAll();
+        wanted = [];
       },
       async close() {
         receiving = false;
-        leave();
+        closeAll();
+        wanted = [];
         started = false;
         connections.delete(connection);
         if (connections.size === 0) for (const group of durables.values()) forgetTimers(group);

@@ -52,3 +52,17 @@ export async function roundTrip<T>(operation: () => T): Promise<T> {
   await new Promise((resolve) => setImmediate(resolve));
   return structuredClone(operation());
 }
+
+/** Each of the operations as a round trip of its own. */
+export function roundTrips<T extends Record<string, (...args: never[]) => unknown>>(operations: T) {
+  const trips = Object.entries(operations).map(([name, operation]) => [
+    name,
+    (...args: never[]) => {
+      const copies = structuredClone(args);
+      return roundTrip(() => operation(...copies));
+    },
+  ]);
+  return Object.fromEntries(trips) as {
+    [Name in keyof T]: (...args: Parameters<T[Name]>) => Promise<ReturnType<T[Name]>>;
+  };
+}

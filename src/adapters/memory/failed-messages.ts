@@ -1,5 +1,5 @@
 import type { Clock, FailedMessage, FailedMessages } from '../../application/ports';
-import { roundTrip } from './database';
+import { roundTrips } from './database';
 import type { MemoryDatabase } from './database';
 
 export function createFailedMessages(
@@ -25,7 +25,7 @@ export function createFailedMessages(
     failedMessages.set(id, { ...rest, ...update });
   }
 
-  function replay(id: string | undefined): number {
+  function replay(id?: string): number {
     const messages = all().filter((message) => id === undefined || message.id === id);
     for (const message of messages) {
       failedMessages.set(message.id, { ...message, attempts: 0, retryAt: clock.now() });
@@ -33,35 +33,28 @@ export function createFailedMessages(
     return messages.length;
   }
 
-  return {
-    put(message) {
-      const copy = structuredClone(message);
-      return roundTrip(() => {
-        if (!failedMessages.has(copy.id)) failedMessages.set(copy.id, copy);
-      });
+  function list(limit: number): FailedMessage[] {
+    return all()
+      .sort((a, b) => timeOf(b.at) - timeOf(a.at))
+      .slice(0, limit);
+  }
+
+  function count() {
+    const parked = all().filter(({ retryAt }) => retryAt !== undefined).length;
+    return { parked, dead: failedMessages.size - parked };
+  }
+
+  return roundTrips({
+    put(message: FailedMessage) {
+      if (!failedMessages.has(message.id)) failedMessages.set(message.id, message);
     },
-    takeDue(claimedUntil, limit) {
-      const copy = structuredClone(claimedUntil);
-      return roundTrip(() => takeDue(copy, limit));
-    },
-    postpone(id, update) {
-      const copy = structuredClone(update);
-      return roundTrip(() => postpone(id, copy));
-    },
-    remove: (id) => roundTrip(() => void failedMessages.delete(id)),
-    list: (limit) =>
-      roundTrip(() =>
-        all()
-          .sort((a, b) => timeOf(b.at) - timeOf(a.at))
-          .slice(0, limit),
-      ),
-    replay: (id) => roundTrip(() => replay(id)),
-    count: () =>
-      roundTrip(() => {
-        const parked = all().filter(({ retryAt }) => retryAt !== undefined).length;
-        return { parked, dead: failedMessages.size - parked };
-      }),
-  };
+    takeDue,
+    postpone,
+    remove: (id: string) => void failedMessages.delete(id),
+    list,
+    replay,
+    count,
+  });
 }
 
 function timeOf(date: Date | undefined): number {

@@ -7,8 +7,9 @@ import type {
   PlacementResult,
   StoredOrder,
 } from '../../application/ports';
+import { applyChange } from '../../domain/order';
 import type { Order } from '../../domain/order';
-import { byTimeAndId, roundTrip } from './database';
+import { byTimeAndId, roundTrip, roundTrips } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
 import { toLease } from './outbox';
 import type { LeaseSettings } from './outbox';
@@ -48,10 +49,10 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
     return { type: 'inserted', lease: toLease(record, sentAt + leasing.ms) };
   }
 
-  function save({ before, after, events }: Change): boolean {
-    const record = orders.get(after.id);
+  function save({ before, change, events }: Change): boolean {
+    const record = orders.get(before.order.id);
     if (record?.order.version !== before.order.version) return false;
-    record.order = after;
+    record.order = applyChange(record.order, change);
     record.outbox.push(...events);
     record.pending += events.length;
     return true;
@@ -72,21 +73,18 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       const sentAt = clock.monotonic();
       return roundTrip(() => insert(copy, sentAt));
     },
-    find: (id) => roundTrip(() => toStored(orders.get(id))),
-    findByKey: (idempotencyKey) => roundTrip(() => byIdempotencyKey.get(idempotencyKey)?.order),
-    save(change) {
-      const copy = structuredClone(change);
-      return roundTrip(() => save(copy));
-    },
-    confirmReads: () => roundTrip(() => undefined),
-    list: (query) =>
-      roundTrip(() =>
+    ...roundTrips({
+      find: (id: string) => toStored(orders.get(id)),
+      findByKey: (idempotencyKey: string) => byIdempotencyKey.get(idempotencyKey)?.order,
+      save,
+      confirmReads: () => undefined,
+      list: (query: OrderQuery) =>
         list(
           [...orders.values()].map(({ order }) => order),
           query,
         ),
-      ),
-    overdue: (time, limit) => roundTrip(() => overdue(time, limit)),
+      overdue,
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Claimable, Clock, Outbox, PublishingLease } from '../../application/ports';
-import { byTimeAndId, roundTrip } from './database';
+import { byTimeAndId, roundTrip, roundTrips } from './database';
 import type { MemoryDatabase, OrderRecord } from './database';
 
 export interface LeaseSettings {
@@ -69,8 +69,6 @@ export function createOutbox(
   }
 
   return {
-    earliest: (ticketId) => roundTrip(() => turns.get(ticketId)?.find(hasPending)?.order.id),
-    claimable: (limit, after) => roundTrip(() => claimable(limit, after)),
     claim(orderId) {
       const sentAt = clock.monotonic();
       return roundTrip(() => claim(orderId, sentAt));
@@ -80,11 +78,12 @@ export function createOutbox(
       const sentAt = clock.monotonic();
       return roundTrip(() => markPublished(copy, count, sentAt));
     },
-    release(lease, delayMs, attempts) {
-      const copy = structuredClone(lease);
-      return roundTrip(() => release(copy, delayMs, attempts));
-    },
-    backlog: () => roundTrip(backlog),
+    ...roundTrips({
+      earliest: (ticketId: string) => turns.get(ticketId)?.find(hasPending)?.order.id,
+      claimable,
+      release,
+      backlog,
+    }),
   };
 }
 

@@ -1,16 +1,14 @@
 import type { TicketStore } from '../../application/ports';
 import { supersedes } from '../../domain/ticket';
-import { roundTrip } from './database';
+import type { Ticket } from '../../domain/ticket';
+import { roundTrips } from './database';
 import type { MemoryDatabase } from './database';
 
 export function createTickets({ tickets }: MemoryDatabase): TicketStore {
-  return {
-    find: (id) => roundTrip(() => tickets.get(id)),
-    apply(ticket) {
-      const copy = structuredClone(ticket);
-      return roundTrip(() => {
-        if (supersedes(copy, tickets.get(copy.id))) tickets.set(copy.id, copy);
-      });
+  return roundTrips({
+    find: (id: string) => tickets.get(id),
+    apply(ticket: Ticket) {
+      if (supersedes(ticket, tickets.get(ticket.id))) tickets.set(ticket.id, ticket);
     },
-  };
+  });
 }

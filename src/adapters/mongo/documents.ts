@@ -68,6 +68,18 @@ export interface Models {
 const OPTIONS = { autoIndex: false, autoCreate: false, id: false, minimize: false } as const;
 
 export function createModels(connection: Connection): Models {
+  return {
+    orders: connection.model('Order', orderSchema(), 'orders'),
+    tickets: connection.model('Ticket', ticketSchema(), 'tickets'),
+    failedMessages: connection.model('FailedMessage', failedMessageSchema(), 'dead_letters'),
+  };
+}
+
+function orderSchema() {
+  const payment = { id: String, stripeId: String, at: Date, refund: String, sameAs: String };
+  const event = { seq: Number, subject: String, data: String, at: Date };
+  const lease = { leaseUntil: Date, owner: String, attempts: Number };
+  const publishing = { next: Number, pending: Number, ...lease, since: Date };
   const orders = new Schema<OrderDocument>(
     {
       userId: String,
@@ -78,53 +90,29 @@ export function createModels(connection: Connection): Models {
       ticket: { id: Schema.Types.ObjectId, title: String, price: Number },
       turn: Number,
       idempotencyKey: String,
-      payments: [
-        new Schema<Payment>(
-          { id: String, stripeId: String, at: Date, refund: String, sameAs: String },
-          { _id: false, id: false },
-        ),
-      ],
-      outbox: [
-        new Schema<OutboxEvent>({ seq: Number, subject: String, data: String, at: Date }, { _id: false }),
-      ],
-      publishing: {
-        next: Number,
-        pending: Number,
-        leaseUntil: Date,
-        owner: String,
-        attempts: Number,
-        since: Date,
-      },
+      payments: [new Schema<Payment>(payment, { _id: false, id: false })],
+      outbox: [new Schema<OutboxEvent>(event, { _id: false })],
+      publishing,
     },
     { ...OPTIONS, versionKey: 'version' },
   );
   orders.plugin(versionOCCPlugin as (schema: Schema) => void);
+  return orders;
+}
 
-  // `version` is the ticket service's here, not Mongoose's.
-  const tickets = new Schema<TicketDocument>(
-    { version: Number, title: String, price: Number, userId: String, orderId: String },
+/** `version` is the ticket service's here, not Mongoose's. */
+function ticketSchema() {
+  const fields = { version: Number, title: String, price: Number, userId: String, orderId: String };
+  return new Schema<TicketDocument>(fields, { ...OPTIONS, versionKey: false });
+}
+
+function failedMessageSchema() {
+  const message = { subject: String, sequence: Number, publishedAt: Date, data: String, encoding: String };
+  const handling = { reason: String, attempts: Number, retryAt: Date, at: Date };
+  return new Schema<FailedMessageDocument>(
+    { _id: String, ...message, ...handling },
     { ...OPTIONS, versionKey: false },
   );
-  const failedMessages = new Schema<FailedMessageDocument>(
-    {
-      _id: String,
-      subject: String,
-      sequence: Number,
-      publishedAt: Date,
-      data: String,
-      encoding: String,
-      reason: String,
-      attempts: Number,
-      retryAt: Date,
-      at: Date,
-    },
-    { ...OPTIONS, versionKey: false },
-  );
-  return {
-    orders: connection.model('Order', orders, 'orders'),
-    tickets: connection.model('Ticket', tickets, 'tickets'),
-    failedMessages: connection.model('FailedMessage', failedMessages, 'dead_letters'),
-  };
 }
 
 export function toObjectId(hex: string): Types.ObjectId {

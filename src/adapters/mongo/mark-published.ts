@@ -1,6 +1,6 @@
 import { Unavailable } from '../../application/ports';
 import type { Outbox, PublishingLease } from '../../application/ports';
-import { backoff, pause } from '../../application/schedule';
+import { unknownIfUnavailable, untilKnown } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { HAS_PENDING, NO_LEASE, LEASE_FIELDS, toObjectId, toLease } from './documents';
 import type { Models, OrderDocument } from './documents';
@@ -40,17 +40,17 @@ export function createMarkPublished(
     // More than that is known to be pending: the bulk would only fail.
     const isAll = lease.events.length === count;
     if (isAll && (await (haste === 'now' ? markNow : markLater)(published))) return undefined;
-    const deadline = Math.min(lease.leaseUntil, clock.monotonic() + SETTLE_WITHIN_MS);
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await connection.ask(() => markOne(published));
-      } catch (error) {
-        // Guarded by owner and position, it may be repeated whatever became of it.
-        if (!(error instanceof Unavailable) || clock.monotonic() > deadline) throw error;
-      }
-      deps.onRetry('booking');
-      await pause(clock, backoff(clock, attempt, RETRY));
-    }
+    // Guarded by owner and position, it may be repeated whatever became of it.
+    const markOnce = () =>
+      connection.ask(() => markOne(published)).then((rest) => ({ rest }), unknownIfUnavailable);
+    const known = await untilKnown(markOnce, {
+      clock,
+      withinMs: Math.min(SETTLE_WITHIN_MS, lease.leaseUntil - clock.monotonic()),
+      pauses: RETRY,
+      onRetry: () => deps.onRetry('booking'),
+    });
+    if (!known) throw new Unavailable('whether the events are marked as published is not known');
+    return known.rest;
   };
 
   /** For each: whether it is certainly marked as published and given back. */
@@ -97,8 +97,7 @@ export function createMarkPublished(
       );
       return matchedCount === ids.size;
     } catch (error) {
-      if (error instanceof Unavailable) return false;
-      throw error;
+      return unknownIfUnavailable(error) ?? false;
     }
   }
 

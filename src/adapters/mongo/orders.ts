@@ -48,20 +48,15 @@ export function createOrderStore(
   }
 
   /** A document that knows no more than it needs: whatever is not set here, the save does not touch. */
-  async function save({ before, after, events }: Change): Promise<boolean> {
-    const document = orders.hydrate({
-      _id: toObjectId(after.id),
-      version: before.order.version,
-      status: before.order.status,
-      payments: before.order.payments,
-      outbox: [],
-    });
-    document.set({ status: after.status, ...(after.reason ? { reason: after.reason } : {}) });
-    const newPayments = after.payments.slice(before.order.payments.length);
-    if (newPayments.length > 0) document.payments.push(...newPayments);
-    if (events.length > 0) document.outbox.push(...events);
+  async function save({ before, change, events }: Change): Promise<boolean> {
+    const { id, version, status, payments } = before.order;
+    const document = orders.hydrate({ _id: toObjectId(id), version, status, payments, outbox: [] });
+    const { payment, ...fields } = change;
+    document.set(fields);
+    if (payment) document.payments.push(payment);
     if (events.length > 0) {
-      // Added, never set: marks move the count without moving the version.
+      document.outbox.push(...events);
+      // Added, never set: marking as published moves the count without moving the version.
       document.$inc('publishing.pending', events.length);
       document.set('publishing.since', before.unpublishedSince ?? events[0]?.at);
     }

@@ -15,8 +15,7 @@ export function createOutboxHistory({ orders }: Models): OutboxHistory {
         .lean<OrderDocument>()
         .cursor();
       for await (const document of cursor as AsyncIterable<OrderDocument>) {
-        const orderId = document._id.toHexString();
-        for (const event of document.outbox.slice(0, document.publishing.next)) yield { orderId, event };
+        yield* document.outbox.slice(0, document.publishing.next);
       }
     },
   };

@@ -1,6 +1,6 @@
 import { Unavailable } from '../../application/ports';
 import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
-import { allOf, backoff, pause } from '../../application/schedule';
+import { allOf, unknownIfUnavailable, untilKnown } from '../../application/schedule';
 import type { MongoConnection } from './connection';
 import { NO_LEASE, ORDER_FIELDS, toObjectId, toOrder, toLease } from './documents';
 import type { Models, OrderDocument } from './documents';
@@ -12,8 +12,7 @@ const LARGEST_GROUP = 100;
 /** An order with its turn and its key. */
 const PLACE_FIELDS = { ...ORDER_FIELDS, turn: 1, idempotencyKey: 1 } as const;
 /** How long an insert of unknown outcome is tried again before the caller hears that it is unknown. */
-const SETTLE_WITHIN_MS = 3_000;
-const RETRY = { firstMs: 50, longestMs: 500 };
+const SETTLE = { withinMs: 3_000, pauses: { firstMs: 50, longestMs: 500 } };
 
 export interface LeaseSettings {
   readonly owner: string;
@@ -41,17 +40,10 @@ export function createPlacing(
   return async function place(placement) {
     // Nothing is unknown yet, so there is nothing to wait for.
     if (!connection.ready()) throw new Unavailable('the database is not ready');
-    const deadline = clock.monotonic() + SETTLE_WITHIN_MS;
-    for (let attempt = 1; ; attempt += 1) {
-      const result = await placeOnce(placement);
-      if (result) return result;
-      // Once more in any case: the first attempt alone may have lasted as long.
-      if (attempt > 1 && clock.monotonic() > deadline) {
-        throw new Unavailable('whether the order was stored is not known');
-      }
-      deps.onRetry('insert');
-      await pause(clock, backoff(clock, attempt, RETRY));
-    }
+    const onRetry = () => deps.onRetry('insert');
+    const result = await untilKnown(() => placeOnce(placement), { ...SETTLE, clock, onRetry });
+    if (!result) throw new Unavailable('whether the order was stored is not known');
+    return result;
   };
 
   /** Resolves to undefined when the outcome is unknown. */
@@ -136,8 +128,4 @@ export function createPlacing(
       },
     };
   }
-}
-
-function unknownIfUnavailable(error: unknown): undefined {
-  if (!(error instanceof Unavailable)) throw error;
 }

@@ -1,8 +1,8 @@
-import type { Bus, Cancel, Clock, Log, Subscriptions } from '../../application/ports';
 import { PublishFailed } from '../../application/ports';
+import type { Bus, Cancel, Clock, Log, Subscription } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
-import type { BrokerServer, Generation, GenerationSettings, Subscription } from './generation';
+import type { BrokerServer, Generation, GenerationSettings } from './generation';
 
 /** How soon a broker that was unavailable is found again: until then nothing is announced. */
 const UNAVAILABLE = { firstMs: 100, longestMs: 500 };
@@ -12,7 +12,6 @@ const REFUSED = { firstMs: 100, longestMs: 5_000 };
 /** A subscription that is wanted, and in which state it is on the connection that there is now. */
 interface Wanted {
   readonly subscription: Subscription;
-  readonly observe: Subscriptions;
   state: 'down' | 'asked for' | 'up';
 }
 
@@ -85,12 +84,12 @@ export function createNatsStreamingBus(
   }
 
   function subscribe(one: Wanted): void {
-    const { subscription, observe } = one;
+    const { subscription } = one;
     one.state = 'asked for';
     generation?.subscribe(subscription, {
       up() {
         one.state = 'up';
-        observe.up(subscription.subject);
+        subscription.onChange?.(true);
         worksAgain();
       },
       refused(reason) {
@@ -104,7 +103,7 @@ export function createNatsStreamingBus(
     for (const one of subscriptions) {
       const wasUp = one.state === 'up';
       one.state = 'down';
-      if (wasUp) one.observe.down(one.subscription.subject);
+      if (wasUp) one.subscription.onChange?.(false);
     }
   }
 
@@ -144,11 +143,6 @@ export function createNatsStreamingBus(
     });
   }
 
-  function want(subscription: Subscription, observe: Subscriptions): void {
-    wanted.push({ subscription, observe, state: 'down' });
-    subscribeAll();
-  }
-
   return {
     start: open,
     available: () => connected,
@@ -156,10 +150,10 @@ export function createNatsStreamingBus(
     publish: (subject, data) =>
       generation?.publish(subject, data) ??
       Promise.reject(new PublishFailed('disconnected', 'not connected yet')),
-    subscribe(subjects, receive, observe) {
-      for (const subject of subjects) want({ mode: 'group', subject, receive }, observe);
+    subscribe(subscriptions) {
+      wanted.push(...subscriptions.map((subscription): Wanted => ({ subscription, state: 'down' })));
+      subscribeAll();
     },
-    watch: (subject, sinceMs, hear, observe) => want({ mode: 'watch', subject, sinceMs, hear }, observe),
     async stopReceiving() {
       const subscriptions = wanted;
       // At once: a connection that is made anew meanwhile does not ask for them again.

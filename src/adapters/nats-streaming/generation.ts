@@ -1,7 +1,7 @@
 import { connect } from 'node-nats-streaming';
 import type { Message as StanMessage, Subscription as StanSubscription } from 'node-nats-streaming';
 import { PublishFailed } from '../../application/ports';
-import type { Clock, Log, Message, Receive } from '../../application/ports';
+import type { Clock, Log, Message, Receive, Subscription } from '../../application/ports';
 import { allOf } from '../../application/schedule';
 
 /** The whole of connecting, TCP included, may take this long. */
@@ -41,16 +41,6 @@ export interface GenerationEvents {
   ended(reason: string): void;
 }
 
-/** `group`: this member's share, acknowledged by hand. `watch`: everything from `sinceMs` ago on, nothing acknowledged. */
-export type Subscription =
-  | { readonly mode: 'group'; readonly subject: string; readonly receive: Receive }
-  | {
-      readonly mode: 'watch';
-      readonly subject: string;
-      readonly sinceMs: number;
-      readonly hear: (message: Message) => void;
-    };
-
 export interface SubscriptionEvents {
   up(): void;
   /** The server said no. The connection is as good as before. */
@@ -62,7 +52,7 @@ export interface Generation {
   publish(subject: string, data: string): Promise<void>;
   /** One of the events is called, unless the connection ends before. */
   subscribe(subscription: Subscription, events: SubscriptionEvents): void;
-  /** Slots no more messages on; those in flight are settled and acknowledged, then the subscriptions closed. */
+  /** Hands no more messages on; those in flight are settled and acknowledged, then the subscriptions closed. */
   stopReceiving(): Promise<void>;
   end(reason: string): void;
   /** Resolves when the connection is closed and the next generation may begin. */

@@ -9,12 +9,14 @@ const BUGS: Record<string, Between> = {
     ...NOTHING,
     bus: (bus) => ({
       ...bus,
-      subscribe(subjects, receive, observe) {
-        const acknowledgeFirst: typeof receive = async (message) => {
-          void receive(message);
-          return 'done';
-        };
-        bus.subscribe(subjects, acknowledgeFirst, observe);
+      subscribe(subscriptions) {
+        bus.subscribe(
+          subscriptions.map((one) =>
+            one.mode === 'watch'
+              ? one
+              : { ...one, receive: (message) => (void one.receive(message), Promise.resolve('done')) },
+          ),
+        );
       },
     }),
   },
@@ -37,9 +39,7 @@ function publishBeforeCommit(): Between {
     orders: (orders) => ({
       ...orders,
       async insert(placement) {
-        for (const { subject, data, seq } of placement.events) {
-          await publish(subject, data, `${placement.order.id}:${seq}`).catch(() => {});
-        }
+        for (const { subject, data } of placement.events) await publish(subject, data).catch(() => {});
         return orders.insert(placement);
       },
     }),

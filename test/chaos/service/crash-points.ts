@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import type { Bus, OrderStore } from '../../../src/application/ports';
+import type { Bus, OrderStore, Receive } from '../../../src/application/ports';
 import type { CrashPoint } from '../crash-points';
 import type { Between } from '../../../src/wiring/service';
 
@@ -38,25 +38,30 @@ export function createCrashPoints(): Between {
     };
   }
 
+  async function reachAfter(receiving: ReturnType<Receive>): ReturnType<Receive> {
+    const verdict = await receiving;
+    if (verdict === 'done') reach('after a consumer’s write, before its acknowledgement');
+    return verdict;
+  }
+
   function bus(real: Bus): Bus {
     return {
       ...real,
-      async publish(subject, data, messageId) {
+      async publish(subject, data) {
         let answered = false;
-        const publishing = real.publish(subject, data, messageId).finally(() => (answered = true));
+        const publishing = real.publish(subject, data).finally(() => (answered = true));
         afterItWasSent(() => {
           if (!answered) reach('after a publish, before its acknowledgement');
         });
         await publishing;
         reach('after an acknowledgement, before the bookkeeping');
       },
-      subscribe(subjects, receive, observe) {
-        const receiveAndReach: typeof receive = async (message) => {
-          const verdict = await receive(message);
-          if (verdict === 'done') reach('after a consumer’s write, before its acknowledgement');
-          return verdict;
-        };
-        real.subscribe(subjects, receiveAndReach, observe);
+      subscribe(subscriptions) {
+        real.subscribe(
+          subscriptions.map((one) =>
+            one.mode === 'watch' ? one : { ...one, receive: (message) => reachAfter(one.receive(message)) },
+          ),
+        );
       },
     };
   }

@@ -1,0 +1,114 @@
+import type { CatchUp } from '../application/catch-up';
+import { jittered, pause } from '../application/schedule';
+import { Unavailable } from '../application/ports';
+import type { Clock, FailedMessages, Log, Message, Metrics } from '../application/ports';
+import { toFailedMessage } from './failed-messages';
+import type { Handler } from './handlers';
+import { FIRST_RETRY_MS } from './parked-messages';
+
+/** What is done around a handler, whatever the message is about. */
+export type Middleware = (next: Handler) => Handler;
+
+/** A message that could not be handled stays in flight so long, and what is delivered of it meanwhile costs nothing. */
+const REST_MS = 1_000;
+
+/** The first of `around` is the outermost. */
+export function chain(around: readonly Middleware[], handler: Handler): Handler {
+  return around.reduceRight((next, middleware) => middleware(next), handler);
+}
+
+/** Never rejects: without the database the message comes again, and after a mistake of ours it is parked. */
+export function errorsToVerdicts(log: Pick<Log, 'error'>): Middleware {
+  return (next) => async (message) => {
+    try {
+      return await next(message);
+    } catch (error) {
+      if (error instanceof Unavailable) return { type: 'retry', reason: error.message };
+      log.error({ err: error, ...describe(message) }, 'handling a message failed unexpectedly');
+      return { type: 'park', reason: 'an unexpected error; see the log' };
+    }
+  };
+}
+
+/** Stores what is parked or rejected. The verdict is the same once it is stored, and `retry` if that could not be done. */
+export function storeFailed(deps: {
+  failedMessages: Pick<FailedMessages, 'put'>;
+  clock: Pick<Clock, 'now'>;
+  metrics: Pick<Metrics, 'deadLettered'>;
+  log: Pick<Log, 'error'>;
+}): Middleware {
+  return (next) => async (message) => {
+    const verdict = await next(message);
+    if (verdict.type !== 'park' && verdict.type !== 'reject') return verdict;
+    const now = deps.clock.now();
+    const retryAt = verdict.type === 'park' ? { retryAt: new Date(now.getTime() + FIRST_RETRY_MS) } : {};
+    try {
+      await deps.failedMessages.put({ ...toFailedMessage(message, verdict.reason, now), ...retryAt });
+    } catch (error) {
+      if (!(error instanceof Unavailable))
+        deps.log.error({ err: error, ...describe(message) }, 'storing a failed message failed');
+      return { type: 'retry', reason: 'the failed message could not be stored' };
+    }
+    if (verdict.type === 'reject') deps.metrics.deadLettered(message.subject);
+    return verdict;
+  };
+}
+
+/** One line and one measurement for each message. */
+export function report(deps: {
+  clock: Pick<Clock, 'monotonic'>;
+  metrics: Pick<Metrics, 'messageHandled'>;
+  log: Pick<Log, 'debug' | 'info' | 'warn'>;
+}): Middleware {
+  return (next) => async (message) => {
+    const startedAt = deps.clock.monotonic();
+    const verdict = await next(message);
+    const seconds = (deps.clock.monotonic() - startedAt) / 1000;
+    deps.metrics.messageHandled(message.subject, verdict.type, seconds);
+    const { type, about, ...reason } = verdict;
+    const durationMs = Math.round(seconds * 1000);
+    const fields = { ...describe(message), ...about, verdict: type, ...reason, durationMs };
+    if (type === 'done') deps.log.info(fields, 'message handled');
+    // It comes again every few seconds, and so do all others: that the database is unavailable has been logged once.
+    else if (type === 'retry') deps.log.debug(fields, 'message not handled yet');
+    else deps.log.warn(fields, 'message not handled');
+    return verdict;
+  };
+}
+
+/** Refuses at once what is above `limit`, so that it comes again, and keeps what could not be handled for a moment. */
+export function bound(
+  limit: number,
+  deps: { clock: Pick<Clock, 'after' | 'random'>; metrics: Pick<Metrics, 'messageHandled'> },
+): Middleware {
+  const { clock, metrics } = deps;
+  let inFlight = 0;
+  return (next) => async (message) => {
+    if (inFlight >= limit) {
+      metrics.messageHandled(message.subject, 'retry', 0);
+      return { type: 'retry', reason: 'too many messages in flight' };
+    }
+    inFlight += 1;
+    try {
+      const verdict = await next(message);
+      if (verdict.type === 'retry') await pause(clock, jittered(clock, REST_MS));
+      return verdict;
+    } finally {
+      inFlight -= 1;
+    }
+  };
+}
+
+/** Expiry goes by what has come of payments. */
+export function tellCatchUp(catchUp: Pick<CatchUp, 'paymentReceived' | 'paymentPostponed'>): Middleware {
+  return (next) => async (message) => {
+    catchUp.paymentReceived(message.publishedAt);
+    const verdict = await next(message);
+    if (verdict.type === 'retry') catchUp.paymentPostponed();
+    return verdict;
+  };
+}
+
+function describe({ subject, sequence, redelivered }: Message): object {
+  return { subject, sequence, redelivered };
+}

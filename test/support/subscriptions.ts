@@ -1,0 +1,18 @@
+import type { Message, Subscription } from '../../src/application/ports';
+
+type Group = Subscription & { mode: 'group' };
+
+/** What the bus would do with a message that it delivers; one that no subscription is for goes to the first. */
+export function receiver(subscriptions: readonly Subscription[]) {
+  const groups = subscriptions.filter((one): one is Group => one.mode === 'group');
+  return (message: Message): Promise<'done' | 'retry'> =>
+    (groups.find(({ subject }) => subject === message.subject) ?? groups[0]!).receive(message);
+}
+
+/** What the bus would do with a message that is only watched. */
+export function hearer(subscriptions: readonly Subscription[]) {
+  return (message: Message): void => {
+    for (const one of subscriptions)
+      if (one.mode === 'watch' && one.subject === message.subject) one.hear(message);
+  };
+}
