@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { sumOfSeries } from '../hostile/service';
+import { sumOfSeries } from '../support/series';
 import { connectPeer } from '../support/nats-peer';
 import type { Heard } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
