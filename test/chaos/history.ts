@@ -4,8 +4,9 @@
  */
 
 import type { StoredOrder } from '../invariants/stored-order';
+import type { Stored as ChannelMessage } from '../support/nats-peer';
 
-export type { StoredOrder };
+export type { ChannelMessage, StoredOrder };
 
 /** The first line. */
 export interface Start {
@@ -123,15 +124,6 @@ export interface End {
 
 export type HistoryLine =
   Start | Invoke | Answer | Fault | Exit | Sample | Vitals | Complaint | FaultsOver | End;
-
-/** A message as the broker's channel holds it at the end. */
-export interface ChannelMessage {
-  readonly subject: string;
-  readonly sequence: number;
-  /** The broker's time, in nanoseconds since 1970: two channels have no other order between them. */
-  readonly at: number;
-  readonly text: string;
-}
 
 /** What is left when everything has come to rest. */
 export interface Remains {

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,6 +10,7 @@ import { Unavailable } from '../../src/application/ports';
 import type { Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
 import { startComposed } from '../support/composed-service';
+import { newId } from '../support/new-id';
 import { eventually } from '../support/eventually';
 import { startMongodWithUser } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
@@ -37,7 +37,6 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   NATS_KEY_FILE: [BY_PROCESS, 'an encrypted broker behind an address where nothing is'],
 };
 
-const newId = () => randomBytes(12).toString('hex');
 const cleanUp: (() => unknown)[] = [];
 
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import { createSecretKey, randomBytes } from 'node:crypto';
+import { createSecretKey } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
@@ -8,6 +8,9 @@ import type { Order } from '../../src/domain/order';
 import { createApp } from '../../src/http/app';
 import type { OrderUseCases } from '../../src/http/orders';
 import type { Readiness } from '../../src/http/probes';
+import { newId } from './new-id';
+
+export { newId };
 
 export const BASE_PATH = '/api/v1/orders';
 export const CURRENT_KEY = 'the current key of the tests, long enough';
@@ -95,10 +98,6 @@ export function bearer(userId = 'user-1'): { Authorization: string } {
 /** The session cookie's value for a token, or for anything else in its place. */
 export function cookieOf(token: unknown): string {
   return Buffer.from(JSON.stringify({ jwt: token })).toString('base64');
-}
-
-export function newId(): string {
-  return randomBytes(12).toString('hex');
 }
 
 export function orderOf(changes: Partial<Order> = {}): Order {
