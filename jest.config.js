@@ -5,7 +5,7 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // Those have configurations of their own: jest.cluster.config.js and jest.chaos.config.js.
+  // Those have configurations of their own, beside them.
   testPathIgnorePatterns: ['<rootDir>/test/cluster/', '<rootDir>/test/chaos/campaign.test.ts'],
   transform: {
     '\\.ts$': [

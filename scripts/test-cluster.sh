@@ -20,4 +20,4 @@ cluster_image "$TEST_NEXT_TAG"
 namespace=order-service-test-$$
 _kubectl create namespace "$namespace" >&2
 _kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >&2
-TEST_NAMESPACE=$namespace node_modules/.bin/jest --config jest.cluster.config.js "$@"
+TEST_NAMESPACE=$namespace node_modules/.bin/jest --config test/cluster/jest.config.js "$@"

@@ -20,8 +20,7 @@ import { isNotReady, messagesSoFar, whatIsMissing } from './rest';
 export const HISTORY = 'history.jsonl';
 export const REMAINS = 'remains.v8';
 export const TABLE = 'table.txt';
-export const TIMELINE = 'timeline.html';
-const REPORT = [HISTORY, REMAINS, TABLE, TIMELINE];
+const REPORT = [HISTORY, REMAINS, TABLE];
 
 /** The longest that the marketplace may take to come to rest once nothing disturbs it any more. */
 export const CONVERGES_WITHIN_MS = 90_000;

@@ -8,14 +8,14 @@ import { messageOf, say } from '../support/command';
 import { findMongod, findProgram } from '../support/find-servers';
 import { pathOf } from '../support/servers';
 import { wholeNumber } from '../support/whole-number';
-import { CONVERGES_WITHIN_MS, HISTORY, REMAINS, TABLE, TIMELINE, runCampaign } from './campaign';
+import { CONVERGES_WITHIN_MS, HISTORY, REMAINS, TABLE, runCampaign } from './campaign';
 import { check } from './checker/check';
 import { total } from './checker/verdict';
 import type { Verdict } from './checker/verdict';
 import type { HistoryLine, Remains } from './history';
 import { readHistory } from './recorder';
+import { createMinutes } from './report/minutes';
 import { renderTable } from './report/table';
-import { createTimeline } from './report/timeline';
 import { bugNamed } from './service/bugs';
 
 const HELP = `Usage: npm run chaos -- [--minutes M] [--seed S] [--folder F]
@@ -24,9 +24,9 @@ Runs four replicas of the service, a mongod, a NATS Streaming server and their p
 tickets, and breaks things for so many minutes (5): kills, freezes, crash points, cut and silent connections, full
 disks, wrong clocks, poison. Then waits until all has come to rest, and checks that every promise was kept.
 
-The report is a table here, and a folder with the same table (table.txt), the history (history.jsonl), what was left in
-the end (remains.v8), a picture of the timeline (timeline.html) and all logs. It takes about a minute more than things
-break. Ctrl-C ends the faults early, and what was done is still checked; once more ends it at once.
+The report is two tables here, of the minutes and of the rules, and a folder with the same (table.txt), the history
+(history.jsonl), what was left in the end (remains.v8) and all logs. It takes about a minute more than things break.
+Ctrl-C ends the faults early, and what was done is still checked; once more ends it at once.
 
 Ends with 0 if no promise was broken and, from five minutes on, every rule was looked at and everything met that is to
 be met; else with 1. With 2 if it could not be carried out, and with 130 if it was interrupted and nothing was broken.
@@ -110,11 +110,10 @@ async function carryOut(asked: Asked): Promise<number> {
   });
 
   writeFileSync(join(folder, REMAINS), serialize(remains));
-  const timeline = createTimeline();
-  const verdict = checkFolder(folder, remains, timeline.add);
-  const table = renderTable(verdict, hits, toBeMet);
+  const byMinute = createMinutes();
+  const verdict = checkFolder(folder, remains, byMinute.add);
+  const table = `${byMinute.table()}\n\n${renderTable(verdict, hits, toBeMet)}`;
   writeFileSync(join(folder, TABLE), `${table}\n`);
-  writeFileSync(join(folder, TIMELINE), timeline.html(verdict));
   say(`${table}\n`);
 
   const left = [

@@ -3,6 +3,11 @@
  * monotonic clock of the process that drives it; `wallMs` of the first line ties them to the clock on the wall.
  */
 
+import type { StoredOrder } from '../invariants/stored-order';
+import type { Stored as ChannelMessage } from '../support/nats-peer';
+
+export type { ChannelMessage, StoredOrder };
+
 /** The first line. */
 export interface Start {
   readonly kind: 'start';
@@ -120,46 +125,9 @@ export interface End {
 export type HistoryLine =
   Start | Invoke | Answer | Fault | Exit | Sample | Vitals | Complaint | FaultsOver | End;
 
-/** An order as the database holds it at the end. */
-export interface FinalOrder {
-  readonly id: string;
-  readonly version: number;
-  readonly userId: string;
-  readonly status: 'created' | 'awaiting:payment' | 'complete' | 'cancelled';
-  readonly reason?: string;
-  readonly createdAt: Date;
-  readonly expiresAt: Date;
-  readonly ticketId: string;
-  readonly turn: number;
-  readonly payments: readonly {
-    readonly id: string;
-    readonly stripeId?: string;
-    readonly at: Date;
-    readonly refund?: string;
-    /** It only adds a name to the charge of that payment. */
-    readonly sameAs?: string;
-  }[];
-  readonly outbox: readonly {
-    readonly seq: number;
-    readonly subject: string;
-    readonly data: string;
-    readonly at: Date;
-  }[];
-  readonly publishing: { readonly next: number; readonly pending: number };
-}
-
-/** A message as the broker's channel holds it at the end. */
-export interface ChannelMessage {
-  readonly subject: string;
-  readonly sequence: number;
-  /** The broker's time, in nanoseconds since 1970: two channels have no other order between them. */
-  readonly at: number;
-  readonly text: string;
-}
-
 /** What is left when everything has come to rest. */
 export interface Remains {
-  readonly orders: readonly FinalOrder[];
+  readonly orders: readonly StoredOrder[];
   readonly tickets: readonly { readonly id: string; readonly version: number }[];
   /** `id` is `<subject>:<sequence>:<broker timestamp in ms>`; `parked` while it is to be tried again. */
   readonly failedMessages: readonly {

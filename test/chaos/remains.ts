@@ -1,22 +1,9 @@
 import { mongo } from 'mongoose';
+import { readOrder } from '../invariants/stored-order';
+import type { OrderDocument } from '../invariants/stored-order';
 import { connectPeer } from '../support/nats-peer';
 import { CHANNELS } from './history';
-import type { ChannelMessage, FinalOrder, Remains } from './history';
-
-interface OrderDocument {
-  _id: mongo.ObjectId;
-  version: number;
-  userId: string;
-  status: FinalOrder['status'];
-  reason?: string;
-  createdAt: Date;
-  expiresAt: Date;
-  ticket: { id: mongo.ObjectId };
-  turn: number;
-  payments: FinalOrder['payments'];
-  outbox: FinalOrder['outbox'];
-  publishing: { next: number; pending: number };
-}
+import type { ChannelMessage, StoredOrder, Remains } from './history';
 
 /** Everything that the database and the broker hold. */
 export async function readRemains(mongoUrl: string, natsUrl: string): Promise<Remains> {
@@ -34,12 +21,8 @@ export async function readRemains(mongoUrl: string, natsUrl: string): Promise<Re
   }
 }
 
-async function readOrders(db: mongo.Db): Promise<FinalOrder[]> {
-  const orders: FinalOrder[] = [];
-  for await (const { _id, ticket, ...order } of db.collection<OrderDocument>('orders').find()) {
-    orders.push({ ...order, id: _id.toHexString(), ticketId: ticket.id.toHexString() });
-  }
-  return orders;
+async function readOrders(db: mongo.Db): Promise<StoredOrder[]> {
+  return (await db.collection<OrderDocument>('orders').find().toArray()).map(readOrder);
 }
 
 async function readTickets(db: mongo.Db): Promise<Remains['tickets']> {

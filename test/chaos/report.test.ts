@@ -1,8 +1,8 @@
 import { check } from './checker/check';
 import { createExample } from './checker/example';
 import type { HistoryLine } from './history';
+import { createMinutes } from './report/minutes';
 import { renderTable } from './report/table';
-import { createTimeline } from './report/timeline';
 
 const HITS = new Map([
   ['fault: SIGKILL replica', 12],
@@ -13,12 +13,6 @@ const HITS = new Map([
 
 function verdictOf({ history, remains } = createExample()) {
   return check(history, remains, { convergenceMs: 10_000 });
-}
-
-function page(history: Iterable<HistoryLine>, verdict = verdictOf()): string {
-  const timeline = createTimeline();
-  for (const line of history) timeline.add(line);
-  return timeline.html(verdict);
 }
 
 describe('the table', () => {
@@ -56,70 +50,34 @@ describe('the table', () => {
   });
 });
 
-describe('the timeline', () => {
-  test('is a page that needs nothing else', () => {
-    const html = page(createExample().history);
-    expect(html).not.toMatch(/<script|<link|<img|@import|url\(|https?:/);
-    expect(html).toContain('A campaign of 0.5 minutes, seed 7');
-    expect(html).toMatch(/\d facts checked, <b class="good">0 violations<\/b>; 1 faults, 1 of them kills/);
-  });
+describe('the minutes', () => {
+  test('count what was answered and what was broken, and the most that was pending', () => {
+    const at = { target: 'replica a', id: 1 };
+    const history: HistoryLine[] = [
+      { kind: 'answer', t: 0, call: 1, status: 201 },
+      { kind: 'answer', t: 59_999, call: 2, status: 503 },
+      { kind: 'fault', t: 5_000, phase: 'begin', fault: 'SIGKILL', ...at },
+      { kind: 'fault', t: 6_000, phase: 'end', fault: 'SIGKILL', ...at },
+      { kind: 'sample', t: 1_000, pending: 7 },
+      { kind: 'sample', t: 2_000, pending: 3 },
+      { kind: 'answer', t: 120_000, call: 3, status: 0 },
+      { kind: 'fault', t: 121_000, phase: 'begin', fault: 'delay', ...at },
+      { kind: 'sample', t: 122_000 },
+    ];
+    const minutes = createMinutes();
+    for (const line of history) minutes.add(line);
 
-  test('shows each fault in the lane of what it hit, with its times', () => {
-    const { history } = createExample();
-    history.push(
-      { kind: 'fault', t: 61_000, id: 2, phase: 'begin', fault: 'delay', target: 'replica a → database' },
-      { kind: 'fault', t: 63_500, id: 2, phase: 'end', fault: 'delay', target: 'replica a → database' },
-      {
-        kind: 'fault',
-        t: 70_000,
-        id: 3,
-        phase: 'begin',
-        fault: 'new',
-        target: 'clients → replica a',
-        detail: '<',
-      },
-    );
-    const html = page(history);
-    expect(html).toContain('<title>SIGKILL, replica a: 0:05 to 0:05, 0.9 s</title>');
-    expect(html).toContain('<title>delay, replica a → database: 1:01 to 1:03, 2.5 s</title>');
-    expect(html).toContain('<title>new, clients → replica a: from 1:10 to the end; &lt;</title>');
-    for (const lane of ['replica a', 'broker', 'database', 'links to database', 'links from clients']) {
-      expect(html).toContain(`>${lane}</text>`);
-    }
-    expect(html).not.toContain('>replica witness</text>');
-  });
-
-  test('draws no number that is none, however little happened', () => {
-    const [start] = createExample().history;
-    for (const history of [[], [start!], createExample().history]) {
-      expect(page(history)).not.toMatch(/NaN|Infinity|undefined/);
-    }
-  });
-
-  test('draws no more columns for an hour than there is room for', () => {
-    const timeline = createTimeline();
-    for (let t = 0; t < 3_600_000; t += 1_000) timeline.add({ kind: 'answer', t, call: t, status: 201 });
-    const [, points = ''] = /<polygon class="o0" points="([^"]*)"/.exec(timeline.html(verdictOf())) ?? [];
-    // Two points for each column, on the upper and on the lower edge.
-    expect(points.split(' ')).toHaveLength(4 * 600);
-  });
-
-  test('breaks the line of what is pending where the database could not be asked', () => {
-    const line = (t: number, pending?: number) => ({
-      kind: 'sample',
-      t,
-      ...(pending !== undefined && { pending }),
-    });
-    const history = [line(0, 1), line(1_000, 2), line(2_000), line(3_000, 3)] as HistoryLine[];
-    const [, path = ''] = /<path class="pending" d="([^"]*)"/.exec(page(history)) ?? [];
-    expect(path.replaceAll(/[^ML]/g, '')).toBe('MLM');
-  });
-
-  test('names the rules that were broken', () => {
-    const example = createExample();
-    example.remains.failedMessages.pop();
-    expect(page(example.history, verdictOf(example))).toContain(
-      '<li class="bad">I10 each message about an order of others is put aside, once: 1</li>',
-    );
+    expect(
+      minutes
+        .table()
+        .split('\n')
+        .map((line) => line.trim().split(/ {2,}/)),
+    ).toEqual([
+      ['Minute', 'placed', 'other answers', 'no answer', 'faults', 'kills', 'most pending'],
+      ['1', '1', '1', '0', '1', '1', '7'],
+      ['2', '0', '0', '0', '0', '0', '-'],
+      ['3', '0', '0', '1', '1', '0', '-'],
+      ['in all', '1', '1', '1', '2', '1'],
+    ]);
   });
 });

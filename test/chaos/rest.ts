@@ -1,4 +1,5 @@
 import { mongo } from 'mongoose';
+import { staleCopy } from '../invariants/stored-order';
 import { CHANNELS, FOREIGN_ORDER_PREFIX, HEARD } from './history';
 import { GRACE_SECONDS, QUEUE_GROUP } from './marketplace';
 import type { Marketplace, Replica } from './marketplace';
@@ -90,8 +91,7 @@ async function staleTicket(db: mongo.Db, marketplace: Marketplace): Promise<stri
   const newest = await marketplace.newestTickets();
   const copies = await db.collection<{ version: number }>('tickets').find().toArray();
   const versions = new Map(copies.map(({ _id, version }) => [String(_id), version]));
-  const stale = newest.find(([id, version]) => versions.get(id) !== version);
-  return stale && `ticket ${stale[0]} is at ${versions.get(stale[0])}, not at ${stale[1]}`;
+  return newest.map((ticket) => staleCopy(ticket, versions)).find((stale) => stale !== undefined);
 }
 
 async function parked(db: mongo.Db): Promise<string | undefined> {

@@ -1,11 +1,12 @@
-import type { Heard, Sales } from './peer';
+import type { Stored } from '../support/nats-peer';
+import type { Sales } from './peer';
 
 /**
  * What is wrong with the events of these tickets: every order and every cancellation has its event and no other is
  * there, repeats are equal to the byte, and first occurrences come in the order in which it happened.
  */
-export function wrongEvents(tickets: readonly Sales[], heard: readonly Heard[]): string[] {
-  const occurrences = new Map<string, Heard[]>();
+export function wrongEvents(tickets: readonly Sales[], heard: readonly Stored[]): string[] {
+  const occurrences = new Map<string, Stored[]>();
   for (const one of heard) {
     const event = `${one.subject} ${JSON.parse(one.text).id}`;
     occurrences.set(event, [...(occurrences.get(event) ?? []), one]);

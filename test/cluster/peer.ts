@@ -1,12 +1,13 @@
 /** The peer pod: another service of the marketplace, which tests tell what to do. See in-pod/peer.cjs. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Stored } from '../support/nats-peer';
+import { newId } from '../support/new-id';
 import type { OrderBody } from '../support/service-process';
 import { apply, ENV, kubectl, NAMESPACE, pods, soon } from './cluster';
 
@@ -25,16 +26,6 @@ export interface Answer {
   /** An order, orders, or a problem. */
   readonly body: OrderBody & OrderBody[];
 }
-
-export interface Heard {
-  readonly subject: string;
-  readonly sequence: number;
-  /** The broker's time in nanoseconds: two channels have no other order between them. */
-  readonly at: number;
-  readonly text: string;
-}
-
-export const newId = () => randomBytes(12).toString('hex');
 
 /** From the release's own image, with its key, in place of the peer that was there. */
 export async function startPeer(release: string): Promise<void> {
@@ -83,7 +74,7 @@ export const publish = (subject: string, ...messages: object[]): Promise<void> =
   tell('publish', subject, JSON.stringify(messages));
 
 /** Everything that was ever published on the subjects, in the order of each channel. */
-export const history = (...subjects: string[]): Promise<Heard[]> => tell('history', ...subjects);
+export const history = (...subjects: string[]): Promise<Stored[]> => tell('history', ...subjects);
 
 export const call = (...requests: Request[]): Promise<Answer[]> => tell('call', JSON.stringify(requests));
 

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Stored } from '../support/nats-peer';
+import { newId } from '../support/new-id';
 import { wrongEvents } from './announced';
 import {
   apply,
@@ -22,7 +24,6 @@ import {
   call,
   history,
   killLoads,
-  newId,
   ordersOf,
   place,
   placeAgain,
@@ -32,14 +33,14 @@ import {
   startPeer,
   tokenOf,
 } from './peer';
-import type { Heard, Load, LoadResult } from './peer';
+import type { Load, LoadResult } from './peer';
 
 const CRASH = readFileSync(join(__dirname, 'in-pod', 'crash.cjs'), 'utf8');
 
 describe('a release without any values', () => {
   /** By id: what must be shown from now on, whatever happens. */
   const known = new Map<string, string>();
-  let before: Heard[] = [];
+  let before: Stored[] = [];
   let secrets: object;
   let token: string;
 

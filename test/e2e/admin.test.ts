@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { mongo } from 'mongoose';
 import { connectPeer } from '../support/nats-peer';
+import { newId } from '../support/new-id';
 import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
@@ -13,7 +13,6 @@ import { describeWith } from '../support/servers';
 import { JWT_KEY, ordersClient, startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
 
-const newId = () => randomBytes(12).toString('hex');
 const run = promisify(execFile);
 
 describeWith(['mongod', 'nats-streaming-server'], "the operator's command line", () => {

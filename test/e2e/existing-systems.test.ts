@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { mongo } from 'mongoose';
 import { connectPeer } from '../support/nats-peer';
+import { newId } from '../support/new-id';
 import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
@@ -9,8 +9,6 @@ import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { describeWith } from '../support/servers';
 import { ordersClient, startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
-
-const newId = () => randomBytes(12).toString('hex');
 
 /** What the order service of an earlier system stores. */
 function foreignOrder(ticket: mongo.ObjectId, status: string) {

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { sumOfSeries } from '../hostile/service';
+import { sumOfSeries } from '../support/series';
+import { newId } from '../support/new-id';
 import { connectPeer } from '../support/nats-peer';
 import type { Heard } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
@@ -11,7 +11,6 @@ import { describeWith } from '../support/servers';
 import { ordersClient, startService } from '../support/service-process';
 import type { OrdersClient, ServiceProcess } from '../support/service-process';
 
-const newId = () => randomBytes(12).toString('hex');
 /** No more than the database serves in time, on a machine that is busy: cancellations share no round trips. */
 const PROBES_AT_ONCE = 50;
 

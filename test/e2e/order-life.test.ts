@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { connectPeer } from '../support/nats-peer';
+import { newId } from '../support/new-id';
 import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
@@ -7,8 +7,6 @@ import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { describeWith } from '../support/servers';
 import { ordersClient, startService } from '../support/service-process';
 import type { OrdersClient, ServiceProcess } from '../support/service-process';
-
-const newId = () => randomBytes(12).toString('hex');
 
 describeWith(['mongod', 'nats-streaming-server'], 'an order among its peers', () => {
   let mongod: Awaited<ReturnType<typeof startMongod>>;

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -7,15 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
 import { mongo } from 'mongoose';
-import pino from 'pino';
 import { Unavailable } from '../../src/application/ports';
-import { compose, NOTHING } from '../../src/wiring/service';
-import type { Between, Service } from '../../src/wiring/service';
+import type { Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
-import { sumOfSeries } from '../hostile/service';
+import { startComposed } from '../support/composed-service';
+import { newId } from '../support/new-id';
 import { eventually } from '../support/eventually';
 import { startMongodWithUser } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import { sumOfSeries } from '../support/series';
 import { freePort } from '../support/server-process';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
@@ -38,7 +37,6 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   NATS_KEY_FILE: [BY_PROCESS, 'an encrypted broker behind an address where nothing is'],
 };
 
-const newId = () => randomBytes(12).toString('hex');
 const cleanUp: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -49,35 +47,17 @@ afterEach(async () => {
 // --- the service, composed in this process --------------------------------------------------------------
 
 async function composed(env: Record<string, string>, between: Partial<Between> = {}) {
-  const config = loadConfig({
-    JWT_KEY,
-    PORT: '0',
-    LOG_LEVEL: 'silent',
-    REDELIVERY_WAIT_SECONDS: '1',
-    ...env,
-  });
-  const log = { logger: pino({ level: 'silent' }), onLineDropped() {} };
-  const service = await compose(config, log, { ...NOTHING, ...between });
+  const settings = { JWT_KEY, REDELIVERY_WAIT_SECONDS: '1', ...env };
+  const service = await startComposed(settings, { between });
   cleanUp.push(() => service.stop());
-  const { address, port } = await service.start();
-  const url = `http://127.0.0.1:${port}`;
   return {
-    address,
-    port,
-    url,
-    buyer: ordersClient(url, 'buyer'),
-    publish: (subject: string, data: object) => publish(service, subject, data),
-    metrics: async () => (await fetch(`${url}/metrics`)).text(),
-    readiness: async () => (await (await fetch(`${url}/readyz`)).json()) as object,
+    ...service,
+    buyer: ordersClient(service.url, 'buyer'),
+    readiness: async () => (await (await fetch(`${service.url}/readyz`)).json()) as object,
   };
 }
 
 type Composed = Awaited<ReturnType<typeof composed>>;
-
-async function publish({ embedded }: Service, subject: string, data: object): Promise<void> {
-  if (!embedded) throw new Error('nothing is embedded');
-  await embedded.peer.publish(subject, JSON.stringify(data));
-}
 
 async function placeOrder({ publish, buyer }: Composed) {
   const id = newId();

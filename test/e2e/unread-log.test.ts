@@ -1,4 +1,4 @@
-import { sumOfSeries } from '../hostile/service';
+import { sumOfSeries } from '../support/series';
 import { open, pipeline } from '../hostile/wire';
 import type { Call } from '../hostile/wire';
 import { startService } from '../support/service-process';

@@ -1,15 +1,16 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
+import { startComposed } from '../support/composed-service';
+import type { ComposedService, Order } from '../support/composed-service';
 import { eventually } from '../support/eventually';
 import { BASE_PATH } from '../support/http-app';
+import { sumOfSeries } from '../support/series';
 import { checkAnswer, checkRefusal } from './answers';
 import { hostileMessage } from './messages';
 import type { HostileMessage } from './messages';
 import { hostileRequest, isSound, isUnfinished, toBytes } from './requests';
 import type { HostileRequest } from './requests';
-import { startEmbedded, sumOfSeries } from './service';
-import type { Order, RunningService } from './service';
 import { exchange, open, pipeline } from './wire';
 
 /**
@@ -37,7 +38,7 @@ interface Surroundings {
   readonly free: readonly string[];
 }
 
-async function surroundingsIn(service: RunningService): Promise<Surroundings> {
+async function surroundingsIn(service: ComposedService): Promise<Surroundings> {
   const order = async (user: string) => service.place(user, await service.sell());
   const [created, complete, cancelled] = [
     await order(BYSTANDER),
@@ -54,7 +55,7 @@ async function surroundingsIn(service: RunningService): Promise<Surroundings> {
 }
 
 /** Each of the bystander's orders and their list, byte for byte. */
-async function asTheBystanderSees(service: RunningService, orders: readonly Order[]): Promise<string[]> {
+async function asTheBystanderSees(service: ComposedService, orders: readonly Order[]): Promise<string[]> {
   const paths = ['', ...orders.map(({ id }) => `/${id}`)];
   return Promise.all(
     paths.map(async (path) => {
@@ -99,9 +100,9 @@ function createSender(port: number) {
 }
 
 describe('whatever is sent', () => {
-  let service: RunningService;
+  let service: ComposedService;
   beforeAll(async () => {
-    service = await startEmbedded();
+    service = await startComposed();
   });
   afterAll(() => service.stop());
 
@@ -136,7 +137,7 @@ describe('whatever is sent', () => {
         sent.requests += requests.length;
         await Promise.all([sender.sendAll(requests), publishAll(messages)]);
         if (whatAllInherit() !== inherited) throw new Error('what all objects inherit has changed');
-        const unexpected = service.errors.find(isUnexpected);
+        const unexpected = service.logged.find(isUnexpected);
         if (unexpected) throw new Error(`an error was logged: ${JSON.stringify(unexpected)}`);
       },
     );
@@ -159,7 +160,7 @@ describe('whatever is sent', () => {
         parked: sumOfSeries(metrics, 'order_service_message_duration_seconds_count', /verdict="park"/),
       }).toEqual({ 'dead letter': sent['dead letter'], rejected: sent['dead letter'], parked: sent.parked });
     }, 60_000);
-    expect(service.errors.filter(isUnexpected)).toEqual([]);
+    expect(service.logged.filter(isUnexpected)).toEqual([]);
     expect(await asTheBystanderSees(service, untouchable)).toEqual(before);
     expect(whatAllInherit()).toBe(inherited);
   }, 180_000);

@@ -4,7 +4,7 @@ import { eventually } from '../support/eventually';
 import { BASE_PATH, tokenOf } from '../support/http-app';
 import { JWT_KEY, startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
-import { sumOfSeries } from './service';
+import { sumOfSeries } from '../support/series';
 import { exchange, open } from './wire';
 
 /** What the server allows, and a lot for a machine that is busy. */

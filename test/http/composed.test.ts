@@ -1,41 +1,32 @@
-import pino from 'pino';
 import request from 'supertest';
-import { compose } from '../../src/wiring/service';
-import { loadConfig } from '../../src/config/load-config';
 import { exchange } from '../hostile/wire';
-import { BASE_PATH, CURRENT_KEY, bearer, composeApp, cookieOf, newId, tokenOf } from '../support/http-app';
-import type { ComposedApp } from '../support/http-app';
+import { startComposed } from '../support/composed-service';
+import type { ComposedService, Order } from '../support/composed-service';
+import { BASE_PATH, bearer, cookieOf, newId, tokenOf } from '../support/http-app';
 
-interface OrderBody {
-  readonly id: string;
-  readonly version: number;
-  readonly status: string;
-  readonly userId: string;
-}
-
-let service: ComposedApp;
+let service: ComposedService;
 beforeAll(async () => {
-  service = await composeApp();
+  service = await startComposed();
 });
 afterAll(() => service.stop());
 
 const place = (user: string, ticketId: string, key?: string) =>
-  request(service.app)
+  request(service.url)
     .post(BASE_PATH)
     .set({ ...bearer(user), ...(key === undefined ? {} : { 'Idempotency-Key': key }) })
     .send({ ticketId });
-const show = (user: string, id: string) => request(service.app).get(`${BASE_PATH}/${id}`).set(bearer(user));
+const show = (user: string, id: string) => request(service.url).get(`${BASE_PATH}/${id}`).set(bearer(user));
 const cancel = (user: string, id: string) =>
-  request(service.app).delete(`${BASE_PATH}/${id}`).set(bearer(user));
-const list = (user: string, query = '') => request(service.app).get(`${BASE_PATH}${query}`).set(bearer(user));
-const orderIn = (answer: request.Response) => answer.body as OrderBody;
+  request(service.url).delete(`${BASE_PATH}/${id}`).set(bearer(user));
+const list = (user: string, query = '') => request(service.url).get(`${BASE_PATH}${query}`).set(bearer(user));
+const orderIn = (answer: request.Response) => answer.body as Order;
 
 /** Follows the links to the end, with something done between the pages. */
 async function readAll(user: string, query: string, between: () => Promise<unknown>): Promise<string[]> {
   const ids: string[] = [];
   for (let next: string | undefined = query; next !== undefined;) {
     const page: request.Response = await list(user, next).expect(200);
-    ids.push(...(page.body as OrderBody[]).map(({ id }) => id));
+    ids.push(...(page.body as Order[]).map(({ id }) => id));
     next = /^<[^?]+(\?.+)>; rel="next"$/.exec(page.headers['link'] ?? '')?.[1];
     await between();
   }
@@ -56,7 +47,7 @@ describe('an order over HTTP', () => {
     });
     expect(placed.headers).toMatchObject({ location: `${BASE_PATH}/${id}`, etag: '"0"' });
 
-    const shown = await request(service.app)
+    const shown = await request(service.url)
       .get(placed.headers['location'] ?? '')
       .set(bearer('ann'))
       .expect(200);
@@ -88,7 +79,7 @@ describe('an order over HTTP', () => {
     expect(others.map(withoutInstance)).toEqual(unknown.map(withoutInstance));
     expect(others.map(({ status }) => status)).toEqual([404, 404]);
     const bobs = orderIn(await place('bob', await service.sell()).expect(201)).id;
-    const listed = ((await list('bob').expect(200)).body as OrderBody[]).map((order) => order.id);
+    const listed = ((await list('bob').expect(200)).body as Order[]).map((order) => order.id);
     expect(listed).toContain(bobs);
     expect(listed).not.toContain(id);
     await show('ann', id).expect(200);
@@ -266,14 +257,14 @@ describe('the service without any settings', () => {
   it('is alive, ready and shows its metrics by route template', async () => {
     await show('ann', newId()).expect(404);
 
-    await request(service.app).get('/livez').expect(200);
-    await request(service.app).get('/readyz').expect(200, {
+    await request(service.url).get('/livez').expect(200);
+    await request(service.url).get('/readyz').expect(200, {
       status: 'ready',
       database: 'up',
       broker: 'up',
       draining: false,
     });
-    const { text } = await request(service.app).get('/metrics').expect(200);
+    const { text } = await request(service.url).get('/metrics').expect(200);
     expect(text).toContain(`route="${BASE_PATH}/:orderId",status="404"`);
     expect(text).toContain('order_service_orders_total{outcome="placed"}');
   });
@@ -285,11 +276,9 @@ describe('the settings of HTTP', () => {
     settings: Record<string, string>,
     use: (url: string) => Promise<T>,
   ): Promise<T> {
-    const config = loadConfig({ JWT_KEY: CURRENT_KEY, PORT: '0', LOG_LEVEL: 'silent', ...settings });
-    const composed = await compose(config, { logger: pino({ level: 'silent' }), onLineDropped() {} });
-    const { port } = await composed.start();
+    const composed = await startComposed(settings);
     try {
-      return await use(`http://127.0.0.1:${port}`);
+      return await use(composed.url);
     } finally {
       await composed.stop();
     }
@@ -341,21 +330,15 @@ describe('the settings of HTTP', () => {
   });
 
   it('are those of a server that refuses in problem documents, and logs it', async () => {
-    const lines: string[] = [];
-    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
-    const composed = await compose(loadConfig({ JWT_KEY: CURRENT_KEY, PORT: '0' }), {
-      logger,
-      onLineDropped() {},
-    });
-    const { port } = await composed.start();
+    const composed = await startComposed({}, { keeps: /request refused unread/ });
 
-    const { answers } = await exchange(port, { bytes: Buffer.from('nonsense\r\n\r\n') }, 10_000);
+    const { answers } = await exchange(composed.port, { bytes: Buffer.from('nonsense\r\n\r\n') }, 10_000);
     await composed.stop();
 
     expect(answers).toMatchObject([
       { status: 400, headers: { 'content-type': 'application/problem+json; charset=utf-8' } },
     ]);
-    expect(lines.map((line) => JSON.parse(line) as object)).toContainEqual(
+    expect(composed.logged).toContainEqual(
       expect.objectContaining({
         msg: 'request refused unread',
         requestId: answers[0]?.headers['x-request-id'],

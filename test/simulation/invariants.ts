@@ -1,22 +1,19 @@
+import { contentOf, orderIdIn, paymentIn, ticketIn } from '../invariants/content';
+import { checkPaymentsOf } from '../invariants/payments';
+import type { Fact, PaymentRules } from '../invariants/payments';
+import {
+  changesOf,
+  isBookKept,
+  overdueFrom,
+  readOrder,
+  staleCopy,
+  tellsItsEnd,
+  whatIsWrongWithTheOutbox,
+} from '../invariants/stored-order';
+import type { OrderDocument, StoredOrder } from '../invariants/stored-order';
 import type { Broker, Stored } from './broker';
 import type { Database } from './database';
 import type { World } from './world';
-
-/** An order as it is stored, as far as it is looked at here. */
-export interface StoredOrder {
-  _id: unknown;
-  version: number;
-  userId: string;
-  status: 'created' | 'awaiting:payment' | 'complete' | 'cancelled';
-  reason?: string;
-  expiresAt: Date;
-  ticket: { id: unknown };
-  turn: number;
-  idempotencyKey: string;
-  payments: { id: string; stripeId?: string; at: Date; refund?: string; sameAs?: string }[];
-  outbox: { seq: number; subject: string; data: string }[];
-  publishing: { next: number; pending: number };
-}
 
 /** A promise that was broken. Its name is that of the invariant. */
 export class Violation extends Error {
@@ -47,50 +44,63 @@ export function createInvariants(world: World) {
     cancelled: new Set(),
   };
 
+  const fact =
+    (invariant: string): Fact =>
+    (holds, detail) =>
+      check(invariant, holds, detail);
+  const isCounted = fact('I7 each payment is counted once');
+  const isRefunded = fact('I7 others are refunded once');
+  const paymentRules: PaymentRules = {
+    isCounted,
+    wasSent: isCounted,
+    keepsOne: fact('I7 one payment is kept by a complete order'),
+    isRefunded,
+    isOwed: isRefunded,
+    isOneCharge: fact('I7 one charge is kept or refunded once'),
+    staysPaid: fact('I7 paid in time is not expired'),
+  };
+
   function check(invariant: string, holds: boolean, detail: () => string): void {
     checked.set(invariant, (checked.get(invariant) ?? 0) + 1);
     if (!holds) throw new Violation(invariant, detail());
   }
 
   function ordersOf(database: Database): StoredOrder[] {
-    return database.documents('orders') as unknown as StoredOrder[];
+    return (database.documents('orders') as unknown as OrderDocument[]).map(readOrder);
   }
 
   /** After each step: what anyone can read, as far as the step has changed it. */
-  function afterStep(database: Database, changed: ReadonlySet<StoredOrder>): void {
-    for (const order of changed) {
+  function afterStep(database: Database, changed: ReadonlySet<OrderDocument>): void {
+    const orders = ordersOf(database);
+    for (const order of [...changed].map(readOrder)) {
       check('I6 the state is one that can be reached', isReachable(order), () => JSON.stringify(order));
-      const { next, pending } = order.publishing;
-      check('I3 bookkeeping', next + pending === order.outbox.length, () => JSON.stringify(order));
-      if (order.status !== 'cancelled') holdsAlone(database, order);
-      hasItsKeyAlone(database, order);
+      check('I3 bookkeeping', isBookKept(order), () => JSON.stringify(order));
+      if (order.status !== 'cancelled') holdsAlone(orders, order);
+      hasItsKeyAlone(orders, order);
     }
   }
 
   /** As it is stored: with its user, and for a day. */
-  function hasItsKeyAlone(database: Database, { idempotencyKey }: StoredOrder): void {
-    const same = ordersOf(database).filter((other) => other.idempotencyKey === idempotencyKey);
-    check('one order for each idempotency key', same.length <= 1, () => idempotencyKey);
+  function hasItsKeyAlone(orders: readonly StoredOrder[], { idempotencyKey }: StoredOrder): void {
+    const same = orders.filter((other) => other.idempotencyKey === idempotencyKey);
+    check('one order for each idempotency key', same.length <= 1, () => String(idempotencyKey));
   }
 
-  function holdsAlone(database: Database, order: StoredOrder): void {
-    const ticketId = String(order.ticket.id);
-    const holders = ordersOf(database).filter(
-      ({ ticket, status }) => status !== 'cancelled' && String(ticket.id) === ticketId,
-    );
-    const detail = () => `${ticketId} is held by ${holders.map(({ _id }) => String(_id)).join(' and ')}`;
+  function holdsAlone(orders: readonly StoredOrder[], { ticketId }: StoredOrder): void {
+    const holders = orders.filter((order) => order.status !== 'cancelled' && order.ticketId === ticketId);
+    const detail = () => `${ticketId} is held by ${holders.map(({ id }) => id).join(' and ')}`;
     check('I1 one holder', holders.length <= 1, detail);
   }
 
   /** What was durable can never change back. */
-  function becameDurable(before: StoredOrder | undefined, after: StoredOrder): void {
+  function becameDurable(before: OrderDocument | undefined, after: OrderDocument): void {
     if (!before) return;
     check('I6 the transition is legal', isLegal(before, after), () => describe(before, after));
   }
 
   /** What a client was told is durable by then. */
   function answered(database: Database, what: 'placed' | 'cancelled', id: string, userId: string): void {
-    const order = database.durable('orders', id) as StoredOrder | undefined;
+    const order = database.durable('orders', id) as OrderDocument | undefined;
     check(
       `I5 what was answered is stored: ${what}`,
       order !== undefined && (what === 'placed' || order.status === 'cancelled'),
@@ -105,7 +115,7 @@ export function createInvariants(world: World) {
     const after = ticketOf(database, ticketId);
     const heldFor = after?.orderId;
     if (!heldFor || before?.version !== after?.version) return;
-    const isOurs = ordersOf(database).some(({ _id }) => String(_id) === heldFor);
+    const isOurs = ordersOf(database).some(({ id }) => id === heldFor);
     check('what is held elsewhere is not sold', isOurs, () => `${ticketId} is held for ${heldFor}`);
   }
 
@@ -134,7 +144,7 @@ export function createInvariants(world: World) {
 
   /** What was promised is there; to be asked when nothing is on its way. */
   function promisesKept(database: Database): void {
-    const orders = new Map(ordersOf(database).map((order) => [String(order._id), order]));
+    const orders = new Map(ordersOf(database).map((order) => [order.id, order]));
     for (const [id, userId] of promised.placed) {
       check('I5 every 201 is kept', orders.get(id)?.userId === userId, () => id);
     }
@@ -145,10 +155,10 @@ export function createInvariants(world: World) {
 
   function stored(database: Database, { subject, data }: Stored): void {
     if (!EVENTS.test(subject)) return;
-    const content = contentOf(data);
-    const id = content?.orderId ?? content?.id ?? '';
+    const { id: ownId, orderId = ownId } = contentOf(data) ?? {};
+    const id = String(orderId);
     const orders = ordersOf(database);
-    const order = orders.find(({ _id }) => String(_id) === id);
+    const order = orders.find((each) => each.id === id);
     const event = order?.outbox.find((other) => other.subject === subject && other.data === data);
     check('I4 no message without its change', event !== undefined, () => `${subject} ${data}`);
     if (!order || !event) return;
@@ -165,17 +175,11 @@ export function createInvariants(world: World) {
 
   function earlierTurnsAreOut(orders: readonly StoredOrder[], order: StoredOrder): void {
     for (const other of orders) {
-      const isEarlier = String(other.ticket.id) === String(order.ticket.id) && other.turn < order.turn;
-      if (!isEarlier) continue;
+      if (other.ticketId !== order.ticketId || other.turn >= order.turn) continue;
       const missing = other.outbox.filter(
-        ({ seq, subject }) =>
-          subject !== 'order:refund-required' && !arrived.get(String(other._id))?.has(seq),
+        ({ seq, subject }) => subject !== 'order:refund-required' && !arrived.get(other.id)?.has(seq),
       );
-      check(
-        'I3 a ticket’s earlier orders first',
-        missing.length === 0,
-        () => `${String(other._id)} is not out`,
-      );
+      check('I3 a ticket’s earlier orders first', missing.length === 0, () => `${other.id} is not out`);
     }
   }
 
@@ -188,18 +192,17 @@ export function createInvariants(world: World) {
     const orders = ordersOf(database);
     const now = world.now().getTime();
     const pending = orders.find(({ publishing }) => publishing.pending > 0);
-    if (pending) return `order ${String(pending._id)} has events that are not published`;
-    const overdue = orders.find(
-      ({ status, expiresAt }) => status === 'created' && expiresAt.getTime() + expected.graceMs < now,
-    );
-    if (overdue) return `order ${String(overdue._id)} is overdue`;
+    if (pending) return `order ${pending.id} has events that are not published`;
+    const overdue = orders.find((order) => overdueFrom(order, expected.graceMs) < now);
+    if (overdue) return `order ${overdue.id} is overdue`;
     const unacknowledged = broker.unacknowledged(HEARD)[0];
     if (unacknowledged) return `${unacknowledged.subject} ${unacknowledged.sequence} is not acknowledged`;
     const tickets = new Map(
       database.documents('tickets').map((ticket) => [String(ticket._id), ticket['version'] as number]),
     );
-    for (const [id, version] of expected.newestTickets) {
-      if (tickets.get(id) !== version) return `ticket ${id} is at ${tickets.get(id)}, not ${version}`;
+    for (const ticket of expected.newestTickets) {
+      const stale = staleCopy(ticket, tickets);
+      if (stale !== undefined) return stale;
     }
     const isSent = (text: string) =>
       POISONED.some((subject) => broker.channel(subject).some(({ data }) => data === text));
@@ -218,17 +221,16 @@ export function createInvariants(world: World) {
   /** At the end, over everything that happened. */
   function atTheEnd(database: Database, broker: Broker, poison: ReadonlySet<string>): void {
     promisesKept(database);
-    const payments = broker.channel('payment:created').flatMap((message) => paymentIn(message) ?? []);
+    const payments = broker.channel('payment:created');
     for (const order of ordersOf(database)) {
-      const id = String(order._id);
-      for (const { seq, subject, data } of order.outbox) {
+      const { id, outbox } = order;
+      for (const { seq, subject, data } of outbox) {
         const isThere = broker.channel(subject).some((message) => message.data === data);
         check('I2 every event is in its channel', isThere, () => `${id} seq ${seq}`);
       }
-      paymentsAreCounted(
-        order,
-        payments.filter(({ orderId }) => orderId === id),
-      );
+      const wrong = whatIsWrongWithTheOutbox(order);
+      check('I6 the outbox tells the state', wrong === undefined, () => `${id} ${wrong}`);
+      checkPaymentsOf(order, paymentsSentFor(id, payments), paymentRules);
     }
     const dead = new Set(database.documents('dead_letters').map((one) => one['data'] as string));
     check(
@@ -248,28 +250,6 @@ export function createInvariants(world: World) {
     }
   }
 
-  function paymentsAreCounted(order: StoredOrder, sent: readonly Payment[]): void {
-    const id = String(order._id);
-    const expected = [...new Set(sent.map((payment) => payment.id))].sort();
-    const recorded = order.payments.map((payment) => payment.id).sort();
-    check(
-      'I7 each payment is counted once',
-      expected.join() === recorded.join(),
-      () => `${id}: ${recorded.join()}`,
-    );
-    const charges = order.payments.filter(({ sameAs }) => sameAs === undefined);
-    const kept = charges.filter(({ refund }) => refund === undefined);
-    const mayKeep = order.status === 'complete' ? 1 : 0;
-    check('I7 one payment is kept by a complete order', kept.length === mayKeep, () => id);
-    const refunds = order.outbox.filter(({ subject }) => subject === 'order:refund-required').length;
-    check('I7 others are refunded once', refunds === charges.length - kept.length, () => id);
-    const providerIds = charges.flatMap(({ stripeId }) => stripeId ?? []);
-    const isOnce = new Set(providerIds).size === providerIds.length;
-    check('I7 one charge is kept or refunded once', isOnce, () => `${id}: ${JSON.stringify(order.payments)}`);
-    const paidInTime = sent.some(({ at }) => at < order.expiresAt);
-    check('I7 paid in time is not expired', !(paidInTime && order.reason === 'expired'), () => id);
-  }
-
   return {
     soldElsewhere,
     afterStep,
@@ -287,45 +267,29 @@ export function createInvariants(world: World) {
   };
 }
 
-interface Payment {
-  id: string;
-  orderId: string;
-  at: Date;
-}
-
-function paymentIn({ data, publishedAt }: Stored): Payment | undefined {
-  const { id, orderId } = contentOf(data) ?? {};
-  return id !== undefined && orderId !== undefined ? { id, orderId, at: publishedAt } : undefined;
+function paymentsSentFor(orderId: string, messages: readonly Stored[]): Map<string, number[]> {
+  const sent = new Map<string, number[]>();
+  for (const { data, publishedAt } of messages) {
+    const payment = paymentIn(data);
+    if (payment?.orderId !== orderId) continue;
+    sent.set(payment.id, [...(sent.get(payment.id) ?? []), publishedAt.getTime()]);
+  }
+  return sent;
 }
 
 function isSettled(database: Database, { subject, sequence, publishedAt, data }: Stored): boolean {
   const isPutAside = database.durable('dead_letters', `${subject}:${sequence}:${publishedAt.getTime()}`);
   if (isPutAside) return true;
-  const content = contentOf(data);
-  if (!content) return false;
   if (subject.startsWith('ticket:')) {
-    const copy = database.durable('tickets', content.id ?? '');
-    return ((copy?.['version'] ?? -1) as number) >= (content.version ?? 0);
+    const ticket = ticketIn(data);
+    const copy = ticket && database.durable('tickets', ticket.id);
+    return copy !== undefined && (copy['version'] as number) >= ticket!.version;
   }
-  const order = database.durable('orders', content.orderId ?? '') as StoredOrder | undefined;
+  const order = database.durable('orders', orderIdIn(data) ?? '') as OrderDocument | undefined;
   if (!order) return false;
   return subject === 'payment:created'
-    ? order.payments.some(({ id }) => id === content.id)
+    ? order.payments.some(({ id }) => id === paymentIn(data)?.id)
     : order.status !== 'created';
-}
-
-interface Content {
-  id?: string;
-  orderId?: string;
-  version?: number;
-}
-
-function contentOf(data: string): Content | undefined {
-  try {
-    return JSON.parse(data) as Content;
-  } catch {
-    return undefined;
-  }
 }
 
 interface Ticket {
@@ -337,18 +301,11 @@ export function ticketOf(database: Database, ticketId: string): Ticket | undefin
   return database.documents('tickets').find(({ _id }) => String(_id) === ticketId) as Ticket | undefined;
 }
 
-/**
- * The version counts the changes: cancelled or completed once, and one for each payment that is to be given back or adds
- * another name to a charge.
- */
-function isReachable({ version, status, payments, outbox }: StoredOrder): boolean {
-  const refunds = payments.filter(({ refund, sameAs }) => (refund ?? sameAs) !== undefined).length;
-  const ended = status === 'created' ? 0 : 1;
-  const cancellations = outbox.filter(({ subject }) => subject === 'order:cancelled').length;
-  return version === ended + refunds && cancellations === (status === 'cancelled' ? 1 : 0);
+function isReachable(order: StoredOrder): boolean {
+  return order.version === changesOf(order) && tellsItsEnd(order);
 }
 
-function isLegal(before: StoredOrder, after: StoredOrder): boolean {
+function isLegal(before: OrderDocument, after: OrderDocument): boolean {
   const keepsPast =
     after.version >= before.version &&
     before.outbox.every(({ data }, i) => after.outbox[i]?.data === data) &&
@@ -356,6 +313,6 @@ function isLegal(before: StoredOrder, after: StoredOrder): boolean {
   return keepsPast && (before.status === 'created' || before.status === after.status);
 }
 
-function describe(before: StoredOrder, after: StoredOrder): string {
+function describe(before: OrderDocument, after: OrderDocument): string {
   return `${JSON.stringify(before)} became ${JSON.stringify(after)}`;
 }

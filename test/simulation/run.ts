@@ -1,10 +1,10 @@
 import type { Config } from '../../src/config/load-config';
+import type { OrderDocument } from '../invariants/stored-order';
 import { createBroker } from './broker';
 import type { BrokerFaults } from './broker';
 import { createDatabase } from './database';
 import type { DatabaseFaults, RewriteUpdate } from './database';
 import { createInvariants, ticketOf, Violation } from './invariants';
-import type { StoredOrder } from './invariants';
 import { startMarketplace } from './marketplace';
 import { countingMetrics } from './metrics';
 import { createSlot, LEASE_MS, startReplica } from './replica';
@@ -134,8 +134,8 @@ export function simulate(seed: number, { bug = {}, faultless = false }: Options 
   });
 }
 
-function asOrder(document: object): StoredOrder {
-  return document as StoredOrder;
+function asOrder(document: object): OrderDocument {
+  return document as OrderDocument;
 }
 
 function createRun(world: World, bug: Bug, faultless: boolean) {
@@ -145,7 +145,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
   let outageAtNextOrder = false;
   let databaseUpAt = 0;
   let violation: unknown;
-  const changed = new Set<StoredOrder>();
+  const changed = new Set<OrderDocument>();
   let ids = 0;
 
   /** Invariants are checked within callbacks of others, whose promises would swallow what is thrown. */

@@ -1,17 +1,16 @@
-import { createSecretKey, randomBytes } from 'node:crypto';
+import { createSecretKey } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import type { SignOptions } from 'jsonwebtoken';
 import pino from 'pino';
-import request from 'supertest';
-import { compose } from '../../src/wiring/service';
-import { loadConfig } from '../../src/config/load-config';
 import type { Order } from '../../src/domain/order';
 import { createApp } from '../../src/http/app';
 import type { OrderUseCases } from '../../src/http/orders';
 import type { Readiness } from '../../src/http/probes';
-import { eventually } from './eventually';
+import { newId } from './new-id';
+
+export { newId };
 
 export const BASE_PATH = '/api/v1/orders';
 export const CURRENT_KEY = 'the current key of the tests, long enough';
@@ -101,10 +100,6 @@ export function cookieOf(token: unknown): string {
   return Buffer.from(JSON.stringify({ jwt: token })).toString('base64');
 }
 
-export function newId(): string {
-  return randomBytes(12).toString('hex');
-}
-
 export function orderOf(changes: Partial<Order> = {}): Order {
   return {
     id: newId(),
@@ -116,58 +111,5 @@ export function orderOf(changes: Partial<Order> = {}): Order {
     ticket: { id: newId(), title: 'A concert', price: 20 },
     payments: [],
     ...changes,
-  };
-}
-
-/** The whole service as it is without any settings: everything in memory. */
-export interface ComposedApp {
-  readonly app: RequestListener;
-  /** Announces a ticket as its service would; resolves to its id once it is known. */
-  sell(price?: number): Promise<string>;
-  /** Takes a payment as its service would; resolves once the order shows it. */
-  pay(order: { id: string; userId: string }): Promise<void>;
-  stop(): Promise<unknown>;
-}
-
-export async function composeApp(): Promise<ComposedApp> {
-  const config = loadConfig({
-    JWT_KEY: CURRENT_KEY,
-    PORT: '0',
-    LOG_LEVEL: 'silent',
-    RATE_LIMIT_PER_MINUTE: '0',
-  });
-  const service = await compose(config, { logger: pino({ level: 'silent' }), onLineDropped() {} });
-  await service.start();
-  const { app, embedded, stop } = service;
-  if (!embedded) throw new Error('nothing is embedded');
-  const publish = (subject: string, data: object) => embedded.peer.publish(subject, JSON.stringify(data));
-  await eventually(() => {
-    if (!embedded.peer.available()) throw new Error('the embedded broker does not let its peer in');
-  });
-
-  return {
-    app,
-    async sell(price = 20) {
-      const id = newId();
-      await publish('ticket:created', { id, version: 0, title: 'A concert', price, userId: 'seller' });
-      // Only an order shows that the ticket is known; cancelled, it leaves the ticket as it was.
-      const visitor = bearer('visitor');
-      const { body } = await eventually(() =>
-        request(app).post(BASE_PATH).set(visitor).send({ ticketId: id }).expect(201),
-      );
-      await request(app)
-        .delete(`${BASE_PATH}/${(body as { id: string }).id}`)
-        .set(visitor)
-        .expect(204);
-      return id;
-    },
-    async pay({ id, userId }) {
-      await publish('payment:created', { id: newId(), orderId: id, stripeId: 'stripe' });
-      await eventually(async () => {
-        const answer = await request(app).get(`${BASE_PATH}/${id}`).set(bearer(userId));
-        expect(answer.body).toMatchObject({ status: 'complete' });
-      });
-    },
-    stop,
   };
 }

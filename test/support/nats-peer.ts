@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import stan from 'node-nats-streaming';
 
+/** A message as the broker's channel holds it. */
 export interface Stored {
   readonly subject: string;
   readonly sequence: number;
@@ -29,15 +30,16 @@ export interface Peer {
   close(): Promise<void>;
 }
 
-export async function connectPeer(url: string): Promise<Peer> {
+export async function connectPeer(url: string, limits: Partial<stan.StanOptions> = {}): Promise<Peer> {
   const client = stan.connect('ticketing', `peer-${randomUUID()}`, {
     url,
     reconnect: false,
     ackTimeout: 5_000,
+    ...limits,
   });
-  await once(client, 'connect');
   client.on('error', () => {});
   client.on('connection_lost', () => {});
+  await once(client, 'connect');
 
   async function listen(subjects: readonly string[]): Promise<Heard[]> {
     const heard: Heard[] = [];

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { toOutbox } from '../../src/application/outbox-events';
 import type {
   Change,
@@ -9,12 +8,11 @@ import type {
 } from '../../src/application/ports';
 import { decide, place } from '../../src/domain/order';
 import type { OrderInput } from '../../src/domain/order';
+import { newId } from './new-id';
+
+export { newId };
 
 const NOW = new Date('2026-01-01T00:00:00.000Z');
-
-export function newId(): string {
-  return randomBytes(12).toString('hex');
-}
 
 export interface PlacementOptions {
   id?: string;

@@ -1,5 +1,5 @@
-import type { Answer, FinalOrder, Invoke } from '../history';
-import { contentOf } from './content';
+import type { Answer, StoredOrder, Invoke } from '../history';
+import { contentOf } from '../../invariants/content';
 import { keepFirst } from './evidence';
 import type { Call, Evidence } from './evidence';
 import type { Ledger } from './verdict';
@@ -31,7 +31,7 @@ function placedOrdersAreThere({ calls, orders }: Evidence, { rule }: Ledger): vo
   }
 }
 
-function isPlaced(body: string, order: FinalOrder): boolean {
+function isPlaced(body: string, order: StoredOrder): boolean {
   const placed = contentOf(body);
   return (
     placed !== undefined &&

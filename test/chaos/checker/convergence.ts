@@ -1,5 +1,6 @@
 import { FOREIGN_ORDER_PREFIX } from '../history';
-import { orderIdIn, ticketIn } from './content';
+import { orderIdIn, ticketIn } from '../../invariants/content';
+import { overdueFrom, staleCopy } from '../../invariants/stored-order';
 import { toWallTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
@@ -50,11 +51,11 @@ function ordersAreDone({ remains, start, end }: Evidence, { rule }: Ledger): voi
   const isPublished = rule('I8', 'nothing is left to be published');
   const isInTime = rule('I8', 'no unpaid order is overdue');
   const endedAt = end ? toWallTime(start, end.t) : 0;
-  for (const { id, status, expiresAt, publishing } of remains.orders) {
+  for (const order of remains.orders) {
+    const { id, expiresAt, publishing } = order;
     isPublished(publishing.pending === 0, () => `order ${id}: ${publishing.pending} events`);
-    const overdueAt = expiresAt.getTime() + start.graceSeconds * 1000 + SWEEP_MS;
-    const isOpen = status === 'created' || status === 'awaiting:payment';
-    isInTime(!isOpen || overdueAt >= endedAt, () => `order ${id}, since ${expiresAt.toISOString()}`);
+    const isOverdue = overdueFrom(order, start.graceSeconds * 1000 + SWEEP_MS) < endedAt;
+    isInTime(!isOverdue, () => `order ${id}, since ${expiresAt.toISOString()}`);
   }
 }
 
@@ -68,8 +69,9 @@ function ticketsAreTheNewest({ remains, channel }: Evidence, { rule }: Ledger): 
     }
   }
   const copies = new Map(remains.tickets.map(({ id, version }) => [id, version]));
-  for (const [id, version] of newest) {
-    isTheNewest(copies.get(id) === version, () => `ticket ${id} is at ${copies.get(id)}, not at ${version}`);
+  for (const ticket of newest) {
+    const stale = staleCopy(ticket, copies);
+    isTheNewest(stale === undefined, () => stale ?? '');
   }
 }
 

@@ -1,7 +1,8 @@
+import { ROUNDING_MS } from '../../invariants/payments';
 import { HEARD, POISON_MARK } from '../history';
 import type { ChannelMessage, Remains } from '../history';
 import { isAboutForeignOrder } from './convergence';
-import { addTo, ROUNDING_MS, toMs, whileBrokersDiskWasFull } from './evidence';
+import { addTo, toMs, whileBrokersDiskWasFull } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 

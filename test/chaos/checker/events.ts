@@ -1,11 +1,11 @@
 import { ANNOUNCED } from '../history';
-import type { ChannelMessage, FinalOrder } from '../history';
+import type { ChannelMessage, StoredOrder } from '../history';
 import { firstOfEach } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 import { CLOCK_TOLERANCE_MS } from './windows';
 
-type Arrivals = (event: FinalOrder['outbox'][number]) => ChannelMessage | undefined;
+type Arrivals = (event: StoredOrder['outbox'][number]) => ChannelMessage | undefined;
 
 /** I2, I3 and I4: the outbox and the broker's channels say the same, in the same order. */
 export function checkEvents(evidence: Evidence, ledger: Ledger): void {
@@ -69,7 +69,7 @@ function earlierOrdersFirst({ turns }: Evidence, { rule }: Ledger, arrivals: Arr
   }
 }
 
-function arrivalOf({ outbox }: FinalOrder, subject: string, arrivals: Arrivals): ChannelMessage | undefined {
+function arrivalOf({ outbox }: StoredOrder, subject: string, arrivals: Arrivals): ChannelMessage | undefined {
   const event = outbox.find((each) => each.subject === subject);
   return event && arrivals(event);
 }

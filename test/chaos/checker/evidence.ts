@@ -1,3 +1,4 @@
+import { ROUNDING_MS } from '../../invariants/payments';
 import type {
   Answer,
   ChannelMessage,
@@ -6,7 +7,7 @@ import type {
   Exit,
   Fault,
   FaultsOver,
-  FinalOrder,
+  StoredOrder,
   HistoryLine,
   Invoke,
   Remains,
@@ -33,9 +34,9 @@ export interface Evidence {
   readonly faults: readonly Fault[];
   readonly faultsOver: FaultsOver | undefined;
   readonly end: End | undefined;
-  readonly orders: ReadonlyMap<string, FinalOrder>;
+  readonly orders: ReadonlyMap<string, StoredOrder>;
   /** The orders of each ticket, by turn. */
-  readonly turns: ReadonlyMap<string, readonly FinalOrder[]>;
+  readonly turns: ReadonlyMap<string, readonly StoredOrder[]>;
   readonly channel: (subject: string) => readonly ChannelMessage[];
   readonly remains: Remains;
 }
@@ -90,9 +91,6 @@ export function whileBrokersDiskWasFull({ start, faults }: Evidence): (brokerMs:
     return spans.some(({ from, to }) => from <= t && t <= to);
   };
 }
-
-/** Times of the broker in nanoseconds do not fit into a number to the last digit. */
-export const ROUNDING_MS = 1;
 
 /** By text: the first message of each, before its repetitions. */
 export function firstOfEach(messages: readonly ChannelMessage[]): Map<string, ChannelMessage> {
@@ -165,8 +163,8 @@ function tell(history: Iterable<HistoryLine>): Omit<Evidence, 'orders' | 'turns'
   return { start, calls: [...calls.values()], samples, vitals, complaints, exits, faults, faultsOver, end };
 }
 
-function byTurn(orders: readonly FinalOrder[]): Map<string, FinalOrder[]> {
-  const turns = new Map<string, FinalOrder[]>();
+function byTurn(orders: readonly StoredOrder[]): Map<string, StoredOrder[]> {
+  const turns = new Map<string, StoredOrder[]>();
   for (const order of orders) addTo(turns, order.ticketId, order);
   for (const ofTicket of turns.values()) ofTicket.sort((a, b) => a.turn - b.turn);
   return turns;

@@ -1,5 +1,5 @@
 import { FOREIGN_ORDER_PREFIX } from '../history';
-import type { Answer, ChannelMessage, FinalOrder, HistoryLine, Invoke, Remains } from '../history';
+import type { Answer, ChannelMessage, StoredOrder, HistoryLine, Invoke, Remains } from '../history';
 
 /** The same, but it may be changed. */
 export type Mutable<T> = T extends Date
@@ -8,7 +8,7 @@ export type Mutable<T> = T extends Date
     ? Map<K, Mutable<V>>
     : { -readonly [K in keyof T]: Mutable<T[K]> };
 
-export type ExampleOrder = Mutable<FinalOrder>;
+export type ExampleOrder = Mutable<StoredOrder>;
 type Asked = Omit<Invoke, 'kind' | 't' | 'call' | 'replica'>;
 type Answered = Omit<Answer, 'kind' | 't' | 'call'>;
 

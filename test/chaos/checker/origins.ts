@@ -1,4 +1,4 @@
-import type { FinalOrder } from '../history';
+import type { StoredOrder } from '../history';
 import { addTo, isUnknown, toCampaignTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
@@ -41,7 +41,7 @@ export function checkOrigins(evidence: Evidence, { rule }: Ledger): void {
 }
 
 /** To be asked from the oldest order on. */
-function createSources({ calls }: Evidence): (order: FinalOrder, t: number) => boolean {
+function createSources({ calls }: Evidence): (order: StoredOrder, t: number) => boolean {
   const byKey = new Map<string, Source>();
   for (const call of calls) {
     const { asked, answer } = call;

@@ -1,4 +1,4 @@
-import type { FinalOrder } from '../history';
+import type { StoredOrder } from '../history';
 import { firstOfEach, keepFirst, toMs, toWallTime } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
@@ -43,7 +43,7 @@ export function checkOwnership(evidence: Evidence, { rule, note }: Ledger): void
 }
 
 /** When anybody could first tell that the order is there, on the wall: its first 201, or its announcement. */
-function firstSigns({ start, calls, channel }: Evidence): (order: FinalOrder) => number | undefined {
+function firstSigns({ start, calls, channel }: Evidence): (order: StoredOrder) => number | undefined {
   const answered = new Map<string, number>();
   for (const { answer } of calls) {
     if (answer?.status !== 201 || answer.orderId === undefined) continue;
@@ -58,6 +58,6 @@ function firstSigns({ start, calls, channel }: Evidence): (order: FinalOrder) =>
   };
 }
 
-function nameOf({ id, ticketId, turn }: FinalOrder): string {
+function nameOf({ id, ticketId, turn }: StoredOrder): string {
   return `order ${id}, turn ${turn} of ticket ${ticketId},`;
 }

@@ -1,80 +1,38 @@
-import type { FinalOrder } from '../history';
-import { contentOf, paymentIn } from './content';
-import type { Content } from './content';
-import { addTo, ROUNDING_MS, toMs, whileBrokersDiskWasFull } from './evidence';
+import { paymentIn } from '../../invariants/content';
+import { checkPaymentsOf } from '../../invariants/payments';
+import type { PaymentRules, Sent } from '../../invariants/payments';
+import { addTo, toMs, whileBrokersDiskWasFull } from './evidence';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
 /** So near to the end of the window, payments and expiries are likely to meet. */
 const BOUNDARY_MS = 50;
 
-/** When the broker took each payment of an order, and its repetitions, in milliseconds. */
-type Sent = ReadonlyMap<string, readonly number[]>;
-
 /** I7: each payment counts once, and what an order cannot keep is given back, once. */
 export function checkPayments(evidence: Evidence, { rule, note }: Ledger): void {
-  const { remains, channel } = evidence;
   const mayBeLost = whileBrokersDiskWasFull(evidence);
-  const isCounted = rule('I7', 'each payment that was sent is recorded once');
-  const wasSent = rule('I7', 'each payment that is recorded was sent, at that time');
-  const keepsOne = rule('I7', 'a complete order keeps one payment, any other none');
-  const isRefunded = rule('I7', 'a payment that is not kept is refunded once, with its reason');
-  const isOneCharge = rule('I7', 'a charge is recorded once, under all its names');
-  const isOwed = rule('I7', 'no refund is announced for a payment that is kept');
-  const staysPaid = rule('I7', 'no order that was paid in time has expired');
-  const sent = paymentsSent(channel('payment:created'));
+  const rules: PaymentRules = {
+    isCounted: rule('I7', 'each payment that was sent is recorded once'),
+    wasSent: rule('I7', 'each payment that is recorded was sent, at that time'),
+    keepsOne: rule('I7', 'a complete order keeps one payment, any other none'),
+    isRefunded: rule('I7', 'a payment that is not kept is refunded once, with its reason'),
+    isOneCharge: rule('I7', 'a charge is recorded once, under all its names'),
+    isOwed: rule('I7', 'no refund is announced for a payment that is kept'),
+    staysPaid: rule('I7', 'no order that was paid in time has expired'),
+  };
+  const sent = paymentsSent(evidence.channel('payment:created'));
   let atTheBoundary = 0;
   let ofLostCopies = 0;
 
-  for (const order of remains.orders) {
-    const { id, payments } = order;
-    const sentForIt: Sent = sent.get(id) ?? new Map();
-    for (const [paymentId, times] of sentForIt) {
-      const recorded = payments.filter((payment) => payment.id === paymentId).length;
-      isCounted(recorded === 1, () => `order ${id}: payment ${paymentId} is recorded ${recorded} times`);
-      const earlyByMs = order.expiresAt.getTime() - times[0]!;
-      staysPaid(
-        !(earlyByMs > 0 && order.reason === 'expired'),
-        () => `order ${id}: payment ${paymentId} came ${earlyByMs} ms before its end`,
-      );
-      if (Math.abs(earlyByMs) <= BOUNDARY_MS) atTheBoundary += 1;
-    }
-    for (const payment of payments) {
-      const at = payment.at.getTime();
-      const times = sentForIt.get(payment.id) ?? [];
-      const isOfLostCopy = times.length > 0 && at < Math.min(...times) - ROUNDING_MS && mayBeLost(at);
-      if (isOfLostCopy) ofLostCopies += 1;
-      wasSent(
-        isOfLostCopy || times.some((time) => Math.abs(time - at) <= ROUNDING_MS),
-        () => `order ${id}: payment ${payment.id} at ${at}, sent at ${times.join() || 'no time'}`,
-      );
-    }
-    const charges = payments.filter(({ sameAs }) => sameAs === undefined);
-    const isOnce = charges.every(({ stripeId }, i) =>
-      charges.slice(i + 1).every((other) => stripeId === undefined || other.stripeId !== stripeId),
-    );
-    const isNamed = payments.every(
-      ({ sameAs, stripeId }) =>
-        sameAs === undefined || charges.some((each) => each.id === sameAs && each.stripeId === stripeId),
-    );
-    isOneCharge(isOnce && isNamed, () => `order ${id}: ${JSON.stringify(payments)}`);
-    const kept = charges.filter(({ refund }) => refund === undefined).length;
-    keepsOne(kept === (order.status === 'complete' ? 1 : 0), () => `order ${id}, ${order.status}: ${kept}`);
-
-    const refunds = refundsOf(order);
-    for (const payment of payments) {
-      if (payment.refund === undefined) continue;
-      const announced = refunds.filter((refund) => refund?.['paymentId'] === payment.id);
-      isRefunded(
-        announced.length === 1 && isRefundOf(announced[0], payment, order),
-        () => `order ${id}: payment ${payment.id} as ${payment.refund}, by ${JSON.stringify(announced)}`,
-      );
-    }
-    for (const refund of refunds) {
-      const isNotKept = payments.some(
-        (each) => each.id === refund?.['paymentId'] && each.refund !== undefined,
-      );
-      isOwed(isNotKept, () => `order ${id}: ${JSON.stringify(refund)}`);
+  for (const order of evidence.remains.orders) {
+    const sentForIt: Sent = sent.get(order.id) ?? new Map();
+    checkPaymentsOf(order, sentForIt, rules, (at) => {
+      const isLost = mayBeLost(at);
+      if (isLost) ofLostCopies += 1;
+      return isLost;
+    });
+    for (const [first] of sentForIt.values()) {
+      if (Math.abs(order.expiresAt.getTime() - first!) <= BOUNDARY_MS) atTheBoundary += 1;
     }
   }
   note('payments recorded from a copy that the broker has lost', ofLostCopies);
@@ -91,23 +49,4 @@ function paymentsSent(messages: ReturnType<Evidence['channel']>): Map<string, Ma
     addTo(ofOrder, payment.id, toMs(at));
   }
   return sent;
-}
-
-function refundsOf({ outbox }: FinalOrder): (Content | undefined)[] {
-  return outbox
-    .filter(({ subject }) => subject === 'order:refund-required')
-    .map(({ data }) => contentOf(data));
-}
-
-function isRefundOf(
-  refund: Content | undefined,
-  { at, refund: reason }: FinalOrder['payments'][number],
-  { id, status, expiresAt }: FinalOrder,
-): boolean {
-  return (
-    refund?.['orderId'] === id &&
-    refund['reason'] === reason &&
-    reason === (status === 'cancelled' ? 'late' : 'second') &&
-    refund['paidInTime'] === at < expiresAt
-  );
 }

@@ -1,5 +1,5 @@
-import type { Answer, FinalOrder } from '../history';
-import { contentOf } from './content';
+import type { Answer, StoredOrder } from '../history';
+import { changesOf, isBookKept, isOpen, whatIsWrongWithTheOutbox } from '../../invariants/stored-order';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
@@ -16,9 +16,7 @@ export function checkStates({ remains, calls, orders }: Evidence, { rule }: Ledg
     const fault = whatIsWrongWithTheOutbox(order);
     tellsTheState(fault === undefined, () => `order ${id}, ${order.status}: ${fault}`);
     isBooked(
-      publishing.next >= 0 &&
-        publishing.pending >= 0 &&
-        publishing.next + publishing.pending === outbox.length,
+      isBookKept(order),
       () => `order ${id}: ${publishing.next} + ${publishing.pending} of ${outbox.length}`,
     );
   }
@@ -35,60 +33,13 @@ export function checkStates({ remains, calls, orders }: Evidence, { rule }: Ledg
   }
 }
 
-/** Cancelled or completed once, and one for each payment that is to be given back or adds a name to a charge. */
-function changesOf({ status, payments }: FinalOrder): number {
-  const others = payments.filter(({ refund, sameAs }) => (refund ?? sameAs) !== undefined);
-  return (isOpen(status) ? 0 : 1) + others.length;
-}
-
-function whatIsWrongWithTheOutbox(order: FinalOrder): string | undefined {
-  const { outbox, status } = order;
-  if (outbox.some(({ seq }, i) => seq !== i)) return `numbered ${outbox.map(({ seq }) => seq).join()}`;
-  const [first, ...others] = outbox;
-  if (first?.subject !== 'order:created' || !announces(first.data, order)) {
-    return `begins with ${first?.subject} ${first?.data}`;
-  }
-  const cancellations = others.filter(({ subject }) => subject === 'order:cancelled');
-  if (cancellations.length !== (status === 'cancelled' ? 1 : 0)) {
-    return `has ${cancellations.length} cancellations`;
-  }
-  const wrong = cancellations.find(({ data }) => !cancels(data, order));
-  if (wrong) return `cancels with ${wrong.data}`;
-  const stranger = others.find(
-    ({ subject }) => !['order:cancelled', 'order:refund-required'].includes(subject),
-  );
-  return stranger && `holds ${stranger.subject} at ${stranger.seq}`;
-}
-
-function announces(data: string, { id, userId, ticketId, expiresAt }: FinalOrder): boolean {
-  const content = contentOf(data);
-  return (
-    content?.['id'] === id &&
-    content['version'] === 0 &&
-    content['status'] === 'created' &&
-    content['userId'] === userId &&
-    content['expiresAt'] === expiresAt.toISOString() &&
-    (content['ticket'] as { id?: unknown } | undefined)?.id === ticketId
-  );
-}
-
-function cancels(data: string, { id, ticketId }: FinalOrder): boolean {
-  const content = contentOf(data);
-  const ticket = content?.['ticket'] as { id?: unknown } | undefined;
-  return content?.['id'] === id && content['version'] === 1 && ticket?.id === ticketId;
-}
-
 /** Cancelled and complete are for ever. */
-function couldBeSeen(seen: NonNullable<Answer['order']>, order: FinalOrder): boolean {
+function couldBeSeen(seen: NonNullable<Answer['order']>, order: StoredOrder): boolean {
   if (seen.version > order.version) return false;
-  if (seen.status === 'created' || seen.status === 'awaiting:payment') return seen.version === 0;
+  if (isOpen(seen.status)) return seen.version === 0;
   return seen.status === order.status && seen.version >= 1;
 }
 
-function isOpen(status: FinalOrder['status']): boolean {
-  return status === 'created' || status === 'awaiting:payment';
-}
-
-function stateOf(order: FinalOrder | undefined): string {
+function stateOf(order: StoredOrder | undefined): string {
   return order ? `${order.status} ${order.version}` : 'not there';
 }

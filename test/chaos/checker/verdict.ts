@@ -1,3 +1,5 @@
+import type { Fact } from '../../invariants/payments';
+
 /** What was found out about one rule. */
 export interface Result {
   /** `I1` to `I12`; several rules may belong to one invariant. */
@@ -16,9 +18,6 @@ export interface Verdict {
   /** What is worth knowing and is no fact about a rule. */
   readonly notes: readonly { readonly what: string; readonly count: number }[];
 }
-
-/** One fact about a rule: whether it is as it should be, and if not, what is wrong. */
-export type Fact = (holds: boolean, detail: () => string) => void;
 
 export type Ledger = ReturnType<typeof createLedger>;
 

@@ -1,4 +1,4 @@
-import type { FinalOrder } from '../history';
+import type { StoredOrder } from '../history';
 import { answeredAt, firstOfEach, isUnknown, keepFirst, toCampaignTime, toMs } from './evidence';
 import type { Call, Evidence } from './evidence';
 
@@ -56,12 +56,12 @@ export function createWindows({ start, calls, channel }: Evidence) {
 
   return {
     /** From Infinity on where nobody asked for it. */
-    taken({ id, userId, ticketId }: FinalOrder): Window {
+    taken({ id, userId, ticketId }: StoredOrder): Window {
       const from = madeFrom.get(id) ?? firstUnanswered.get(wishOf(userId, ticketId)) ?? Infinity;
       return { from, to: known.get(id) ?? Infinity };
     },
     /** Whoever was answered or shown so, or hears it from the broker, knows that it was let go before. */
-    letGo({ id, status, reason, expiresAt, outbox }: FinalOrder): Window {
+    letGo({ id, status, reason, expiresAt, outbox }: StoredOrder): Window {
       if (status !== 'cancelled') return NEVER;
       const from =
         reason === 'expired'

@@ -1,10 +1,11 @@
-const { testEnvironment, transform } = require('./jest.config.js');
+const { testEnvironment, transform } = require('../../jest.config.js');
 
 /**
  * The tests that need a cluster: `npm run test:cluster`.
  * @type {import('jest').Config}
  */
 module.exports = {
+  rootDir: '../..',
   testEnvironment,
   transform,
   roots: ['<rootDir>/test/cluster'],

@@ -1,10 +1,11 @@
-const { testEnvironment, transform, globalSetup } = require('./jest.config.js');
+const { testEnvironment, transform, globalSetup } = require('../../jest.config.js');
 
 /**
  * The campaign of real processes, as tests: `npm run test:chaos`.
  * @type {import('jest').Config}
  */
 module.exports = {
+  rootDir: '../..',
   testEnvironment,
   transform,
   globalSetup,

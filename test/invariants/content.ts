@@ -20,8 +20,8 @@ export function contentOf(text: string): Content | undefined {
 export function paymentIn(text: string): { id: string; orderId: string } | undefined {
   const content = contentOf(text);
   const orderId = orderIdOf(content);
-  if (orderId === undefined || !isText(content?.['id']) || !isText(content['stripeId'])) return undefined;
-  return { id: content['id'], orderId };
+  const { id, stripeId = 'none' } = content ?? {};
+  return orderId !== undefined && isText(id) && isText(stripeId) ? { id, orderId } : undefined;
 }
 
 export function ticketIn(text: string): { id: string; version: number } | undefined {
