@@ -50,7 +50,7 @@ USER 65532:65532
 EXPOSE 3000
 CMD ["dist/main.js"]
 
-ARG VERSION=0.1.0
+ARG VERSION=1.0.0
 ARG REVISION=
 ARG CREATED=
 LABEL org.opencontainers.image.title="order-service" \
