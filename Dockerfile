@@ -1,5 +1,10 @@
+# Arguments, so that a machine without a registry can name images of its own.
+ARG NODE_IMAGE=node:24-bookworm-slim@sha256:235600a8101ab264e117b1768e925532262668dc9b581ef1dd7d96ced463b8e7
+ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot@sha256:14d42e2511532589a7c7e01a753667a74fcc96266e137e8125006b87b0c32d0a
+
+
 # Everything it takes to build and to run from sources.
-FROM node:24-bookworm-slim AS dependencies
+FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
@@ -23,7 +28,7 @@ COPY src src
 RUN node_modules/.bin/tsc
 
 
-FROM node:24-bookworm-slim AS production-dependencies
+FROM ${NODE_IMAGE} AS production-dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 # Without what nothing loads: core-js is asked for by an entry of a package that is not used, the rest is read by people
@@ -34,7 +39,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no
 
 
 # No shell, no package manager; nothing in it is written at run time, so the root may be read-only.
-FROM gcr.io/distroless/nodejs24-debian12:nonroot AS production
+FROM ${RUNTIME_IMAGE} AS production
 WORKDIR /app
 COPY --from=production-dependencies /app/package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
@@ -45,7 +50,7 @@ USER 65532:65532
 EXPOSE 3000
 CMD ["dist/main.js"]
 
-ARG VERSION=0.1.0
+ARG VERSION=1.0.0
 ARG REVISION=
 ARG CREATED=
 LABEL org.opencontainers.image.title="order-service" \

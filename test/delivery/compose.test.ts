@@ -84,8 +84,10 @@ describe('compose.yaml', () => {
     };
     const chart = parse(read('helm/order-service/values.yaml')) as { nats: { image: { tag: string } } };
 
-    expect(`${config.mongodbMemoryServer.version}.`).toContain(`${mongo.image!.split(':')[1]}.`);
-    expect(nats.image).toBe(`nats-streaming:${chart.nats.image.tag}-alpine`);
+    const tag = (image: string) => image.split('@')[0]!.split(':')[1]!;
+
+    expect(`${config.mongodbMemoryServer.version}.`).toContain(`${tag(mongo.image!)}.`);
+    expect(tag(nats.image!)).toBe(`${chart.nats.image.tag}-alpine`);
   });
 
   it('leaves the service more time to stop than it takes', () => {

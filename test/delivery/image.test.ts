@@ -17,6 +17,20 @@ describe('the image', () => {
     expect(production).toContain('org.opencontainers.image.version="$VERSION"');
   });
 
+  it('is built from images that are pinned by digest', () => {
+    const text = read('Dockerfile');
+    const pinned = [...text.matchAll(/^ARG (\w+_IMAGE)=\S+:\S+@sha256:[0-9a-f]{64}$/gm)].map(
+      ([, name]) => name,
+    );
+    const stages = [...text.matchAll(/^FROM .* AS (\S+)$/gm)].map(([, name]) => name);
+    const bases = [...text.matchAll(/^FROM (?:\$\{(\w+)\}|(\S+)) /gm)].map(
+      ([, image, stage]) => image ?? stage,
+    );
+
+    expect(pinned).toEqual(['NODE_IMAGE', 'RUNTIME_IMAGE']);
+    expect([...pinned, ...stages]).toEqual(expect.arrayContaining(bases));
+  });
+
   it('carries no package that nothing loads', () => {
     expect(read('Dockerfile')).toContain('rm -r node_modules/core-js');
     const script =
