@@ -25,10 +25,7 @@ if [ -d ../shared/k8s ]; then
   }
 
   cluster_image() {
-    # The images there have the names of the public ones, not their digests.
-    ../shared/k8s/image "order-service:$1" . --target production --layers --build-arg "VERSION=$1" \
-      --build-arg NODE_IMAGE=node:24-bookworm-slim \
-      --build-arg RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot >&2
+    ../shared/k8s/image "order-service:$1" . --target production --layers --build-arg "VERSION=$1" >&2
   }
 
   cluster_down() {
