@@ -1,26 +1,26 @@
 import { createCatchUp } from '../../src/application/catch-up';
 import { createTestClock } from '../support/clock';
-import { silentLog } from '../support/silent';
 
 const ORDER = 'a'.repeat(24);
 
 function setUp({ databaseReady = true } = {}) {
   const clock = createTestClock();
-  const warnings: string[] = [];
-  const log = { ...silentLog, warn: (_: object, text: string) => warnings.push(text) };
+  const said: [level: string, fields: object, text: string][] = [];
+  const say = (level: string) => (fields: object, text: string) => void said.push([level, fields, text]);
   const catchUp = createCatchUp({
     clock,
     databaseReady,
     catchUpSeconds: 15,
     hardLimitSeconds: 600,
-    log,
+    log: { info: say('info'), warn: say('warn') },
   });
+  const warnings = () => said.flatMap(([level, , text]) => (level === 'warn' ? [text] : []));
   const paymentStampedAgo = (ms: number) => catchUp.paymentReceived(new Date(clock.now().getTime() - ms));
   const subscribed = () => {
     catchUp.subscriptionChanged('group')(true);
     catchUp.subscriptionChanged('watch')(true);
   };
-  return { clock, catchUp, subscribed, warnings, paymentStampedAgo };
+  return { clock, catchUp, subscribed, said, warnings, paymentStampedAgo };
 }
 
 describe('an order may expire', () => {
@@ -141,7 +141,7 @@ describe('an order may expire', () => {
     catchUp.databaseChanged(true);
     await clock.advance(599_999);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    expect(warnings).toEqual([]);
+    expect(warnings()).toEqual([]);
     await clock.advance(1);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
   });
@@ -186,7 +186,7 @@ describe('an order may expire', () => {
       }
       expect(catchUp.mayExpire(ORDER)).toBe(true);
     }
-    expect(warnings).toHaveLength(2);
+    expect(warnings()).toHaveLength(2);
   });
 
   it('after the hard limit although old payments never cease, and says so', async () => {
@@ -199,6 +199,65 @@ describe('an order may expire', () => {
     expect(catchUp.mayExpire(ORDER)).toBe(false);
     await clock.advance(1_000);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
-    expect(warnings).toEqual(['payments never caught up: orders expire anyway']);
+    expect(warnings()).toEqual(['payments never caught up: orders expire anyway']);
+  });
+});
+
+describe('what is remembered of payments that were heard', () => {
+  it('is forgotten once it keeps no order from expiring any more', async () => {
+    const { clock, catchUp, subscribed } = setUp();
+    const id = (n: number) => n.toString(16).padStart(24, '0');
+    /** Whatever it keeps them in. */
+    const memories = new Set<Map<unknown, unknown>>();
+    const set = Map.prototype.set;
+    const spy = jest.spyOn(Map.prototype, 'set').mockImplementation(function (
+      this: Map<unknown, unknown>,
+      key: unknown,
+      value: unknown,
+    ) {
+      if (typeof key === 'string' && key.length === 24) memories.add(this);
+      return set.call(this, key, value);
+    });
+
+    for (let n = 0; n < 10; n += 1) catchUp.paymentHeard(id(n), clock.now());
+    const sizes = () => [...memories].map(({ size }) => size);
+    expect(sizes()).toEqual([10]);
+    await clock.advance(300_000);
+    catchUp.paymentHeard(id(3), clock.now());
+    await clock.advance(300_000);
+    catchUp.paymentHeard(id(10), clock.now());
+    spy.mockRestore();
+
+    expect(sizes()).toEqual([2]);
+    subscribed();
+    await clock.advance(15_000);
+    expect([0, 3, 10].map((n) => catchUp.mayExpire(id(n)))).toEqual([true, false, false]);
+  });
+});
+
+describe('what the log says of payments', () => {
+  it('is once that they are caught up, and once more after each loss', async () => {
+    const { clock, catchUp, subscribed, said } = setUp();
+    const caughtUp = ['info', {}, 'payments are caught up: orders may expire'];
+    subscribed();
+    await clock.advance(15_000);
+    for (let times = 0; times < 3; times += 1) expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(said).toEqual([caughtUp]);
+    catchUp.subscriptionChanged('watch')(false);
+    catchUp.subscriptionChanged('watch')(true);
+    await clock.advance(15_000);
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(said).toEqual([caughtUp, caughtUp]);
+  });
+
+  it('is after how long they never were', async () => {
+    const { clock, catchUp, subscribed, said } = setUp();
+    subscribed();
+    for (let seconds = 0; seconds < 600; seconds += 10) {
+      catchUp.paymentPostponed();
+      await clock.advance(10_000);
+    }
+    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(said).toEqual([['warn', { hardLimitSeconds: 600 }, expect.stringContaining('never caught up')]]);
   });
 });

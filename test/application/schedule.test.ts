@@ -1,5 +1,5 @@
 import { Unavailable } from '../../src/application/ports';
-import { backoff, createLoop, reportTo } from '../../src/application/schedule';
+import { backoff, createLoop, reportTo, untilKnown } from '../../src/application/schedule';
 import { createSlots } from '../../src/application/slots';
 import { createTestClock } from '../support/clock';
 
@@ -209,5 +209,102 @@ describe('what a loop says of an error', () => {
     function say(level: string) {
       return (fields: object, message: string) => void said.push([level, fields, message]);
     }
+  });
+});
+
+describe('slots that are to be closed', () => {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  it('are closed when the last of them has ended, not the first', async () => {
+    const slots = createSlots({ limit: 2, mostWaiting: 1, onError() {} });
+    const ends: (() => void)[] = [];
+    const work = () => new Promise<void>((resolve) => ends.push(resolve));
+    void slots.take('a', work);
+    void slots.take('b', work);
+    let closed = false;
+    const closing = slots.close().then(() => (closed = true));
+
+    ends[0]?.();
+    await turn();
+    expect([ends.length, closed]).toEqual([2, false]);
+    ends[1]?.();
+    await closing;
+    expect(closed).toBe(true);
+  });
+
+  it('are closed at once where there is nothing to do', async () => {
+    await createSlots({ limit: 2, mostWaiting: 1, onError() {} }).close();
+  });
+});
+
+describe('a loop', () => {
+  function setUpLoop() {
+    const clock = createTestClock();
+    let runs = 0;
+    const loop = createLoop({
+      clock,
+      everyMs: 1_000,
+      task: async () => void (runs += 1),
+      onError() {},
+    });
+    return { clock, loop, runs: () => runs };
+  }
+
+  it('does not run before it is started, whoever wakes it', async () => {
+    const { clock, loop, runs } = setUpLoop();
+    loop.wake();
+    await clock.advance(10_000);
+    expect(runs()).toBe(0);
+  });
+
+  it('is not put off by who wakes it for later than it would run anyway', async () => {
+    const { clock, loop, runs } = setUpLoop();
+    loop.start();
+    await clock.advance(900);
+    loop.wake(1_000);
+    await clock.advance(100);
+    expect(runs()).toBe(1);
+    await loop.stop();
+  });
+});
+
+describe('what is attempted until its outcome is known', () => {
+  const setUp = (
+    outcomes: readonly (string | undefined)[],
+    limits: { withinMs: number; attempts?: number },
+  ) => {
+    const clock = createTestClock();
+    const pauses: number[] = [];
+    let attempts = 0;
+    let retries = 0;
+    const attempt = async () => {
+      await clock.advance(1_000);
+      return outcomes[attempts++];
+    };
+    const outcome = untilKnown(attempt, {
+      ...limits,
+      clock: { ...clock, after: (ms, task) => (pauses.push(ms), setImmediate(task), () => {}) },
+      pauses: { firstMs: 50, longestMs: 150 },
+      onRetry: () => (retries += 1),
+    });
+    return { outcome, pauses, attempts: () => attempts, retries: () => retries };
+  };
+
+  it('is attempted again with growing pauses, each of which is counted', async () => {
+    const { outcome, pauses, retries } = setUp([undefined, undefined, undefined, 'x'], { withinMs: 9_000 });
+    expect(await outcome).toBe('x');
+    expect([pauses, retries()]).toEqual([[50, 100, 150], 3]);
+  });
+
+  it('is attempted twice, however long the first attempt took, and not again when time is up', async () => {
+    const { outcome, attempts, retries } = setUp([], { withinMs: 500 });
+    expect(await outcome).toBeUndefined();
+    expect([attempts(), retries()]).toEqual([2, 1]);
+  });
+
+  it('is attempted no more often than it may', async () => {
+    const { outcome, attempts, retries } = setUp([], { withinMs: 60_000, attempts: 3 });
+    expect(await outcome).toBeUndefined();
+    expect([attempts(), retries()]).toEqual([3, 2]);
   });
 });
