@@ -1,5 +1,4 @@
 import { connectPeer } from '../support/nats-peer';
-import { newId } from '../support/placements';
 
 const TRY_EVERY_MS = 10;
 /** More would wait for the broker until their time is up. */
