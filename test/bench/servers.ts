@@ -5,23 +5,12 @@ import { mongo } from 'mongoose';
 import { startMongod } from '../support/mongod';
 import { withDatabase } from '../support/mongo-store';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
-import type { ServerProcess } from '../support/server-process';
 import type { Processes } from './processes';
 
 /** A mongod and a NATS Streaming server of their own, both durable, and a client for what the bench looks at itself. */
-export interface Servers {
-  readonly mongod: ServerProcess;
-  readonly broker: ServerProcess;
-  readonly client: mongo.MongoClient;
-  /** For the logs of contenders. */
-  readonly folder: string;
-  /** The URL of a database of the mongod. */
-  databaseUrl(name: string): string;
-  stop(): Promise<void>;
-  kill(): void;
-}
+export type Servers = Awaited<ReturnType<typeof startServers>>;
 
-export async function startServers(processes: Processes): Promise<Servers> {
+export async function startServers(processes: Processes) {
   const [mongod, broker] = await Promise.all([
     processes.add(startMongod(['--wiredTigerCacheSizeGB', cacheGigabytes()])),
     processes.add(startNatsStreamingServer()),
@@ -33,15 +22,17 @@ export async function startServers(processes: Processes): Promise<Servers> {
       mongod,
       broker,
       client,
+      /** For the logs of contenders. */
       folder,
-      databaseUrl: (name) => withDatabase(mongod.url, name),
+      /** The URL of a database of the mongod. */
+      databaseUrl: (name: string) => withDatabase(mongod.url, name),
       async stop() {
         await client.close();
         await Promise.all([mongod.stop(), broker.stop()]);
         await rm(folder, { recursive: true, force: true });
       },
       kill() {},
-    } satisfies Servers),
+    }),
   );
 }
 

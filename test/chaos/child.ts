@@ -2,16 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
 /** One process of the campaign, to be killed, frozen and started again. */
-export interface Child {
-  readonly name: string;
-  /** Of the process that runs now. */
-  process(): ChildProcess | undefined;
-  isRunning(): boolean;
-  /** Resolves when it listens. Rejects when it ends before that. */
-  start(): Promise<void>;
-  /** SIGKILL and SIGTERM resolve when it is gone, the others at once. */
-  signal(signal: NodeJS.Signals): Promise<void>;
-}
+export type Child = ReturnType<typeof createChild>;
 
 export function createChild(options: {
   name: string;
@@ -20,16 +11,18 @@ export function createChild(options: {
   ready: (child: ChildProcess) => Promise<unknown>;
   /** Every end of it. */
   onExit: (code: number | null, signal: NodeJS.Signals | null) => void;
-}): Child {
+}) {
   let current: ChildProcess | undefined;
 
   const isRunning = () => current !== undefined && current.exitCode === null && current.signalCode === null;
 
   return {
     name: options.name,
+    /** Of the process that runs now. */
     process: () => current,
     isRunning,
-    async start() {
+    /** Resolves when it listens. Rejects when it ends before that. */
+    async start(): Promise<void> {
       const child = options.spawn();
       current = child;
       const ended = once(child, 'exit').then(([code, signal]) => {
@@ -40,7 +33,8 @@ export function createChild(options: {
       ended.catch(() => {});
       await Promise.race([options.ready(child), ended]);
     },
-    async signal(signal) {
+    /** SIGKILL and SIGTERM resolve when it is gone, the others at once. */
+    async signal(signal: NodeJS.Signals): Promise<void> {
       const child = current;
       if (!child || !isRunning()) return;
       const gone = once(child, 'exit');

@@ -3,18 +3,10 @@ import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'n
 import { join } from 'node:path';
 
 /** A small disk of its own for one server's data. */
-export interface Disk {
-  readonly folder: string;
-  /** Whether it is a disk of its own, that can be filled without harm to anything else. */
-  readonly canFill: boolean;
-  /** Leaves not a byte. Resolves to what frees it again. */
-  fill(): () => void;
-  /** At once, so that a process can do it on its way out. */
-  unmount(): void;
-}
+export type Disk = ReturnType<typeof createDisk>;
 
 /** Empty; in memory, where this process may mount; else a plain folder, that is never filled. */
-export function createDisk(folder: string, megabytes: number): Disk {
+export function createDisk(folder: string, megabytes: number) {
   // Of a campaign that was killed.
   run('umount', '-l', folder);
   rmSync(folder, { recursive: true, force: true });
@@ -24,8 +16,10 @@ export function createDisk(folder: string, megabytes: number): Disk {
 
   return {
     folder,
+    /** Whether it is a disk of its own, that can be filled without harm to anything else. */
     canFill,
-    fill() {
+    /** Leaves not a byte. Resolves to what frees it again. */
+    fill(): () => void {
       const file = openSync(filler, 'w');
       try {
         const block = Buffer.alloc(1 << 20);
@@ -38,7 +32,8 @@ export function createDisk(folder: string, megabytes: number): Disk {
       }
       return () => rmSync(filler, { force: true });
     },
-    unmount() {
+    /** At once, so that a process can do it on its way out. */
+    unmount(): void {
       if (canFill) run('umount', '-l', folder);
     },
   };

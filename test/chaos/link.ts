@@ -3,24 +3,9 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /** A TCP proxy in front of one server, for one of its clients: the wire between them, and what befalls it. */
-export interface Link {
-  readonly name: string;
-  readonly port: number;
-  /** Ends all connections; new ones are taken. */
-  cut(): void;
-  /**
-   * Holds back everything, of new connections too, and without a word: to both ends the other has gone silent. What was
-   * held back is delivered when it is over, however late that is.
-   */
-  blackHole(): () => void;
-  /** Delays every piece of data, in both directions. */
-  delay(ms: number): () => void;
-  /** The next answer of the server is lost, and its connection with it. */
-  swallowAnswer(): void;
-  close(): Promise<void>;
-}
+export type Link = Awaited<ReturnType<typeof startLink>>;
 
-export async function startLink(name: string, targetPort: number): Promise<Link> {
+export async function startLink(name: string, targetPort: number) {
   const clients = new Set<Socket>();
   const held = new Set<() => void>();
   let holding = false;
@@ -106,8 +91,13 @@ export async function startLink(name: string, targetPort: number): Promise<Link>
   return {
     name,
     port: (server.address() as AddressInfo).port,
+    /** Ends all connections; new ones are taken. */
     cut,
-    blackHole() {
+    /**
+     * Holds back everything, of new connections too, and without a word: to both ends the other has gone silent. What
+     * was held back is delivered when it is over, however late that is.
+     */
+    blackHole(): () => void {
       holding = true;
       return () => {
         holding = false;
@@ -116,12 +106,14 @@ export async function startLink(name: string, targetPort: number): Promise<Link>
         for (const task of tasks) task();
       };
     },
-    delay(ms) {
+    /** Delays every piece of data, in both directions. */
+    delay(ms: number): () => void {
       delayMs = ms;
       return () => void (delayMs = 0);
     },
+    /** The next answer of the server is lost, and its connection with it. */
     swallowAnswer: () => void (swallowing = true),
-    async close() {
+    async close(): Promise<void> {
       const closed = once(server, 'close');
       server.close();
       holding = false;

@@ -10,17 +10,9 @@ export type Unrecorded = HistoryLine extends infer Line
   : never;
 
 /** Writes the history down as it happens, and counts what a campaign is to meet. */
-export interface Recorder {
-  record(line: Unrecorded): void;
-  /** Milliseconds since the start of the campaign. */
-  elapsed(): number;
-  hit(what: string, times?: number): void;
-  readonly hits: ReadonlyMap<string, number>;
-  /** Resolves when everything is in the file. */
-  close(): Promise<void>;
-}
+export type Recorder = ReturnType<typeof createRecorder>;
 
-export function createRecorder(path: string): Recorder {
+export function createRecorder(path: string) {
   const startedAt = performance.now();
   const file = createWriteStream(path);
   const hits = new Map<string, number>();
@@ -28,16 +20,18 @@ export function createRecorder(path: string): Recorder {
   const elapsed = () => performance.now() - startedAt;
 
   return {
+    /** Milliseconds since the start of the campaign. */
     elapsed,
-    record(line) {
+    record(line: Unrecorded): void {
       // Where a campaign fails, what is still under way has nobody left to tell.
       if (!closed) file.write(`${JSON.stringify({ t: Math.round(elapsed() * 1000) / 1000, ...line })}\n`);
     },
-    hit(what, times = 1) {
+    hit(what: string, times = 1): void {
       if (times > 0) hits.set(what, (hits.get(what) ?? 0) + times);
     },
-    hits,
-    close() {
+    hits: hits as ReadonlyMap<string, number>,
+    /** Resolves when everything is in the file. */
+    close(): Promise<void> {
       closed = true;
       return new Promise((resolve) => file.end(resolve));
     },

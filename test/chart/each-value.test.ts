@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import { describeWith, serverBinary } from '../support/servers';
 import { CHART, environmentOf, filesOf, find, podsOf, render } from './helm';
@@ -32,13 +33,25 @@ const podMetadata = (objects: Objects, kind: string, nameEnd = '') =>
 
 const setting = (name: string) => (objects: Objects) => environmentOf(objects)[name];
 const smokeSetting = (name: string) => (objects: Objects) => environmentOf(objects, SMOKE)[name];
-const inBoth = (name: string) => (objects: Objects) => [setting(name)(objects), smokeSetting(name)(objects)];
-/** Where an environment variable of the service and of its test comes from. */
+/** One answer where the service and its test give the same. */
+const both =
+  (read: (objects: Objects, kind: string) => unknown): Row['at'] =>
+  (objects) => {
+    const [service, test] = [API, SMOKE].map((kind) => read(objects, kind));
+    return isDeepStrictEqual(service, test) ? service : [service, test];
+  };
+const inBoth = (name: string) => both((objects, kind) => environmentOf(objects, kind)[name]);
+/** Where an environment variable comes from. */
 const sourceOf = (name: string, kind: string) => (objects: Objects) =>
   container(objects, kind).env.find((variable: { name: string }) => variable.name === name)?.valueFrom
     ?.secretKeyRef;
+const sourceInBoth = (name: string) => both((objects, kind) => sourceOf(name, kind)(objects));
 const keyIn = (name: string, kind: string) => (objects: Objects) => sourceOf(name, kind)(objects).key;
 const secretIn = (name: string, kind: string) => (objects: Objects) => sourceOf(name, kind)(objects).name;
+const keyInBoth = (name: string) => both((objects, kind) => keyIn(name, kind)(objects));
+const secretInBoth = (name: string) => both((objects, kind) => secretIn(name, kind)(objects));
+/** What is left of it when all other keys are. */
+const only = (key: string, from: any) => ({ [key]: from?.[key] });
 const each =
   (...readers: Row['at'][]) =>
   (objects: Objects) =>
@@ -47,8 +60,11 @@ const named =
   (kind: string, nameEnd = '') =>
   (objects: Objects) =>
     find(objects, kind, nameEnd).metadata.name;
-const annotationOf = (kind: string, nameEnd: string, key: string) => (objects: Objects) =>
-  find(objects, kind, nameEnd).metadata.annotations?.[key];
+const ANNOTATION = 'example.com/a';
+const annotationOf =
+  (kind: string, nameEnd = '') =>
+  (objects: Objects) =>
+    only(ANNOTATION, find(objects, kind, nameEnd).metadata.annotations);
 const kinds = (objects: Objects) => objects.map(({ kind }) => kind);
 /** One answer where all give the same. */
 const ofAll = (values: readonly unknown[]) => [...new Set(values.map((value) => JSON.stringify(value)))];
@@ -64,13 +80,19 @@ const policy = (objects: Objects, nameEnd = 'orders-order-service') =>
   find(objects, 'NetworkPolicy', nameEnd)['spec'];
 const dashboard = (objects: Objects) => find(objects, 'ConfigMap', '-dashboard').metadata;
 
-const LABELS = { 'example.com/a': '1' };
+const LABELS = { [ANNOTATION]: '1' };
 const PEER = [{ podSelector: { matchLabels: LABELS } }];
 const EGRESS = [{ to: [{ ipBlock: { cidr: '192.0.2.0/24' } }], ports: [{ port: 443 }] }];
 const TOLERATIONS = [{ key: 'a', operator: 'Exists' }];
 const AFFINITY = { nodeAffinity: {} };
+const imageOfBoth = both((objects, kind) => container(objects, kind).image);
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 const CPU = { limits: { cpu: '2' } };
+const cpuOf = (of: any) => ({ limits: only('cpu', of.resources.limits) });
+const AS_USER = { runAsUser: 1234 };
+const asUser = (of: any) => only('runAsUser', of.securityContext);
+const WRITABLE = { readOnlyRootFilesystem: false };
+const writable = (of: any) => only('readOnlyRootFilesystem', of.securityContext);
 
 const OUTSIDE_MONGODB = { 'mongodb.enabled': false, 'externalMongodb.existingSecret': 'database' };
 const OUTSIDE_NATS = { 'nats.enabled': false, 'externalNats.existingSecret': 'broker' };
@@ -86,12 +108,10 @@ const SCALED = { 'autoscaling.enabled': true };
 const hpa = (objects: Objects) => find(objects, 'HorizontalPodAutoscaler')['spec'];
 const ingress = (objects: Objects) => find(objects, 'Ingress')['spec'];
 const route = (objects: Objects) => find(objects, 'HTTPRoute')['spec'];
-const natsFile = (name: string) => (objects: Objects) => [
-  filesOf(objects)[setting(name)(objects) ?? ''],
-  filesOf(objects, SMOKE)[smokeSetting(name)(objects) ?? ''],
-];
-const projected = (name: string) => (objects: Objects) =>
-  [API, SMOKE].map((kind) => {
+const natsFile = (name: string) =>
+  both((objects, kind) => filesOf(objects, kind)[environmentOf(objects, kind)[name] ?? '']);
+const projected = (name: string) =>
+  both((objects, kind) => {
     const path = environmentOf(objects, kind)[name]!.split('/').at(-1);
     const { sources } = pod(objects, kind).volumes.find((volume: any) => volume.name === 'secrets').projected;
     return sources.find((source: any) => (source.secret ?? source.configMap).items[0].path === path);
@@ -106,16 +126,15 @@ const probe = (name: string): Record<string, Row> => ({
 
 /** What MongoDB and NATS have in common. */
 const server = (path: string, nameEnd: string): Record<string, Row> => {
-  const image = (o: Objects) => container(o, 'StatefulSet', nameEnd).image as string;
+  const own = (o: Objects) => container(o, 'StatefulSet', nameEnd);
+  const metadata = (o: Objects) => podMetadata(o, 'StatefulSet', nameEnd);
+  const image = (o: Objects) => own(o).image as string;
   const inPod = (name: string) => (o: Objects) => pod(o, 'StatefulSet', nameEnd)[name];
   return {
     [`${path}.image.repository`]: { set: 'r/x', at: (o) => image(o).split(':')[0] },
     [`${path}.image.tag`]: { set: '1234', at: (o) => image(o).split(':').at(-1) },
     [`${path}.image.digest`]: { set: DIGEST, at: (o) => image(o).split('@')[1] },
-    [`${path}.image.pullPolicy`]: {
-      set: 'Always',
-      at: (o) => container(o, 'StatefulSet', nameEnd).imagePullPolicy,
-    },
+    [`${path}.image.pullPolicy`]: { set: 'Always', at: (o) => own(o).imagePullPolicy },
     [`${path}.extraArgs`]: { set: ['--more'], at: (o) => args(o, nameEnd).slice(-1) },
     [`${path}.persistence.enabled`]: {
       set: false,
@@ -124,31 +143,11 @@ const server = (path: string, nameEnd: string): Record<string, Row> => {
     },
     [`${path}.persistence.size`]: { set: '9Ti', at: (o) => claim(o, nameEnd).resources.requests.storage },
     [`${path}.persistence.storageClass`]: { set: '1234', at: (o) => claim(o, nameEnd).storageClassName },
-    [`${path}.podLabels`]: {
-      set: LABELS,
-      at: (o) => podMetadata(o, 'StatefulSet', nameEnd).labels['example.com/a'],
-      is: '1',
-    },
-    [`${path}.podAnnotations`]: {
-      set: LABELS,
-      at: (o) => podMetadata(o, 'StatefulSet', nameEnd).annotations['example.com/a'],
-      is: '1',
-    },
-    [`${path}.podSecurityContext`]: {
-      set: { runAsUser: 1234 },
-      at: (o) => pod(o, 'StatefulSet', nameEnd).securityContext.runAsUser,
-      is: 1234,
-    },
-    [`${path}.containerSecurityContext`]: {
-      set: { readOnlyRootFilesystem: false },
-      at: (o) => container(o, 'StatefulSet', nameEnd).securityContext.readOnlyRootFilesystem,
-      is: false,
-    },
-    [`${path}.resources`]: {
-      set: CPU,
-      at: (o) => container(o, 'StatefulSet', nameEnd).resources.limits.cpu,
-      is: '2',
-    },
+    [`${path}.podLabels`]: { set: LABELS, at: (o) => only(ANNOTATION, metadata(o).labels) },
+    [`${path}.podAnnotations`]: { set: LABELS, at: (o) => only(ANNOTATION, metadata(o).annotations) },
+    [`${path}.podSecurityContext`]: { set: AS_USER, at: (o) => asUser(pod(o, 'StatefulSet', nameEnd)) },
+    [`${path}.containerSecurityContext`]: { set: WRITABLE, at: (o) => writable(own(o)) },
+    [`${path}.resources`]: { set: CPU, at: (o) => cpuOf(own(o)) },
     [`${path}.nodeSelector`]: { set: LABELS, at: inPod('nodeSelector') },
     [`${path}.tolerations`]: { set: TOLERATIONS, at: inPod('tolerations') },
     [`${path}.affinity`]: { set: AFFINITY, at: inPod('affinity') },
@@ -158,26 +157,10 @@ const server = (path: string, nameEnd: string): Record<string, Row> => {
 
 const ROWS: Record<string, Row> = {
   replicas: { set: 4, at: (o) => find(o, API)['spec'].replicas },
-  'image.repository': {
-    set: 'r/x',
-    at: (o) => [API, SMOKE].map((kind) => container(o, kind).image.split(':')[0]),
-    is: ['r/x', 'r/x'],
-  },
-  'image.tag': {
-    set: '1234',
-    at: (o) => [API, SMOKE].map((kind) => container(o, kind).image),
-    is: ['order-service:1234', 'order-service:1234'],
-  },
-  'image.digest': {
-    set: DIGEST,
-    at: (o) => [API, SMOKE].map((kind) => container(o, kind).image),
-    is: [`order-service@${DIGEST}`, `order-service@${DIGEST}`],
-  },
-  'image.pullPolicy': {
-    set: 'Always',
-    at: (o) => [API, SMOKE].map((kind) => container(o, kind).imagePullPolicy),
-    is: ['Always', 'Always'],
-  },
+  'image.repository': { set: 'r/x', at: both((o, kind) => container(o, kind).image.split(':')[0]) },
+  'image.tag': { set: '1234', at: imageOfBoth, is: 'order-service:1234' },
+  'image.digest': { set: DIGEST, at: imageOfBoth, is: `order-service@${DIGEST}` },
+  'image.pullPolicy': { set: 'Always', at: both((o, kind) => container(o, kind).imagePullPolicy) },
   imagePullSecrets: {
     set: [{ name: 'registry' }],
     at: (o) => ofAll(podsOf(o).map(({ spec }) => spec.imagePullSecrets)),
@@ -231,7 +214,7 @@ const ROWS: Record<string, Row> = {
   'settings.NATS_CLUSTER_ID': {
     set: '123',
     at: each(inBoth('NATS_CLUSTER_ID'), argument(NATS, 'cluster_id')),
-    is: [['123', '123'], '--cluster_id=123'],
+    is: ['123', '--cluster_id=123'],
   },
   'settings.QUEUE_GROUP_NAME': { set: '1e3', at: setting('QUEUE_GROUP_NAME') },
   'settings.LOG_LEVEL': { set: 'debug', at: setting('LOG_LEVEL') },
@@ -244,13 +227,12 @@ const ROWS: Record<string, Row> = {
 
   'auth.existingSecret': {
     set: '123',
-    at: each(secretIn('JWT_KEY', API), secretIn('JWT_KEY', SMOKE), secretIn('JWT_KEY_PREVIOUS', API)),
-    is: ['123', '123', '123'],
+    at: each(secretInBoth('JWT_KEY'), secretIn('JWT_KEY_PREVIOUS', API)),
+    is: ['123', '123'],
   },
   'auth.existingSecretKey': {
     set: 'true',
-    at: each(keyIn('JWT_KEY', API), keyIn('JWT_KEY', SMOKE)),
-    is: ['true', 'true'],
+    at: keyInBoth('JWT_KEY'),
     beside: { 'auth.existingSecret': 'jwt' },
   },
   'auth.existingSecretPreviousKey': {
@@ -300,19 +282,10 @@ const ROWS: Record<string, Row> = {
     is: [8080, '8080', 8080],
     beside: ROUTE,
   },
-  'service.annotations': {
-    set: LABELS,
-    at: annotationOf('Service', 'orders-order-service', 'example.com/a'),
-    is: '1',
-  },
+  'service.annotations': { set: LABELS, at: annotationOf('Service', 'orders-order-service') },
   'ingress.enabled': { set: true, at: (o) => kinds(o).includes('Ingress') },
   'ingress.className': { set: '1234', at: (o) => ingress(o).ingressClassName, beside: INGRESS },
-  'ingress.annotations': {
-    set: LABELS,
-    at: annotationOf('Ingress', '', 'example.com/a'),
-    is: '1',
-    beside: INGRESS,
-  },
+  'ingress.annotations': { set: LABELS, at: annotationOf('Ingress'), beside: INGRESS },
   'ingress.hosts': {
     set: ['a.example', '*.b.example'],
     at: (o) => ingress(o).rules.map(({ host }: any) => host),
@@ -328,12 +301,7 @@ const ROWS: Record<string, Row> = {
     at: (o) => kinds(o).includes('HTTPRoute'),
     beside: { 'httpRoute.parentRefs': [{ name: 'gateway' }] },
   },
-  'httpRoute.annotations': {
-    set: LABELS,
-    at: annotationOf('HTTPRoute', '', 'example.com/a'),
-    is: '1',
-    beside: ROUTE,
-  },
+  'httpRoute.annotations': { set: LABELS, at: annotationOf('HTTPRoute'), beside: ROUTE },
   'httpRoute.parentRefs': { set: [{ name: '1234' }], at: (o) => route(o).parentRefs, beside: ROUTE },
   'httpRoute.hostnames': { set: ['a.example'], at: (o) => route(o).hostnames, beside: ROUTE },
   'serviceAccount.create': {
@@ -346,24 +314,12 @@ const ROWS: Record<string, Row> = {
     at: (o) => [find(o, 'ServiceAccount').metadata.name, pod(o, API).serviceAccountName],
     is: ['123', '123'],
   },
-  'serviceAccount.annotations': {
-    set: LABELS,
-    at: annotationOf('ServiceAccount', '', 'example.com/a'),
-    is: '1',
-  },
-  podLabels: { set: LABELS, at: (o) => podMetadata(o, API).labels['example.com/a'], is: '1' },
-  podAnnotations: { set: LABELS, at: (o) => podMetadata(o, API).annotations['example.com/a'], is: '1' },
-  podSecurityContext: {
-    set: { runAsUser: 1234 },
-    at: (o) => [API, SMOKE].map((kind) => pod(o, kind).securityContext.runAsUser),
-    is: [1234, 1234],
-  },
-  containerSecurityContext: {
-    set: { readOnlyRootFilesystem: false },
-    at: (o) => [API, SMOKE].map((kind) => container(o, kind).securityContext.readOnlyRootFilesystem),
-    is: [false, false],
-  },
-  resources: { set: CPU, at: (o) => service(o).resources.limits.cpu, is: '2' },
+  'serviceAccount.annotations': { set: LABELS, at: annotationOf('ServiceAccount') },
+  podLabels: { set: LABELS, at: (o) => only(ANNOTATION, podMetadata(o, API).labels) },
+  podAnnotations: { set: LABELS, at: (o) => only(ANNOTATION, podMetadata(o, API).annotations) },
+  podSecurityContext: { set: AS_USER, at: both((o, kind) => asUser(pod(o, kind))) },
+  containerSecurityContext: { set: WRITABLE, at: both((o, kind) => writable(container(o, kind))) },
+  resources: { set: CPU, at: (o) => cpuOf(service(o)) },
   heapPercent: { set: 50, at: setting('NODE_OPTIONS'), is: '--max-old-space-size=256' },
   preStopSeconds: {
     set: 100,
@@ -375,30 +331,14 @@ const ROWS: Record<string, Row> = {
   ...probe('readinessProbe'),
   volumes: { set: [{ name: 'more', emptyDir: {} }], at: (o) => pod(o, API).volumes.slice(1) },
   volumeMounts: { set: [{ name: 'tmp', mountPath: '/more' }], at: (o) => service(o).volumeMounts.slice(1) },
-  nodeSelector: {
-    set: LABELS,
-    at: (o) => [API, SMOKE].map((kind) => pod(o, kind).nodeSelector),
-    is: [LABELS, LABELS],
-  },
-  tolerations: {
-    set: TOLERATIONS,
-    at: (o) => [API, SMOKE].map((kind) => pod(o, kind).tolerations),
-    is: [TOLERATIONS, TOLERATIONS],
-  },
-  affinity: {
-    set: AFFINITY,
-    at: (o) => [API, SMOKE].map((kind) => pod(o, kind).affinity),
-    is: [AFFINITY, AFFINITY],
-  },
+  nodeSelector: { set: LABELS, at: both((o, kind) => pod(o, kind).nodeSelector) },
+  tolerations: { set: TOLERATIONS, at: both((o, kind) => pod(o, kind).tolerations) },
+  affinity: { set: AFFINITY, at: both((o, kind) => pod(o, kind).affinity) },
   topologySpreadConstraints: {
     set: [{ maxSkew: 5, topologyKey: 'a', whenUnsatisfiable: 'DoNotSchedule' }],
     at: (o) => pod(o, API).topologySpreadConstraints,
   },
-  priorityClassName: {
-    set: '1234',
-    at: (o) => [API, SMOKE].map((kind) => pod(o, kind).priorityClassName),
-    is: ['1234', '1234'],
-  },
+  priorityClassName: { set: '1234', at: both((o, kind) => pod(o, kind).priorityClassName) },
 
   'autoscaling.enabled': { set: true, at: (o) => kinds(o).includes('HorizontalPodAutoscaler') },
   'autoscaling.minReplicas': { set: 3, at: (o) => hpa(o).minReplicas, beside: SCALED },
@@ -453,15 +393,13 @@ const ROWS: Record<string, Row> = {
   },
   'serviceMonitor.labels': {
     set: LABELS,
-    at: (o) => find(o, 'ServiceMonitor').metadata.labels['example.com/a'],
-    is: '1',
+    at: (o) => only(ANNOTATION, find(o, 'ServiceMonitor').metadata.labels),
     beside: MONITOR,
   },
   'prometheusRule.enabled': { set: true, at: (o) => kinds(o).includes('PrometheusRule'), beside: MONITOR },
   'prometheusRule.labels': {
     set: LABELS,
-    at: (o) => find(o, 'PrometheusRule').metadata.labels['example.com/a'],
-    is: '1',
+    at: (o) => only(ANNOTATION, find(o, 'PrometheusRule').metadata.labels),
     beside: { ...MONITOR, 'prometheusRule.enabled': true },
   },
   'grafanaDashboard.enabled': {
@@ -470,8 +408,7 @@ const ROWS: Record<string, Row> = {
   },
   'grafanaDashboard.labels': {
     set: { dashboards: 'yes' },
-    at: (o) => dashboard(o).labels['dashboards'],
-    is: 'yes',
+    at: (o) => only('dashboards', dashboard(o).labels),
     beside: { 'grafanaDashboard.enabled': true },
   },
   'grafanaDashboard.annotations': {
@@ -482,7 +419,7 @@ const ROWS: Record<string, Row> = {
 
   'smokeTest.args': { set: ['--import', 'tsx'], at: (o) => container(o, SMOKE).args },
   'smokeTest.deadlineSeconds': { set: 77, at: smokeSetting('DEADLINE_SECONDS'), is: '77' },
-  'smokeTest.resources': { set: CPU, at: (o) => container(o, SMOKE).resources.limits.cpu, is: '2' },
+  'smokeTest.resources': { set: CPU, at: (o) => cpuOf(container(o, SMOKE)) },
 
   ...server('mongodb', MONGODB),
   'mongodb.enabled': {
@@ -537,8 +474,7 @@ const ROWS: Record<string, Row> = {
   },
   'mongodb.replicaSet.resources': {
     set: CPU,
-    at: (o) => pod(o, 'StatefulSet', MONGODB).containers[1].resources.limits.cpu,
-    is: '2',
+    at: (o) => cpuOf(pod(o, 'StatefulSet', MONGODB).containers[1]),
     beside: THREE_MEMBERS,
   },
 
@@ -585,8 +521,8 @@ const ROWS: Record<string, Row> = {
   },
   'nats.service.name': {
     set: 'nats-srv',
-    at: (o) => [named('Service', 'nats-srv')(o), ...(inBoth('NATS_URL')(o) as string[])],
-    is: ['nats-srv', 'nats://nats-srv:4222', 'nats://nats-srv:4222'],
+    at: each(named('Service', 'nats-srv'), inBoth('NATS_URL')),
+    is: ['nats-srv', 'nats://nats-srv:4222'],
   },
   'nats.limits.maxMessages': { set: 10_000_000, at: argument(NATS, 'max_msgs'), is: '--max_msgs=10000000' },
   'nats.limits.maxBytes': {
@@ -602,76 +538,65 @@ const ROWS: Record<string, Row> = {
   'externalNats.url': {
     set: 'tls://a:4222,tls://b:4222',
     at: inBoth('NATS_URL'),
-    is: ['tls://a:4222,tls://b:4222', 'tls://a:4222,tls://b:4222'],
     beside: { 'nats.enabled': false },
   },
   'externalNats.existingSecret': {
     set: '123',
-    at: each(secretIn('NATS_URL', API), secretIn('NATS_URL', SMOKE)),
-    is: ['123', '123'],
+    at: secretInBoth('NATS_URL'),
     beside: { 'nats.enabled': false },
   },
   'externalNats.existingSecretKey': {
     set: '1e3',
-    at: each(keyIn('NATS_URL', API), keyIn('NATS_URL', SMOKE)),
-    is: ['1e3', '1e3'],
+    at: keyInBoth('NATS_URL'),
     beside: OUTSIDE_NATS,
   },
   'externalNats.username': {
     set: 'null',
     at: inBoth('NATS_USERNAME'),
-    is: ['null', 'null'],
     beside: { ...NATS_BY_URL, 'externalNats.password': 'p' },
   },
   'externalNats.password': {
     set: 'p@ss/1',
     at: inBoth('NATS_PASSWORD'),
-    is: ['p@ss/1', 'p@ss/1'],
     beside: { ...NATS_BY_URL, 'externalNats.username': 'u' },
   },
   'externalNats.existingSecretUsernameKey': {
     set: '1',
-    at: each(sourceOf('NATS_USERNAME', API), sourceOf('NATS_USERNAME', SMOKE)),
-    is: [
-      { name: 'broker', key: '1' },
-      { name: 'broker', key: '1' },
-    ],
+    at: sourceInBoth('NATS_USERNAME'),
+    is: { name: 'broker', key: '1' },
     beside: { ...OUTSIDE_NATS, 'externalNats.existingSecretPasswordKey': 'p' },
   },
   'externalNats.existingSecretPasswordKey': {
     set: '1',
-    at: each(sourceOf('NATS_PASSWORD', API), sourceOf('NATS_PASSWORD', SMOKE)),
-    is: [
-      { name: 'broker', key: '1' },
-      { name: 'broker', key: '1' },
-    ],
+    at: sourceInBoth('NATS_PASSWORD'),
+    is: { name: 'broker', key: '1' },
     beside: { ...OUTSIDE_NATS, 'externalNats.username': 'u' },
   },
   'externalNats.tls.caSecret': {
     set: '123',
     at: projected('NATS_CA_FILE'),
-    is: Array(2).fill({ secret: { name: '123', items: [{ key: 'ca.crt', path: 'nats-ca.crt' }] } }),
+    is: { secret: { name: '123', items: [{ key: 'ca.crt', path: 'nats-ca.crt' }] } },
     beside: NATS_BY_URL,
   },
   'externalNats.tls.caConfigMap': {
     set: 'cas',
     at: projected('NATS_CA_FILE'),
-    is: Array(2).fill({ configMap: { name: 'cas', items: [{ key: 'ca.crt', path: 'nats-ca.crt' }] } }),
+    is: { configMap: { name: 'cas', items: [{ key: 'ca.crt', path: 'nats-ca.crt' }] } },
     beside: NATS_BY_URL,
   },
   'externalNats.tls.caKey': {
     set: '1.0',
     at: projected('NATS_CA_FILE'),
-    is: Array(2).fill({ secret: { name: 'ca', items: [{ key: '1.0', path: 'nats-ca.crt' }] } }),
+    is: { secret: { name: 'ca', items: [{ key: '1.0', path: 'nats-ca.crt' }] } },
     beside: SECURE_NATS,
   },
   'externalNats.tls.certSecret': {
     set: 'cert',
     at: each(projected('NATS_CERT_FILE'), projected('NATS_KEY_FILE'), natsFile('NATS_KEY_FILE')),
     is: [
-      Array(2).fill({ secret: { name: 'cert', items: [{ key: 'tls.crt', path: 'nats-tls.crt' }] } }),
-      Array(2).fill({ secret: { name: 'cert', items: [{ key: 'tls.key', path: 'nats-tls.key' }] } }),
-      [expect.any(String), expect.any(String)],
+      { secret: { name: 'cert', items: [{ key: 'tls.crt', path: 'nats-tls.crt' }] } },
+      { secret: { name: 'cert', items: [{ key: 'tls.key', path: 'nats-tls.key' }] } },
+      expect.any(String),
     ],
     beside: NATS_BY_URL,
   },

@@ -42,125 +42,86 @@ function withSignature(header: object, payload: object, sign: (input: string) =>
   return `${input}.${sign(input)}`;
 }
 
+/** Whoever sends this is let in as Ann. */
+async function isAnn(headers: Record<string, string>): Promise<void> {
+  const { get, asked } = setUp();
+  await get(headers).expect(200);
+  expect(asked).toEqual(['ann']);
+}
+
+/** Who sends this is told so by the header, and nobody is asked for orders. */
+async function isRefused(headers: Record<string, string>, challenge: RegExp): Promise<void> {
+  const { get, asked } = setUp();
+  const answer = await get(headers).expect(401);
+  expect(answer.headers['www-authenticate']).toMatch(challenge);
+  expect(answer.headers['content-type']).toContain('application/problem+json');
+  expect(answer.body).toMatchObject({ status: 401, title: 'Not authorized' });
+  expect(asked).toEqual([]);
+}
+
 const goodClaims = { id: 'user-1', email: 'one@example.com', iat: nowSeconds };
 
 describe('a caller is known', () => {
-  it.each(['Bearer', 'bearer', 'BEARER'])('by the header "Authorization: %s <token>"', async (scheme) => {
-    const { get, asked } = setUp();
+  it.each(['Bearer', 'bearer', 'BEARER'])('by the header "Authorization: %s <token>"', (scheme) =>
+    isAnn({ Authorization: `${scheme} ${tokenOf('ann')}` }),
+  );
 
-    await get({ Authorization: `${scheme} ${tokenOf('ann')}` }).expect(200);
-
-    expect(asked).toEqual(['ann']);
-  });
-
-  it.each(['session', 'express:sess'])('by the cookie "%s"', async (name) => {
-    const { get, asked } = setUp();
-
-    await get({ Cookie: `theme=dark; ${name}=${cookieOf(tokenOf('ann'))}; ${name}.sig=whatever` }).expect(
-      200,
-    );
-
-    expect(asked).toEqual(['ann']);
-  });
+  it.each(['session', 'express:sess'])('by the cookie "%s"', (name) =>
+    isAnn({ Cookie: `theme=dark; ${name}=${cookieOf(tokenOf('ann'))}; ${name}.sig=whatever` }),
+  );
 
   it.each([
     ['base64url', (json: string) => Buffer.from(json).toString('base64url')],
     ['percent-encoded base64', (json: string) => encodeURIComponent(Buffer.from(json).toString('base64'))],
     ['quoted base64', (json: string) => `"${Buffer.from(json).toString('base64')}"`],
-  ])('by a cookie in %s', async (_, encode) => {
-    const { get, asked } = setUp();
-
-    await get({ Cookie: `session=${encode(JSON.stringify({ jwt: tokenOf('ann'), more: '?>' }))}` }).expect(
-      200,
-    );
-
-    expect(asked).toEqual(['ann']);
-  });
+  ])('by a cookie in %s', (_, encode) =>
+    isAnn({ Cookie: `session=${encode(JSON.stringify({ jwt: tokenOf('ann'), more: '?>' }))}` }),
+  );
 
   it.each([{ kid: '../../etc/passwd' }, { jku: 'http://127.0.0.1:1/' }, { jwk: {} }, { x5c: ['x'] }])(
     'by our key alone, whatever the header of the token says of others: %j',
     async (said) => {
-      const { get, asked } = setUp();
       const token = withSignature({ alg: 'HS256', ...said }, { ...goodClaims, id: 'ann' }, (input) =>
         hmac(input, CURRENT_KEY),
       );
-
-      await get({ Authorization: `Bearer ${token}` }).expect(200);
-
-      expect(asked).toEqual(['ann']);
+      await isAnn({ Authorization: `Bearer ${token}` });
     },
   );
-
-  it('by the second cookie name when the first holds no valid token', async () => {
-    const { get, asked } = setUp();
-
-    await get({
-      Cookie: `session=${cookieOf(tokenOf('bob', { key: 'not our key' }))}; express:sess=${cookieOf(tokenOf('ann'))}`,
-    }).expect(200);
-
-    expect(asked).toEqual(['ann']);
-  });
-
-  it('by the first of two cookies of one name', async () => {
-    const { get, asked } = setUp();
-
-    await get({ Cookie: `session=${cookieOf(tokenOf('ann'))}; session=${cookieOf(tokenOf('bob'))}` }).expect(
-      200,
-    );
-
-    expect(asked).toEqual(['ann']);
-  });
 
   const ann = cookieOf(tokenOf('ann'));
   const stale = cookieOf(tokenOf('ann', { claims: { exp: nowSeconds - 60 } }));
   const foreign = cookieOf(tokenOf('bob', { key: 'not our key' }));
+  const bob = cookieOf(tokenOf('bob'));
   it.each([
-    ['a stale one of the same name', `session=${stale}; session=${ann}`],
+    ['of the second name, the first holding no valid token', `session=${foreign}; express:sess=${ann}`],
+    ['that is the first of two of one name', `session=${ann}; session=${bob}`],
+    ['behind a stale one of the same name', `session=${stale}; session=${ann}`],
     [
-      'several of both names',
+      'behind several of both names',
       `session=${stale}; express:sess=${stale}; session=${foreign}; express:sess=${ann}`,
     ],
-    ['one of another application', `session=s%3Aabc.def; session=${ann}`],
-    ['another application under both names', `express:sess=eyJ1c2VyIjoxfQ==; session=x; express:sess=${ann}`],
-    ['one in quotes', `session="${stale}"; session="${ann}"`],
-    ['one without a value', `session=; session; session=${ann}`],
-    ['one that is too long', `session=${'x'.repeat(12 * 1024 + 1)}; session=${ann}`],
-    ['hundreds of other applications', `${'session=x; '.repeat(500)}session=${ann}`],
-    ['19 that are stale', `${`session=${cookieOf('a.b.c')}; `.repeat(19)}session=${ann}`],
-  ])('by a good cookie behind %s', async (_, Cookie) => {
-    const { get, asked } = setUp();
+    ['behind one of another application', `session=s%3Aabc.def; session=${ann}`],
+    [
+      'behind another application under both names',
+      `express:sess=eyJ1c2VyIjoxfQ==; session=x; express:sess=${ann}`,
+    ],
+    ['behind one in quotes', `session="${stale}"; session="${ann}"`],
+    ['behind one without a value', `session=; session; session=${ann}`],
+    ['behind one that is too long', `session=${'x'.repeat(12 * 1024 + 1)}; session=${ann}`],
+    ['behind hundreds of other applications', `${'session=x; '.repeat(500)}session=${ann}`],
+    ['behind 19 that are stale', `${`session=${cookieOf('a.b.c')}; `.repeat(19)}session=${ann}`],
+  ])('by a good cookie %s', (_, Cookie) => isAnn({ Cookie }));
 
-    await get({ Cookie }).expect(200);
-
-    expect(asked).toEqual(['ann']);
-  });
-
-  it('by a good cookie in a Cookie header of its own', async () => {
-    const { get, asked } = setUp();
-
-    await get({ Cookie: [`session=${stale}`, `session=${ann}`] as unknown as string }).expect(200);
-
-    expect(asked).toEqual(['ann']);
-  });
+  it('by a good cookie in a Cookie header of its own', () =>
+    isAnn({ Cookie: [`session=${stale}`, `session=${ann}`] as unknown as string }));
 
   it.each(['Basic YW5uOnNlY3JldA==', 'Negotiate abc', 'Digest username="x"', 'Token x', 'Bearerish x', ''])(
     'by a good cookie beside the header "Authorization: %s"',
-    async (Authorization) => {
-      const { get, asked } = setUp();
-
-      await get({ Authorization, Cookie: `session=${ann}` }).expect(200);
-
-      expect(asked).toEqual(['ann']);
-    },
+    (Authorization) => isAnn({ Authorization, Cookie: `session=${ann}` }),
   );
 
-  it('by a token of the previous key, so that keys can be rotated', async () => {
-    const { get, asked } = setUp();
-
-    await get({ Authorization: `Bearer ${tokenOf('ann', { key: PREVIOUS_KEY })}` }).expect(200);
-
-    expect(asked).toEqual(['ann']);
-  });
+  it('by a token of the previous key, so that keys can be rotated', () =>
+    isAnn({ Authorization: `Bearer ${tokenOf('ann', { key: PREVIOUS_KEY })}` }));
 
   it('by a token that never expires', async () => {
     const { get } = setUp({ now: () => new Date('2099-01-01') });
@@ -204,10 +165,6 @@ describe('a token', () => {
 
   it('is not remembered when it is bad', async () => {
     expect(await verificationsOf(tokenOf('ann', { key: PREVIOUS_KEY, claims: { exp: 1 } }), 3)).toBe(6);
-  });
-
-  it('is not remembered when it is long, for memory is bounded', async () => {
-    expect(await verificationsOf(tokenOf('ann', { claims: { filling: 'x'.repeat(1024) } }), 3)).toBe(3);
   });
 });
 
@@ -339,26 +296,13 @@ describe('401 is the answer to', () => {
   ];
 
   it.each(tokens)('%s, as Bearer token and in the cookie', async (_, token) => {
-    const { get, asked } = setUp();
-
-    const answers = [
-      await get({ Authorization: `Bearer ${token}` }),
-      await get({ Cookie: `session=${cookieOf(token)}` }),
-      await get({ Cookie: `express:sess=${cookieOf(token)}` }),
-    ];
-
-    for (const answer of answers) {
-      expect(answer.status).toBe(401);
-      expect(answer.headers['www-authenticate']).toMatch(
-        /^Bearer error="invalid_token", error_description="/,
-      );
-      expect(answer.headers['content-type']).toContain('application/problem+json');
-      expect(answer.body).toMatchObject({ status: 401, title: 'Not authorized' });
-    }
-    expect(asked).toEqual([]);
+    const challenge = /^Bearer error="invalid_token", error_description="/;
+    await isRefused({ Authorization: `Bearer ${token}` }, challenge);
+    await isRefused({ Cookie: `session=${cookieOf(token)}` }, challenge);
+    await isRefused({ Cookie: `express:sess=${cookieOf(token)}` }, challenge);
   });
 
-  it.each([
+  it.each<[string, Record<string, string>]>([
     ['nothing at all', {}],
     ['an empty Authorization header', { Authorization: '' }],
     ['another scheme', { Authorization: `Basic ${good}` }],
@@ -366,14 +310,7 @@ describe('401 is the answer to', () => {
     ['a good token in a cookie of another name', { Cookie: `jwt=${cookieOf(good)}` }],
     ['the bare token as cookie', { Cookie: `session=${good}` }],
     ['the signature cookie alone', { Cookie: `express:sess.sig=${cookieOf(good)}` }],
-  ])('%s, which is no sign-in at all', async (_, headers) => {
-    const { get, asked } = setUp();
-
-    const answer = await get(headers as Record<string, string>).expect(401);
-
-    expect(answer.headers['www-authenticate']).toBe('Bearer');
-    expect(asked).toEqual([]);
-  });
+  ])('%s, which is no sign-in at all', (_, headers) => isRefused(headers, /^Bearer$/));
 
   it.each([
     ['a scheme without a token', { Authorization: 'Bearer' }],
@@ -382,13 +319,8 @@ describe('401 is the answer to', () => {
     ['a bad token', { Authorization: 'Bearer x' }],
     ['an expired token', { Authorization: `Bearer ${tokenOf('ann', { claims: { exp: 1 } })}` }],
   ])('%s, also beside a good cookie', async (_, headers) => {
-    const { get, asked } = setUp();
-
-    for (const more of [{}, { Cookie: `session=${cookieOf(good)}` }]) {
-      const answer = await get({ ...headers, ...more }).expect(401);
-      expect(answer.headers['www-authenticate']).toContain('error="invalid_token"');
-    }
-    expect(asked).toEqual([]);
+    await isRefused(headers, /error="invalid_token"/);
+    await isRefused({ ...headers, Cookie: `session=${cookieOf(good)}` }, /error="invalid_token"/);
   });
 
   const encoded = (json: string) => Buffer.from(json).toString('base64');
@@ -416,13 +348,8 @@ describe('401 is the answer to', () => {
     ['jwt as an empty text', cookieOf('')],
     ['thousands of brackets', encoded('['.repeat(9000))],
   ])('a cookie that is or holds %s', async (_, value) => {
-    const { get, asked } = setUp();
-
-    for (const name of ['session', 'express:sess']) {
-      const answer = await get({ Cookie: `${name}=${value}` }).expect(401);
-      expect(answer.body).toMatchObject({ title: 'Not authorized' });
-    }
-    expect(asked).toEqual([]);
+    for (const name of ['session', 'express:sess'])
+      await isRefused({ Cookie: `${name}=${value}` }, /^Bearer/);
   });
 
   it('more tokens than anybody has, for each takes time', async () => {
@@ -450,11 +377,7 @@ describe('401 is the answer to', () => {
 
   it.each(['=', ';', '; ;', 'session', ';session=', 'a=b;;c', '__proto__=x; constructor=y'])(
     'the cookie header "%s"',
-    async (Cookie) => {
-      const { get } = setUp();
-
-      await get({ Cookie }).expect(401);
-    },
+    (Cookie) => isRefused({ Cookie }, /^Bearer/),
   );
 
   it('every method of every route of orders', async () => {
@@ -545,18 +468,15 @@ describe('a 401', () => {
     expect(JSON.stringify([answer.body, answer.headers, logLines])).not.toContain('eyJ');
   });
 
-  it.each([{}, { Authorization: 'Basic x' }, { Cookie: 'session=s%3Aabc' }])(
+  it.each<Record<string, string>>([{}, { Authorization: 'Basic x' }, { Cookie: 'session=s%3Aabc' }])(
     'names no error where no token was sent, but %j',
     async (headers) => {
       const { get, logLines } = setUp();
 
-      const answer = await get(headers as Record<string, string>).expect(401);
+      const answer = await get(headers).expect(401);
 
       expect(answer.headers['www-authenticate']).toBe('Bearer');
-      expect(answer.body).toMatchObject({
-        title: 'Not authorized',
-        detail: expect.stringMatching(/^Sign in/) as unknown,
-      });
+      expect(answer.body).toMatchObject({ detail: expect.stringMatching(/^Sign in/) as unknown });
       expect(logLines).toMatchObject([{ status: 401, signInRefused: 'missing' }]);
     },
   );
@@ -622,6 +542,7 @@ describe('the memory of verified tokens', () => {
 describe('a request that another site caused', () => {
   const cookie = { Cookie: `session=${cookieOf(tokenOf('ann'))}` };
   const crossSite = { 'Sec-Fetch-Site': 'cross-site' };
+  const caused = { ...cookie, ...crossSite };
   const id = orderOf().id;
 
   function setUpAll(corsOrigins: readonly string[] = []) {
@@ -647,10 +568,7 @@ describe('a request that another site caused', () => {
   it('gets 403 when it signs in by cookie and would change something', async () => {
     const { app, called } = setUpAll();
 
-    const placing = await request(app)
-      .post(BASE_PATH)
-      .set({ ...cookie, ...crossSite })
-      .send({ ticketId: id });
+    const placing = await request(app).post(BASE_PATH).set(caused).send({ ticketId: id });
     const cancelling = await request(app)
       .delete(`${BASE_PATH}/${id}`)
       .set({ ...cookie, ...crossSite });
@@ -663,14 +581,8 @@ describe('a request that another site caused', () => {
   it('may read', async () => {
     const { app } = setUpAll();
 
-    await request(app)
-      .get(BASE_PATH)
-      .set({ ...cookie, ...crossSite })
-      .expect(200);
-    await request(app)
-      .head(BASE_PATH)
-      .set({ ...cookie, ...crossSite })
-      .expect(200);
+    await request(app).get(BASE_PATH).set(caused).expect(200);
+    await request(app).head(BASE_PATH).set(caused).expect(200);
   });
 
   it('may change something with a Bearer token, which no browser adds by itself', async () => {
@@ -689,7 +601,7 @@ describe('a request that another site caused', () => {
     const cancelFrom = (Origin: string) =>
       request(app)
         .delete(`${BASE_PATH}/${id}`)
-        .set({ ...cookie, ...crossSite, Origin });
+        .set({ ...caused, Origin });
 
     await cancelFrom('https://elsewhere.example').expect(403);
     await cancelFrom('https://shop.example.evil.example').expect(403);

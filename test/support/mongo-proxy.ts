@@ -6,25 +6,7 @@ import { mongo } from 'mongoose';
 /** A command as a client sent it: its name is the first key; document sequences are folded in. */
 export type Command = Readonly<Record<string, unknown>>;
 
-export interface MongoProxy {
-  readonly port: number;
-  /** What clients have sent, handshakes and heartbeats left out. */
-  readonly commands: readonly Command[];
-  forget(): void;
-  /** Whether a client's heartbeat is on its way, so that it notices at once when it breaks. */
-  heartbeats(): boolean;
-  /** The server carries out the next command that matches, but its answer is lost together with the connection. */
-  loseAnswerTo(matches: (command: Command) => boolean): void;
-  /** The answer to the next command that matches comes, but only after all other connections were cut and one is back. */
-  cutOthersBeforeAnswerTo(matches: (command: Command) => boolean): void;
-  /** The answer to the next command that matches waits until `meanwhile` is done. */
-  holdAnswerTo(matches: (command: Command) => boolean, meanwhile: () => Promise<void>): void;
-  /** Ends all connections and takes no new ones. */
-  cut(): Promise<void>;
-  /** Takes connections again, on the same port. */
-  restore(): Promise<void>;
-  close(): Promise<void>;
-}
+export type MongoProxy = Awaited<ReturnType<typeof startMongoProxy>>;
 
 interface Trap {
   readonly matches: (command: Command) => boolean;
@@ -37,7 +19,7 @@ const HEADER_BYTES = 16;
 const CHATTER = new Set(['hello', 'ismaster', 'endSessions']);
 
 /** Stands between a client and a MongoDB server on this machine, and listens in. */
-export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
+export async function startMongoProxy(targetPort: number) {
   const commands: Command[] = [];
   const clients = new Set<Socket>();
   let trap: Trap | undefined;
@@ -95,13 +77,17 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
 
   return {
     port,
-    commands,
+    /** What clients have sent, handshakes and heartbeats left out. */
+    commands: commands as readonly Command[],
     forget: () => void commands.splice(0),
+    /** Whether a client's heartbeat is on its way, so that it notices at once when it breaks. */
     heartbeats: () => heartbeats,
-    loseAnswerTo(matches) {
+    /** The server carries out the next command that matches, but its answer is lost together with the connection. */
+    loseAnswerTo(matches: Trap['matches']): void {
       trap = { matches, spring: (client) => client.destroy() };
     },
-    cutOthersBeforeAnswerTo(matches) {
+    /** The answer to the next command that matches comes, but only after all other connections were cut and one is back. */
+    cutOthersBeforeAnswerTo(matches: Trap['matches']): void {
       trap = {
         matches,
         spring(client, deliver) {
@@ -110,10 +96,13 @@ export async function startMongoProxy(targetPort: number): Promise<MongoProxy> {
         },
       };
     },
-    holdAnswerTo(matches, meanwhile) {
+    /** The answer to the next command that matches waits until `meanwhile` is done. */
+    holdAnswerTo(matches: Trap['matches'], meanwhile: () => Promise<void>): void {
       trap = { matches, spring: (_client, deliver) => void meanwhile().finally(deliver) };
     },
+    /** Ends all connections and takes no new ones. */
     cut,
+    /** Takes connections again, on the same port. */
     restore: async () => void (await listen(port)),
     close: cut,
   };

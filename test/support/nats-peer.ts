@@ -19,18 +19,9 @@ export interface Heard extends Stored {
 const NOTHING_COMES_MS = 3_000;
 
 /** Another service on the broker, as anyone would write it with the plain client. */
-export interface Peer {
-  publish(subject: string, data: unknown): Promise<void>;
-  /** Everything that was ever published on the subject, in the order of the channel; it goes on growing. */
-  history(subject: string): Promise<readonly Heard[]>;
-  /** Everything that is in the channel now, whatever it is. */
-  wholeChannel(subject: string): Promise<readonly Stored[]>;
-  /** All of these subjects, in the order of arrival here. */
-  listen(subjects: readonly string[]): Promise<readonly Heard[]>;
-  close(): Promise<void>;
-}
+export type Peer = Awaited<ReturnType<typeof connectPeer>>;
 
-export async function connectPeer(url: string, limits: Partial<stan.StanOptions> = {}): Promise<Peer> {
+export async function connectPeer(url: string, limits: Partial<stan.StanOptions> = {}) {
   const client = stan.connect('ticketing', `peer-${randomUUID()}`, {
     url,
     reconnect: false,
@@ -41,7 +32,8 @@ export async function connectPeer(url: string, limits: Partial<stan.StanOptions>
   client.on('connection_lost', () => {});
   await once(client, 'connect');
 
-  async function listen(subjects: readonly string[]): Promise<Heard[]> {
+  /** All of these subjects, in the order of arrival here; it goes on growing. */
+  async function listen(subjects: readonly string[]): Promise<readonly Heard[]> {
     const heard: Heard[] = [];
     for (const subject of subjects) {
       const subscription = client.subscribe(subject, client.subscriptionOptions().setDeliverAllAvailable());
@@ -54,6 +46,7 @@ export async function connectPeer(url: string, limits: Partial<stan.StanOptions>
     return heard;
   }
 
+  /** Everything that is in the channel now, whatever it is. */
   async function wholeChannel(subject: string): Promise<Stored[]> {
     const last = client.subscribe(subject, client.subscriptionOptions().setStartWithLastReceived());
     const signal = AbortSignal.timeout(NOTHING_COMES_MS);
@@ -74,14 +67,15 @@ export async function connectPeer(url: string, limits: Partial<stan.StanOptions>
 
   return {
     wholeChannel,
-    publish: (subject, data) =>
-      new Promise((resolve, reject) => {
+    publish: (subject: string, data: unknown) =>
+      new Promise<void>((resolve, reject) => {
         const text = typeof data === 'string' ? data : JSON.stringify(data);
         client.publish(subject, text, (error) => (error ? reject(error) : resolve()));
       }),
-    history: (subject) => listen([subject]),
+    /** Everything that was ever published on the subject, in the order of the channel; it goes on growing. */
+    history: (subject: string) => listen([subject]),
     listen,
-    async close() {
+    async close(): Promise<void> {
       const closed = once(client, 'close');
       client.close();
       await closed;

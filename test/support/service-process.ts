@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,18 +6,10 @@ import jwt from 'jsonwebtoken';
 
 export const JWT_KEY = 'a key for tests, long enough for HS256 to be safe';
 
-export interface ServiceProcess {
-  readonly url: string;
-  readonly process: ChildProcess;
-  /** Every line it printed so far. */
-  readonly lines: readonly string[];
-  ready(): Promise<boolean>;
-  /** Resolves to the exit code, or the signal that ended it. */
-  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
-}
+export type ServiceProcess = Awaited<ReturnType<typeof startService>>;
 
 /** The built service as a process of its own, listening on a free port. */
-export async function startService(env: Record<string, string>): Promise<ServiceProcess> {
+export async function startService(env: Record<string, string>) {
   const child = spawn(process.execPath, [join(__dirname, '../../dist/main.js')], {
     env: {
       PATH: process.env['PATH'],
@@ -48,13 +39,15 @@ export async function startService(env: Record<string, string>): Promise<Service
   return {
     url,
     process: child,
-    lines,
-    ready: async () => {
+    /** Every line it printed so far. */
+    lines: lines as readonly string[],
+    ready: async (): Promise<boolean> => {
       const response = await fetch(`${url}/readyz`).catch(() => undefined);
       const body = (await response?.json()) as { status?: string } | undefined;
       return body?.status === 'ready';
     },
-    kill: async (signal) => {
+    /** Resolves to the exit code, or the signal that ended it. */
+    kill: async (signal: NodeJS.Signals) => {
       child.kill(signal);
       return ended;
     },
@@ -75,14 +68,10 @@ export interface OrderBody {
   ticket: { id: string; title: string; price: number };
 }
 
-export interface OrdersClient {
-  place(ticketId: string, headers?: Record<string, string>): Promise<{ status: number; body: OrderBody }>;
-  show(orderId: string): Promise<{ status: number; body: OrderBody }>;
-  cancel(orderId: string): Promise<{ status: number }>;
-}
+export type OrdersClient = ReturnType<typeof ordersClient>;
 
 /** The API as one user sees it. */
-export function ordersClient(url: string, userId: string): OrdersClient {
+export function ordersClient(url: string, userId: string) {
   const token = tokenFor(userId);
   const call = async (method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
     const response = await fetch(`${url}/api/v1/orders${path}`, {
@@ -94,8 +83,8 @@ export function ordersClient(url: string, userId: string): OrdersClient {
     return { status: response.status, body: (text ? JSON.parse(text) : undefined) as OrderBody };
   };
   return {
-    place: (ticketId, headers) => call('POST', '', { ticketId }, headers),
-    show: (orderId) => call('GET', `/${orderId}`),
-    cancel: (orderId) => call('DELETE', `/${orderId}`),
+    place: (ticketId: string, headers?: Record<string, string>) => call('POST', '', { ticketId }, headers),
+    show: (orderId: string) => call('GET', `/${orderId}`),
+    cancel: (orderId: string) => call('DELETE', `/${orderId}`),
   };
 }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import stan from 'node-nats-streaming';
 import type { Message, Stan } from 'node-nats-streaming';
 import { createChance } from '../../support/chance';
-import type { Chance } from '../../support/chance';
 
 const ACK_TIMEOUT_MS = 2_000;
 const RETRY_MS = 500;
@@ -28,30 +27,18 @@ export interface OrderCreated {
   readonly ticket: { readonly id: string };
 }
 
+type Listener = (order: OrderCreated) => void;
+
 /**
  * Another service on the broker, a careless one: it repeats itself, says things in the wrong order, and now and then
  * something that nobody can read. It never gives up: it connects again after every loss, and sends again until the
  * broker has acknowledged.
  */
-export interface Peer {
-  readonly chance: Chance;
-  readonly windowMs: number;
-  /** Sends it, once or several times, each copy a little later than it should. */
-  send(subject: string, content: unknown): void;
-  /** Something that cannot be read. */
-  sendPoison(subject: string): void;
-  /** Each order once, however often its event comes. */
-  onOrderCreated(listener: (order: OrderCreated) => void): void;
-  onOrderCancelled(listener: (order: OrderCreated) => void): void;
-  /** No poison any more. */
-  isClosing(): boolean;
-}
-
-export function startPeer(): Peer {
+export function startPeer() {
   const settings = JSON.parse(process.env['CHAOS_PEER'] ?? '{}') as PeerSettings;
   const { role, natsUrl } = settings;
   const chance = createChance(settings.seed);
-  const listeners = new Map<string, (order: OrderCreated) => void>();
+  const listeners = new Map<string, Listener>();
   let client: Stan | undefined;
   let closing = false;
 
@@ -110,7 +97,8 @@ export function startPeer(): Peer {
     });
   }
 
-  function onceEach(subject: string, listener: (order: OrderCreated) => void): void {
+  /** Each order once, however often its event comes. */
+  function onceEach(subject: string, listener: Listener): void {
     const seen = new Set<string>();
     listeners.set(subject, (order) => {
       if (seen.has(order.id)) return;
@@ -136,6 +124,7 @@ export function startPeer(): Peer {
     process.send?.({ hit } satisfies PeerReport);
   }
 
+  /** Sends it, once or several times, each copy a little later than it should. */
   function send(subject: string, content: unknown): void {
     const text = typeof content === 'string' ? content : JSON.stringify(content);
     const copies = chance.weighted([
@@ -154,7 +143,8 @@ export function startPeer(): Peer {
     chance,
     windowMs: settings.windowSeconds * 1000,
     send,
-    sendPoison(subject) {
+    /** Something that cannot be read. */
+    sendPoison(subject: string): void {
       if (closing) return;
       const poison = chance.pick([
         `not JSON: poison ${randomUUID()}`,
@@ -166,8 +156,9 @@ export function startPeer(): Peer {
       report(`poison: ${subject}`);
       publish(subject, poison);
     },
-    onOrderCreated: (listener) => onceEach('order:created', listener),
-    onOrderCancelled: (listener) => onceEach('order:cancelled', listener),
+    onOrderCreated: (listener: Listener) => onceEach('order:created', listener),
+    onOrderCancelled: (listener: Listener) => onceEach('order:cancelled', listener),
+    /** No poison any more. */
     isClosing: () => closing,
   };
 }
