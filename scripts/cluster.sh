@@ -1,5 +1,5 @@
-# To be sourced: a Kubernetes for tests, whichever can be had here. With ../shared/k8s beside the project it is the
-# one-node cluster from there, else a kind cluster of its own. The user's kubeconfig is not looked at, on purpose:
+# To be sourced: a Kubernetes for tests, whichever can be had here. Where SHARED_DIR names a folder of
+# tools, it is the one-node cluster from there (CONTRIBUTING), else a kind cluster of its own. The user's kubeconfig is not looked at, on purpose:
 # what is there may be real.
 #
 #   cluster_up             sets TEST_KUBECONFIG and TEST_CLUSTER (one-node or kind)
@@ -10,8 +10,8 @@ _kind=order-service-test
 _kubeconfig=
 _brought_up=
 
-if [ -d ../shared/k8s ]; then
-  . ../shared/env.sh
+if [ -n "${SHARED_DIR:-}" ]; then
+  . "$SHARED_DIR/env.sh"
 
   cluster_up() {
     export TEST_CLUSTER=one-node TEST_KUBECONFIG=/var/lib/onenode/kubeconfig
@@ -19,17 +19,17 @@ if [ -d ../shared/k8s ]; then
       _free_volumes
     else
       _brought_up=yes
-      ../shared/k8s/up >&2 || return
+      "$SHARED_DIR/k8s/up" >&2 || return
     fi
     _keep_services_inside
   }
 
   cluster_image() {
-    ../shared/k8s/image "order-service:$1" . --target production --layers --build-arg "VERSION=$1" >&2
+    "$SHARED_DIR/k8s/image" "order-service:$1" . --target production --layers --build-arg "VERSION=$1" >&2
   }
 
   cluster_down() {
-    if [ -n "$_brought_up" ]; then ../shared/k8s/down >&2; else _delete_namespace "$@"; fi
+    if [ -n "$_brought_up" ]; then "$SHARED_DIR/k8s/down" >&2; else _delete_namespace "$@"; fi
   }
 else
   cluster_up() {

@@ -1,15 +1,16 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually';
 import { describeWith, serverBinary } from '../support/servers';
+import { sharedPath } from '../support/shared-path';
 import { CHART } from './helm';
 
 const run = promisify(execFile);
-const DEFINITIONS = join(__dirname, '../../../shared/k8s/crds');
+const DEFINITIONS = sharedPath('k8s/crds');
 const EVERYTHING = join(__dirname, 'values/everything.yaml');
 
 describeWith(['helm', 'kubernetes'], 'on an API server', () => {
@@ -21,7 +22,7 @@ describeWith(['helm', 'kubernetes'], 'on an API server', () => {
     run(serverBinary('helm'), ['--namespace', namespace, ...args], { env: env() });
 
   beforeAll(async () => {
-    if (existsSync(DEFINITIONS)) {
+    if (DEFINITIONS) {
       await run('kubectl', ['apply', '--server-side', '-f', DEFINITIONS], { env: env() });
     }
   });

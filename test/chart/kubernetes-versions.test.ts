@@ -1,18 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeWith, serverBinary } from '../support/servers';
+import { sharedPath } from '../support/shared-path';
 import { VALUES_FILES, renderText } from './helm';
 import type { RenderOptions } from './helm';
 
-const SHARED_SCHEMAS = join(__dirname, '../../../shared/k8s/schemas');
 const FILE = '{{ .NormalizedKubernetesVersion }}/{{ .ResourceKind }}{{ .KindSuffix }}.json';
 
 /** Definitions of others, which only an API server that has them can check. */
 const CUSTOM = 'HTTPRoute,ServiceMonitor,PrometheusRule';
 
 describeWith(['helm', 'kubeconform'], 'the rendered chart', () => {
-  const location = existsSync(SHARED_SCHEMAS) ? ['-schema-location', join(SHARED_SCHEMAS, FILE)] : [];
+  const schemas = sharedPath('k8s/schemas');
+  const location = schemas ? ['-schema-location', join(schemas, FILE)] : [];
 
   describe.each(['1.29.0', '1.32.0', '1.35.0'])('is valid for Kubernetes %s', (version) => {
     const expectValid = (options: RenderOptions) => {

@@ -3,6 +3,7 @@ import { fork, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { GlobalConfig } from 'jest';
+import { sharedPath } from './shared-path';
 import { FINDINGS_VARIABLE, type Finding, type Findings } from './servers';
 
 /** How long a download may say nothing: it tells of its progress every other second. */
@@ -19,7 +20,7 @@ export default async function findServers(config: GlobalConfig): Promise<void> {
     kubeconform: findProgram('kubeconform'),
     python3: findProgram('python3'),
     kubernetes: findKubernetes(),
-    'skaffold-schema': findSkaffoldSchema(config),
+    'skaffold-schema': findSkaffoldSchema(),
     mongod: needsMongod(config) ? await findMongod() : { missing: 'mongod was not looked for' },
   };
   process.env[FINDINGS_VARIABLE] = JSON.stringify(findings);
@@ -54,9 +55,11 @@ function findKubernetes(): Finding {
   return existsSync(path) ? { path } : { missing: `TEST_KUBECONFIG=${path} is no file` };
 }
 
-function findSkaffoldSchema({ rootDir }: GlobalConfig): Finding {
-  const path = process.env['SKAFFOLD_SCHEMA'] || join(rootDir, '../shared/skaffold/v4beta13.json');
-  return existsSync(path) ? { path } : { missing: 'no schema of skaffold.yaml (set SKAFFOLD_SCHEMA)' };
+function findSkaffoldSchema(): Finding {
+  const path = process.env['SKAFFOLD_SCHEMA'] || sharedPath('skaffold/v4beta13.json');
+  return path && existsSync(path)
+    ? { path }
+    : { missing: 'no schema of skaffold.yaml (set SKAFFOLD_SCHEMA)' };
 }
 
 function isExecutable(path: string): boolean {
