@@ -5,8 +5,8 @@
  */
 module.exports = {
   domain: { mutate: ['src/domain/**/*.ts'], tests: ['domain/*'] },
-  application: { mutate: ['src/application/**/*.ts'], tests: ['application/!(inbox)'] },
-  messaging: { mutate: ['src/messaging/**/*.ts'], tests: ['messaging/*', 'application/inbox'] },
+  application: { mutate: ['src/application/**/*.ts'], tests: ['application/*'] },
+  messaging: { mutate: ['src/messaging/**/*.ts'], tests: ['messaging/*'] },
   http: { mutate: ['src/http/**/*.ts'], tests: ['http/!(composed)'], ignoreStatic: true },
   config: { mutate: ['src/config/**/*.ts'], tests: ['config/*'] },
   lifecycle: { mutate: ['src/wiring/lifecycle.ts'], tests: ['wiring/lifecycle'] },
