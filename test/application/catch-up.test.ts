@@ -20,115 +20,99 @@ function setUp({ databaseReady = true } = {}) {
     catchUp.subscriptionChanged('group')(true);
     catchUp.subscriptionChanged('watch')(true);
   };
-  return { clock, catchUp, subscribed, said, warnings, paymentStampedAgo };
+  const caughtUp = async () => {
+    subscribed();
+    await clock.advance(15_000);
+  };
+  const mayExpireAfter = async (ms: number) => (await clock.advance(ms), catchUp.mayExpire(ORDER));
+  return { clock, catchUp, subscribed, caughtUp, mayExpireAfter, said, warnings, paymentStampedAgo };
 }
 
 describe('an order may expire', () => {
   it('only after the payments subscription has been up for the whole time', async () => {
-    const { clock, catchUp, subscribed } = setUp();
+    const { catchUp, subscribed, mayExpireAfter } = setUp();
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(60_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(await mayExpireAfter(60_000)).toBe(false);
     subscribed();
-    await clock.advance(14_999);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(1);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(14_999)).toBe(false);
+    expect(await mayExpireAfter(1)).toBe(true);
   });
 
   it('not while the subscription is down, and again only the whole time after it is back', async () => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, subscribed, caughtUp, mayExpireAfter } = setUp();
+    await caughtUp();
     catchUp.subscriptionChanged('group')(false);
     catchUp.subscriptionChanged('watch')(false);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(3_600_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(await mayExpireAfter(3_600_000)).toBe(false);
     subscribed();
-    await clock.advance(14_999);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(1);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(14_999)).toBe(false);
+    expect(await mayExpireAfter(1)).toBe(true);
   });
 
   it.each(['group', 'watch'] as const)('only while it also has its %s subscription', async (missing) => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, caughtUp, mayExpireAfter } = setUp();
+    await caughtUp();
     catchUp.subscriptionChanged(missing)(false);
-    await clock.advance(3_600_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(await mayExpireAfter(3_600_000)).toBe(false);
     catchUp.subscriptionChanged(missing)(true);
-    await clock.advance(15_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(15_000)).toBe(true);
   });
 
   it('not when a payment for it was heard, whoever is to handle it, before the hard limit', async () => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { clock, catchUp, caughtUp, mayExpireAfter } = setUp();
+    await caughtUp();
     catchUp.paymentHeard(ORDER, clock.now());
-    await clock.advance(599_999);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(await mayExpireAfter(599_999)).toBe(false);
     expect(catchUp.mayExpire('b'.repeat(24))).toBe(true);
-    await clock.advance(1);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(1)).toBe(true);
   });
 
   it('not until the whole time has passed since an old payment was heard', async () => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { clock, catchUp, caughtUp, mayExpireAfter } = setUp();
+    await caughtUp();
     catchUp.paymentHeard('b'.repeat(24), new Date(clock.now().getTime() - 15_001));
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(15_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(15_000)).toBe(true);
   });
 
   it('not until the whole time has passed since the last old payment', async () => {
-    const { clock, catchUp, subscribed, paymentStampedAgo } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, caughtUp, mayExpireAfter, paymentStampedAgo } = setUp();
+    await caughtUp();
     paymentStampedAgo(15_001);
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(14_999);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(1);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(14_999)).toBe(false);
+    expect(await mayExpireAfter(1)).toBe(true);
   });
 
   it('at once while only fresh payments come', async () => {
-    const { clock, catchUp, subscribed, paymentStampedAgo } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, caughtUp, paymentStampedAgo } = setUp();
+    await caughtUp();
     paymentStampedAgo(15_000);
     expect(catchUp.mayExpire(ORDER)).toBe(true);
   });
 
   it('not while a payment that could not be handled is to come again', async () => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, caughtUp } = setUp();
+    await caughtUp();
     catchUp.paymentPostponed();
     expect(catchUp.mayExpire(ORDER)).toBe(false);
   });
 
   it('not while a payment is to come again, however long everything was well before', async () => {
-    const { clock, catchUp, subscribed } = setUp();
+    const { clock, catchUp, subscribed, mayExpireAfter } = setUp();
     subscribed();
     await clock.advance(3_600_000);
     catchUp.paymentPostponed();
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(15_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(15_000)).toBe(true);
   });
 
   it.each([
     ['while it ran', true],
     ['from its start on', false],
   ])('not when it was paid, however long the database was unavailable %s', async (_, databaseReady) => {
-    const { clock, catchUp, subscribed, warnings } = setUp({ databaseReady });
+    const { clock, catchUp, subscribed, mayExpireAfter, warnings } = setUp({ databaseReady });
     subscribed();
     await clock.advance(60_000);
     catchUp.databaseChanged(false);
@@ -139,31 +123,25 @@ describe('an order may expire', () => {
       catchUp.paymentHeard('b'.repeat(24), clock.now());
     }
     catchUp.databaseChanged(true);
-    await clock.advance(599_999);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
+    expect(await mayExpireAfter(599_999)).toBe(false);
     expect(warnings()).toEqual([]);
-    await clock.advance(1);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(1)).toBe(true);
   });
 
   it('not for all the time a payment could not be handled, until the database has been there for as long', async () => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { clock, catchUp, caughtUp, mayExpireAfter } = setUp();
+    await caughtUp();
     catchUp.databaseChanged(false);
     catchUp.paymentPostponed();
     await clock.advance(3_600_000);
     catchUp.databaseChanged(true);
-    await clock.advance(14_999);
-    expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(1);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(14_999)).toBe(false);
+    expect(await mayExpireAfter(1)).toBe(true);
   });
 
   it('not while a payment for it is in flight, whatever becomes of others', async () => {
-    const { clock, catchUp, subscribed } = setUp();
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, caughtUp } = setUp();
+    await caughtUp();
     const first = catchUp.paymentInFlight(ORDER);
     const second = catchUp.paymentInFlight(ORDER);
     first();
@@ -190,22 +168,21 @@ describe('an order may expire', () => {
   });
 
   it('after the hard limit although old payments never cease, and says so', async () => {
-    const { clock, catchUp, subscribed, warnings, paymentStampedAgo } = setUp();
+    const { clock, catchUp, subscribed, mayExpireAfter, warnings, paymentStampedAgo } = setUp();
     subscribed();
     for (let seconds = 0; seconds < 599; seconds += 1) {
       await clock.advance(1_000);
       paymentStampedAgo(60_000);
     }
     expect(catchUp.mayExpire(ORDER)).toBe(false);
-    await clock.advance(1_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
+    expect(await mayExpireAfter(1_000)).toBe(true);
     expect(warnings()).toEqual(['payments never caught up: orders expire anyway']);
   });
 });
 
 describe('what is remembered of payments that were heard', () => {
   it('is forgotten once it keeps no order from expiring any more', async () => {
-    const { clock, catchUp, subscribed } = setUp();
+    const { clock, catchUp, caughtUp } = setUp();
     const id = (n: number) => n.toString(16).padStart(24, '0');
     /** Whatever it keeps them in. */
     const memories = new Set<Map<unknown, unknown>>();
@@ -229,25 +206,22 @@ describe('what is remembered of payments that were heard', () => {
     spy.mockRestore();
 
     expect(sizes()).toEqual([2]);
-    subscribed();
-    await clock.advance(15_000);
+    await caughtUp();
     expect([0, 3, 10].map((n) => catchUp.mayExpire(id(n)))).toEqual([true, false, false]);
   });
 });
 
 describe('what the log says of payments', () => {
   it('is once that they are caught up, and once more after each loss', async () => {
-    const { clock, catchUp, subscribed, said } = setUp();
-    const caughtUp = ['info', {}, 'payments are caught up: orders may expire'];
-    subscribed();
-    await clock.advance(15_000);
+    const { catchUp, caughtUp, mayExpireAfter, said } = setUp();
+    const line = ['info', {}, 'payments are caught up: orders may expire'];
+    await caughtUp();
     for (let times = 0; times < 3; times += 1) expect(catchUp.mayExpire(ORDER)).toBe(true);
-    expect(said).toEqual([caughtUp]);
+    expect(said).toEqual([line]);
     catchUp.subscriptionChanged('watch')(false);
     catchUp.subscriptionChanged('watch')(true);
-    await clock.advance(15_000);
-    expect(catchUp.mayExpire(ORDER)).toBe(true);
-    expect(said).toEqual([caughtUp, caughtUp]);
+    expect(await mayExpireAfter(15_000)).toBe(true);
+    expect(said).toEqual([line, line]);
   });
 
   it('is after how long they never were', async () => {

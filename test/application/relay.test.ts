@@ -7,7 +7,7 @@ import type { Outbox, Publisher } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
-import { eventId } from '../support/placements';
+import { eventId, newPlacement } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
 
 const TICKET = 'f'.repeat(24);
@@ -72,7 +72,6 @@ function setUp() {
       expirationWindowSeconds: 900,
     });
     const cancel = createCancelOrder({ changeOrder, metrics: silentMetrics });
-    const id = (n: number) => n.toString(16).padStart(24, '0');
     return {
       relay,
       store,
@@ -83,7 +82,6 @@ function setUp() {
         return result.order.id;
       },
       cancel: (orderId: string) => cancel({ userId: 'buyer', orderId }),
-      id,
     };
   }
   const taken = () => broker.taken.map(({ id }) => id.replace(/^0+/, ''));
@@ -171,21 +169,7 @@ describe('the relay', () => {
     const [slow, other] = [startReplica('a'), startReplica('b')];
     await slow.announce();
     const published: Parameters<typeof slow.relay.publish>[0][] = [];
-    const result = await slow.store.orders.insert({
-      order: {
-        id: slow.id(9),
-        version: 0,
-        userId: 'u',
-        status: 'created',
-        createdAt: clock.now(),
-        expiresAt: clock.now(),
-        ticket: { id: TICKET, title: 'T', price: 1 },
-        payments: [],
-      },
-      turn: 0,
-      events: [{ seq: 0, subject: 'order:created', data: '{"id":"7","version":0}', at: clock.now() }],
-      withLease: true,
-    });
+    const result = await slow.store.orders.insert(newPlacement({ now: clock.now() }));
     if (result.type === 'inserted' && result.lease) published.push(result.lease);
     await clock.advance(LEASE_MS - 4_000);
     for (const lease of published) slow.relay.publish(lease);
@@ -230,32 +214,18 @@ describe('the relay', () => {
   });
 
   it('lets a failing order hold up no order of another ticket', async () => {
-    const { clock, startReplica, broker, taken } = setUp();
+    const { clock, startReplica, broker } = setUp();
     const replica = startReplica('a');
     await replica.announce();
     broker.onPublish = (id) => {
-      if (id.endsWith('1:0')) throw new PublishFailed('refused', 'no');
+      if (id === `${'1'.padStart(24, '0')}:0`) throw new PublishFailed('refused', 'no');
     };
     await replica.place();
-    await replica.store.tickets.apply({ id: 'e'.repeat(24), version: 0, title: 'T', price: 1, userId: 's' });
-    await replica.store.orders.insert({
-      order: {
-        id: replica.id(7),
-        version: 0,
-        userId: 'u',
-        status: 'created',
-        createdAt: clock.now(),
-        expiresAt: clock.now(),
-        ticket: { id: 'e'.repeat(24), title: 'T', price: 1 },
-        payments: [],
-      },
-      turn: 0,
-      events: [{ seq: 0, subject: 'order:created', data: '{"id":"7","version":0}', at: clock.now() }],
-      withLease: false,
-    });
+    const other = newPlacement({ now: clock.now(), withLease: false });
+    await replica.store.orders.insert(other);
     replica.relay.start();
     await clock.advance(10_000);
-    expect(taken()).toEqual(['7:0']);
+    expect(broker.taken.map(({ id }) => id)).toEqual([`${other.order.id}:0`]);
     await replica.relay.stop();
   });
 

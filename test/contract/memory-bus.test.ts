@@ -1,17 +1,8 @@
 import { createMemoryBroker } from '../../src/adapters/memory/bus';
-import type { Bus, Clock } from '../../src/application/ports';
+import type { Bus } from '../../src/application/ports';
+import { systemClock } from '../../src/wiring/clock';
 import { silentLog } from '../support/silent';
 import { REDELIVERY_WAIT_SECONDS, describeBus } from './bus.contract';
-
-const clock: Clock = {
-  now: () => new Date(),
-  monotonic: () => performance.now(),
-  random: Math.random,
-  after(ms, task) {
-    const timer = setTimeout(task, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 const connected: Bus[] = [];
 
@@ -21,7 +12,7 @@ afterEach(async () => {
 
 describeBus('the memory broker', async () => {
   const broker = createMemoryBroker({
-    clock,
+    clock: systemClock,
     log: silentLog,
     redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
   });

@@ -1,5 +1,6 @@
 import { createNatsStreamingBus } from '../../src/adapters/nats-streaming/bus';
-import type { Bus, Clock, Receive, Subscription } from '../../src/application/ports';
+import type { Bus, Receive, Subscription } from '../../src/application/ports';
+import { ticking } from '../../src/wiring/clock';
 import { eventually } from '../support/eventually';
 import { connectPeer } from '../support/nats-peer';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
@@ -7,15 +8,6 @@ import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
 import { MOST_IN_FLIGHT, REDELIVERY_WAIT_SECONDS, SUBJECT, describeBus } from './bus.contract';
-
-const clock: Omit<Clock, 'now'> = {
-  monotonic: () => performance.now(),
-  random: Math.random,
-  after(ms, task) {
-    const timer = setTimeout(task, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 const group = (
   subject: string,
@@ -53,7 +45,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
       redeliveryWaitSeconds: REDELIVERY_WAIT_SECONDS,
       ackTimeoutMs: 1_500,
       maxInFlight: (subject) => (subject === SUBJECT ? MOST_IN_FLIGHT : 16),
-      clock,
+      clock: ticking,
       log: silentLog,
       ...settings,
     });
@@ -200,7 +192,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         random: () => 0.5,
         after(ms, task) {
           pauses.push(ms);
-          return clock.after(ms, task);
+          return ticking.after(ms, task);
         },
       },
     });
@@ -239,7 +231,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
             random: () => 0.5,
             after(ms, task) {
               if (ms < 5_000 && ms !== 3_000) pauses.push(ms);
-              return clock.after(ms, task);
+              return ticking.after(ms, task);
             },
           },
           log: { ...silentLog, warn: (fields) => void warnings.push(fields as { reason: string }) },
@@ -277,7 +269,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         random: () => 0.5,
         after(ms, task) {
           if (ms < 3_000) pauses.push(ms);
-          return clock.after(ms, task);
+          return ticking.after(ms, task);
         },
       },
     });
@@ -308,7 +300,7 @@ describeWith(['nats-streaming-server'], 'NATS Streaming', () => {
         redeliveryWaitSeconds: 0.5,
         ackTimeoutMs: 1_000,
         maxInFlight: () => 1,
-        clock,
+        clock: ticking,
         log: silentLog,
       });
     expect(bad).toThrow(RangeError);
