@@ -16,22 +16,14 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
 
     it('makes what one release needs', () => {
       expect(rendered().map(nameOf).sort()).toEqual([
-        'ConfigMap orders-order-service',
-        'ConfigMap orders-order-service-mongodb',
-        'Deployment orders-order-service',
-        'NetworkPolicy orders-order-service',
-        'NetworkPolicy orders-order-service-mongodb',
-        'NetworkPolicy orders-order-service-nats',
-        'NetworkPolicy orders-order-service-smoke-test',
-        'Pod orders-order-service-smoke-test',
-        'Secret orders-order-service',
-        'Secret orders-order-service-mongodb',
-        'Service orders-order-service',
-        'Service orders-order-service-mongodb',
-        'Service orders-order-service-mongodb-members',
-        'Service orders-order-service-nats',
-        'ServiceAccount orders-order-service',
-        'StatefulSet orders-order-service-mongodb',
+        ...['ConfigMap orders-order-service', 'ConfigMap orders-order-service-mongodb'],
+        ...['Deployment orders-order-service', 'NetworkPolicy orders-order-service'],
+        ...['NetworkPolicy orders-order-service-mongodb', 'NetworkPolicy orders-order-service-nats'],
+        ...['NetworkPolicy orders-order-service-smoke-test', 'Pod orders-order-service-smoke-test'],
+        ...['Secret orders-order-service', 'Secret orders-order-service-mongodb'],
+        ...['Service orders-order-service', 'Service orders-order-service-mongodb'],
+        ...['Service orders-order-service-mongodb-members', 'Service orders-order-service-nats'],
+        ...['ServiceAccount orders-order-service', 'StatefulSet orders-order-service-mongodb'],
         'StatefulSet orders-order-service-nats',
       ]);
     });
@@ -40,17 +32,11 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       const names = rendered({ values: 'everything' }).map(nameOf);
       const byDefault = rendered().map(nameOf);
       expect(names.filter((name) => !byDefault.includes(name)).sort()).toEqual([
-        'ConfigMap orders-order-service-dashboard',
-        'HTTPRoute orders-order-service',
-        'HorizontalPodAutoscaler orders-order-service',
-        'Ingress orders-order-service',
+        ...['ConfigMap orders-order-service-dashboard', 'HTTPRoute orders-order-service'],
+        ...['HorizontalPodAutoscaler orders-order-service', 'Ingress orders-order-service'],
         'PodDisruptionBudget orders-order-service',
-        'PodDisruptionBudget orders-order-service-mongodb',
-        'PrometheusRule orders-order-service',
-        'Service nats-srv',
-        'Service order-mongo-srv',
-        'Service orders-srv',
-        'ServiceAccount orders',
+        ...['PodDisruptionBudget orders-order-service-mongodb', 'PrometheusRule orders-order-service'],
+        ...['Service nats-srv', 'Service order-mongo-srv', 'Service orders-srv', 'ServiceAccount orders'],
         'ServiceMonitor orders-order-service',
       ]);
     });

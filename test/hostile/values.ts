@@ -8,27 +8,9 @@ export const objectId: Arbitrary<string> = fc
 
 /** Names that mean something to JavaScript, to MongoDB or to those who parse paths. */
 export const hostileName: Arbitrary<string> = fc.constantFrom(
-  '__proto__',
-  'constructor',
-  'prototype',
-  'constructor.prototype',
-  '__defineGetter__',
-  'hasOwnProperty',
-  'toString',
-  'toJSON',
-  'valueOf',
-  'then',
-  'length',
-  '$gt',
-  '$where',
-  '_id',
-  'a.b',
-  '*',
-  '..',
-  ' ',
-  '\ud83d\ude00',
-  'userId',
-  'status',
+  ...['__proto__', 'constructor', 'prototype', 'constructor.prototype', '__defineGetter__'],
+  ...['hasOwnProperty', 'toString', 'toJSON', 'valueOf', 'then', 'length', '$gt', '$where', '_id', 'a.b'],
+  ...['*', '..', ' ', '\ud83d\ude00', 'userId', 'status'],
 );
 
 export const hostileText: Arbitrary<string> = fc.oneof(
@@ -38,20 +20,8 @@ export const hostileText: Arbitrary<string> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.constantFrom(
-      '',
-      '\0',
-      '\u2028',
-      '\ud800',
-      '\ufeff',
-      '\u202e',
-      "' OR 1=1 --",
-      '{{7*7}}',
-      '${jndi:ldap://x}',
-      '<script>',
-      '../../etc/passwd',
-      'x'.repeat(300),
-      '%s%n',
-      'a\r\nb',
+      ...['', '\0', '\u2028', '\ud800', '\ufeff', '\u202e', "' OR 1=1 --", '{{7*7}}', '${jndi:ldap://x}'],
+      ...['<script>', '../../etc/passwd', 'x'.repeat(300), '%s%n', 'a\r\nb'],
     ),
   },
 );
@@ -74,16 +44,11 @@ export const hostileJson: Arbitrary<unknown> = fc.oneof(
 
 /** Members of a JSON object that would change every object there is, if somebody merged them into one. */
 export const pollution: Arbitrary<string> = fc.constantFrom(
-  '"__proto__":{"polluted":true}',
-  '"__proto__":null',
+  ...['"__proto__":{"polluted":true}', '"__proto__":null'],
   '"__proto__":{"isAdmin":true,"userId":"bystander"}',
-  '"constructor":{"prototype":{"polluted":true}}',
-  '"constructor":null',
-  '"prototype":{"polluted":true}',
-  '"toString":null,"valueOf":1',
-  '"hasOwnProperty":1',
-  '"toJSON":"x"',
-  '"then":{"polluted":true}',
+  ...['"constructor":{"prototype":{"polluted":true}}', '"constructor":null'],
+  ...['"prototype":{"polluted":true}', '"toString":null,"valueOf":1', '"hasOwnProperty":1'],
+  ...['"toJSON":"x"', '"then":{"polluted":true}'],
 );
 
 /** Unlike an assignment, `__proto__` becomes a name like any other here. */

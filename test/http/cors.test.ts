@@ -99,14 +99,8 @@ describe('with CORS_ORIGINS', () => {
       });
       expect(namesIn(headers['access-control-expose-headers'])).toEqual(
         expect.arrayContaining([
-          'etag',
-          'link',
-          'location',
-          'ratelimit',
-          'ratelimit-policy',
-          'retry-after',
-          'www-authenticate',
-          'x-request-id',
+          ...['etag', 'link', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after'],
+          ...['www-authenticate', 'x-request-id'],
         ]),
       );
       expect(namesIn(headers['vary'])).toContain('origin');
@@ -114,16 +108,9 @@ describe('with CORS_ORIGINS', () => {
   });
 
   it.each([
-    'https://elsewhere.example',
-    'http://shop.example',
-    'https://shop.example:8443',
-    'https://shop.example.evil.example',
-    'https://SHOP.example',
-    'https://a.shop.example',
-    'https://other.example,https://shop.example',
-    'null',
-    '*',
-    '',
+    ...['https://elsewhere.example', 'http://shop.example', 'https://shop.example:8443'],
+    ...['https://shop.example.evil.example', 'https://SHOP.example', 'https://a.shop.example'],
+    ...['https://other.example,https://shop.example', 'null', '*', ''],
   ])('a page of %j may read nothing', async (Origin) => {
     const { app } = setUp();
 
