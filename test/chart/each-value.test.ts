@@ -431,8 +431,8 @@ const ROWS: Record<string, Row> = {
   'mongodb.replicas': { set: 3, at: (o) => find(o, 'StatefulSet', MONGODB)['spec'].replicas },
   'mongodb.service.name': {
     set: 'order-mongo-srv',
-    at: (o) => [named('Service', 'order-mongo-srv')(o), new URL(setting('MONGO_URL')(o)!).hostname],
-    is: ['order-mongo-srv', 'order-mongo-srv'],
+    at: (o) => [named('Service', 'order-mongo-srv')(o), setting('MONGO_URL')(o)],
+    is: ['order-mongo-srv', 'mongodb://order-mongo-srv:27017/orders?authSource=orders'],
   },
   'mongodb.database': {
     set: 'null',

@@ -235,14 +235,6 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       expect(find(rendered({ set: { replicas: 0 } }), 'Deployment')['spec'].replicas).toBe(0);
     });
 
-    it('finds database and broker under the names that are set', () => {
-      const environment = environmentOf(
-        rendered({ set: { 'mongodb.service.name': 'order-mongo-srv', 'nats.service.name': 'nats-srv' } }),
-      );
-      expect(environment['MONGO_URL']).toBe('mongodb://order-mongo-srv:27017/orders?authSource=orders');
-      expect(environment['NATS_URL']).toBe('nats://nats-srv:4222');
-    });
-
     it('addresses each member of a replica set', () => {
       const objects = rendered({ values: 'production' });
       const host = (i: number) =>
@@ -272,10 +264,6 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
           '--max_bytes=0',
           '--max_age=0s',
         ]),
-      );
-      const limited = find(rendered({ values: 'everything' }), 'StatefulSet', '-nats');
-      expect(limited['spec'].template.spec.containers[0].args).toEqual(
-        expect.arrayContaining(['--max_msgs=1000000', '--max_bytes=1073741824', '--max_age=720h']),
       );
     });
 

@@ -1,6 +1,7 @@
 import request from 'supertest';
 import { Unavailable } from '../../src/application/ports';
 import { BASE_PATH, bearer, createTestApp, newId } from '../support/http-app';
+import type { TestApp } from '../support/http-app';
 
 const SHOP = 'https://shop.example';
 const useCases = { listOrders: () => Promise.resolve({ orders: [] }) };
@@ -17,6 +18,15 @@ const preflight = {
   'Access-Control-Request-Headers': 'authorization, if-match',
 };
 
+function ask(
+  app: TestApp['app'],
+  method: 'get' | 'options' | 'put',
+  path: string,
+  headers: Record<string, string>,
+) {
+  return request(app)[method](path).set(headers);
+}
+
 function namesIn(list: string | undefined): string[] {
   return (list ?? '').split(/, ?/).map((name) => name.toLowerCase());
 }
@@ -32,10 +42,7 @@ describe('with CORS_ORIGINS', () => {
   it.each(routes)('a preflight is answered at %s, before sign-in', async (path, methods) => {
     const { app, logLines } = setUp();
 
-    const { headers } = await request(app)
-      .options(path)
-      .set({ Origin: SHOP, ...preflight })
-      .expect(204);
+    const { headers } = await ask(app, 'options', path, { Origin: SHOP, ...preflight }).expect(204);
 
     expect(headers).toMatchObject({
       'access-control-allow-origin': SHOP,
@@ -62,10 +69,7 @@ describe('with CORS_ORIGINS', () => {
     const { app } = setUp({ rateLimitPerMinute: 1 });
 
     for (let i = 0; i < 3; i += 1) {
-      await request(app)
-        .options(BASE_PATH)
-        .set({ Origin: SHOP, ...bearer(), ...preflight })
-        .expect(204);
+      await ask(app, 'options', BASE_PATH, { Origin: SHOP, ...bearer(), ...preflight }).expect(204);
     }
     await request(app).get(BASE_PATH).set(bearer()).expect(200);
   });
@@ -81,13 +85,9 @@ describe('with CORS_ORIGINS', () => {
       await request(app).get(BASE_PATH).set(signedIn),
       await request(app).get(BASE_PATH).set(signedIn),
       await request(app).get('/nowhere').set(from),
-      await request(app)
-        .put(BASE_PATH)
-        .set({ ...from, ...bearer('bob') }),
+      await ask(app, 'put', BASE_PATH, { ...from, ...bearer('bob') }),
       await request(app).get(`${BASE_PATH}/%zz`).set(from),
-      await request(app)
-        .get(`${BASE_PATH}?page=1`)
-        .set({ ...from, ...bearer('cat') }),
+      await ask(app, 'get', `${BASE_PATH}?page=1`, { ...from, ...bearer('cat') }),
       await request(broken).get(BASE_PATH).set(signedIn),
     ];
 
@@ -115,12 +115,8 @@ describe('with CORS_ORIGINS', () => {
     const { app } = setUp();
 
     const answers = [
-      await request(app)
-        .get(BASE_PATH)
-        .set({ Origin, ...bearer() }),
-      await request(app)
-        .options(BASE_PATH)
-        .set({ Origin, ...preflight }),
+      await ask(app, 'get', BASE_PATH, { Origin, ...bearer() }),
+      await ask(app, 'options', BASE_PATH, { Origin, ...preflight }),
     ];
 
     expect(answers.map(({ status }) => status)).toEqual([200, 204]);
@@ -147,10 +143,7 @@ describe('without CORS_ORIGINS', () => {
     async (path, methods) => {
       const { app } = createTestApp();
 
-      const answer = await request(app)
-        .options(path)
-        .set({ Origin: SHOP, ...preflight })
-        .expect(204);
+      const answer = await ask(app, 'options', path, { Origin: SHOP, ...preflight }).expect(204);
 
       expect(answer.headers['allow']).toBe(methods);
       expect(corsHeadersOf(answer)).toEqual([]);
@@ -162,9 +155,7 @@ describe('without CORS_ORIGINS', () => {
     const { app } = createTestApp({ useCases });
 
     for (const headers of [{}, bearer()]) {
-      const answer = await request(app)
-        .get(BASE_PATH)
-        .set({ Origin: SHOP, ...headers });
+      const answer = await ask(app, 'get', BASE_PATH, { Origin: SHOP, ...headers });
       expect(corsHeadersOf(answer)).toEqual([]);
     }
   });

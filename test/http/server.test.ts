@@ -361,7 +361,8 @@ describe('what Node would refuse by itself', () => {
   const head = (...lines: string[]) =>
     [`POST ${BASE_PATH} HTTP/1.1`, 'Host: orders', ...lines, '', ''].join('\r\n');
   const signedIn = `Authorization: Bearer ${tokenOf()}`;
-  const chunked = head('Transfer-Encoding: chunked', 'Content-Type: application/json', signedIn);
+  const CHUNKED = 'Transfer-Encoding: chunked';
+  const chunked = head(CHUNKED, 'Content-Type: application/json', signedIn);
 
   /** By Node's name of what is wrong; null where the handler sees the request. */
   const cases: [string, number, string | null, string][] = [
@@ -369,6 +370,16 @@ describe('what Node would refuse by itself', () => {
     ['TLS', 400, 'HPE_INVALID_METHOD', '\x16\x03\x01\x00\xa5\x01'],
     ['another version', 400, 'HPE_INVALID_VERSION', 'GET / HTTP/7.7\r\nHost: orders\r\n\r\n'],
     ['two lengths', 400, 'HPE_UNEXPECTED_CONTENT_LENGTH', head('Content-Length: 1', 'Content-Length: 2')],
+    ['a length and chunks', 400, 'HPE_INVALID_TRANSFER_ENCODING', head('Content-Length: 5', CHUNKED)],
+    ['a length that is no number', 400, 'HPE_INVALID_CONTENT_LENGTH', head('Content-Length: -1')],
+    ['a name with a space', 400, 'HPE_INVALID_HEADER_TOKEN', head('X Y: z')],
+    ['a name that is folded', 400, 'HPE_INVALID_HEADER_TOKEN', head('X-A: 1', ' b: 2')],
+    [
+      'too many headers',
+      431,
+      'HPE_HEADER_OVERFLOW',
+      head(...Array.from({ length: 5_000 }, (_, i) => `X-${i}: ${i}`)),
+    ],
     ['a chunk that is none', 400, 'HPE_INVALID_CHUNK_SIZE', `${chunked}zz\r\n`],
     ['headers of more than 16 kB', 431, 'HPE_HEADER_OVERFLOW', head(`X-Large: ${'x'.repeat(16 * 1024)}`)],
     [
