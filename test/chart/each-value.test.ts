@@ -254,10 +254,7 @@ const ROWS: Record<string, Row> = {
     beside: { 'auth.jwtKey': 'a key' },
   },
   extraEnv: { set: [{ name: 'TZ', value: 'UTC' }], at: setting('TZ'), is: 'UTC' },
-  extraEnvFrom: {
-    set: [{ configMapRef: { name: 'more' } }],
-    at: (o) => service(o).envFrom.slice(1),
-  },
+  extraEnvFrom: { set: [{ configMapRef: { name: 'more' } }], at: (o) => service(o).envFrom.slice(1) },
   args: { set: ['--inspect', 'dist/main.js'], at: (o) => service(o).args },
 
   'service.name': {
@@ -545,11 +542,7 @@ const ROWS: Record<string, Row> = {
     at: secretInBoth('NATS_URL'),
     beside: { 'nats.enabled': false },
   },
-  'externalNats.existingSecretKey': {
-    set: '1e3',
-    at: keyInBoth('NATS_URL'),
-    beside: OUTSIDE_NATS,
-  },
+  'externalNats.existingSecretKey': { set: '1e3', at: keyInBoth('NATS_URL'), beside: OUTSIDE_NATS },
   'externalNats.username': {
     set: 'null',
     at: inBoth('NATS_USERNAME'),

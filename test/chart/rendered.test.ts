@@ -257,11 +257,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       const { args } = find(rendered(), 'StatefulSet', '-nats')['spec'].template.spec.containers[0];
       expect(args).toEqual(
         expect.arrayContaining([
-          '--store=FILE',
-          '--max_channels=0',
-          '--max_subs=0',
-          '--max_msgs=0',
-          '--max_bytes=0',
+          ...['--store=FILE', '--max_channels=0', '--max_subs=0', '--max_msgs=0', '--max_bytes=0'],
           '--max_age=0s',
         ]),
       );

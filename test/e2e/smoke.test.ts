@@ -106,11 +106,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     await Promise.race([brokerRefuses.once(), tooSoon]);
     await late.restart();
     await Promise.race([serviceRefuses.once(), tooSoon]);
-    const lateService = await startService({
-      MONGO_URL: mongod.url,
-      NATS_URL: late.url,
-      PORT: String(port),
-    });
+    const lateService = await startService({ MONGO_URL: mongod.url, NATS_URL: late.url, PORT: String(port) });
     const { code, lines } = await tested;
     await lateService.kill('SIGTERM');
     await late.stop();

@@ -64,13 +64,7 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
     userId: text,
     orderId: fc.option(anyOrder),
   });
-  const wrongTicket = {
-    id: noId,
-    version: noVersion,
-    title: noText,
-    price: noPrice,
-    userId: noOption,
-  };
+  const wrongTicket = { id: noId, version: noVersion, title: noText, price: noPrice, userId: noOption };
   const tickets = ['ticket:created', 'ticket:updated'].map((subject): Contract => ({
     subject,
     good: ticket,

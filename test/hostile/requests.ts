@@ -27,16 +27,7 @@ export interface Surroundings {
 const METHODS = ['GET', 'GET', 'GET', 'POST', 'POST', 'POST', 'DELETE', 'DELETE', 'HEAD'];
 const OTHER_METHODS = 'PUT PATCH OPTIONS TRACE PROPFIND SEARCH M-SEARCH UNLOCK LINK'.split(' ');
 const NO_METHODS = [
-  'CONNECT',
-  'PRI',
-  'get',
-  'FOO',
-  '',
-  'GET\t',
-  'P\u00d6ST',
-  'G'.repeat(300),
-  '\0',
-  '__proto__',
+  ...['CONNECT', 'PRI', 'get', 'FOO', '', 'GET\t', 'P\u00d6ST', 'G'.repeat(300), '\0', '__proto__'],
 ];
 
 /** They say how the request is delimited or what becomes of the connection: other answers would be mistaken for it. */

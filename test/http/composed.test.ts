@@ -234,12 +234,9 @@ describe('the service without any settings', () => {
     await show('ann', newId()).expect(404);
 
     await request(service.url).get('/livez').expect(200);
-    await request(service.url).get('/readyz').expect(200, {
-      status: 'ready',
-      database: 'up',
-      broker: 'up',
-      draining: false,
-    });
+    await request(service.url)
+      .get('/readyz')
+      .expect(200, { status: 'ready', database: 'up', broker: 'up', draining: false });
     const { text } = await request(service.url).get('/metrics').expect(200);
     expect(text).toContain(`route="${BASE_PATH}/:orderId",status="404"`);
     expect(text).toContain('order_service_orders_total{outcome="placed"}');
