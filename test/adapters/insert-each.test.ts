@@ -32,8 +32,12 @@ function collection(insert: () => Promise<unknown>): Parameters<typeof insertEac
   return { insertMany: insert } as never;
 }
 
-function refusing(answer: Answer) {
-  return collection(() => Promise.reject(bulkError(answer)));
+/** What becomes of three documents where the driver throws this. */
+function insertInto(error: Error) {
+  return insertEach(
+    collection(() => Promise.reject(error)),
+    DOCUMENTS,
+  );
 }
 
 describe('inserting a single document', () => {
@@ -67,7 +71,7 @@ describe('inserting many documents in one write', () => {
   it('tells the duplicates from those that are inserted', async () => {
     const answer = { insertedCount: 2, writeErrors: [{ index: 1, code: 11000 }] };
 
-    expect(await insertEach(refusing(answer), DOCUMENTS)).toEqual(['inserted', 'duplicate', 'inserted']);
+    expect(await insertInto(bulkError(answer))).toEqual(['inserted', 'duplicate', 'inserted']);
   });
 
   it('says unknown of a document that was refused for another reason', async () => {
@@ -76,7 +80,7 @@ describe('inserting many documents in one write', () => {
       { index: 2, code: 112 },
     ];
 
-    expect(await insertEach(refusing({ insertedCount: 1, writeErrors }), DOCUMENTS)).toEqual([
+    expect(await insertInto(bulkError({ insertedCount: 1, writeErrors }))).toEqual([
       'duplicate',
       'inserted',
       'unknown',
@@ -87,12 +91,7 @@ describe('inserting many documents in one write', () => {
     const error = brokenConnection(count);
     expect(error.writeErrors).toEqual([]);
 
-    await expect(
-      insertEach(
-        collection(() => Promise.reject(error)),
-        DOCUMENTS,
-      ),
-    ).rejects.toBe(error);
+    await expect(insertInto(error)).rejects.toBe(error);
   });
 
   it.each<[string, Error]>([
@@ -103,23 +102,13 @@ describe('inserting many documents in one write', () => {
       Object.assign(bulkError({ insertedCount: 3 }), { code: 11000, writeErrors: [] }),
     ],
   ])('takes a duplicate that names no document for no answer, told by %s', async (_, error) => {
-    await expect(
-      insertEach(
-        collection(() => Promise.reject(error)),
-        DOCUMENTS,
-      ),
-    ).rejects.toBe(error);
+    await expect(insertInto(error)).rejects.toBe(error);
   });
 
   it('takes a single write error, as the driver may give it, for what it is', async () => {
     const error = Object.assign(bulkError({ insertedCount: 2 }), { writeErrors: { index: 2, code: 11000 } });
 
-    expect(
-      await insertEach(
-        collection(() => Promise.reject(error)),
-        DOCUMENTS,
-      ),
-    ).toEqual(['inserted', 'inserted', 'duplicate']);
+    expect(await insertInto(error)).toEqual(['inserted', 'inserted', 'duplicate']);
   });
 
   it('takes what is not durable for no answer', async () => {
@@ -129,12 +118,12 @@ describe('inserting many documents in one write', () => {
       writeConcernError: { code: 64 },
     };
 
-    await expect(insertEach(refusing(answer), DOCUMENTS)).rejects.toThrow('refused');
+    await expect(insertInto(bulkError(answer))).rejects.toThrow('refused');
   });
 
   it('takes an answer that does not speak of every document for none', async () => {
     await expect(
-      insertEach(refusing({ insertedCount: 1, writeErrors: [{ index: 1, code: 11000 }] }), DOCUMENTS),
+      insertInto(bulkError({ insertedCount: 1, writeErrors: [{ index: 1, code: 11000 }] })),
     ).rejects.toThrow('refused');
     expect(
       await insertEach(

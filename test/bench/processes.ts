@@ -18,21 +18,16 @@ export interface Running {
 }
 
 /** Everything that the bench has started. */
-export interface Processes {
-  /** Remembers what is being started. */
-  add<T extends Running>(starting: Promise<T>): Promise<T>;
-  /** Stops all of it, also what is just starting. What is added later is stopped at once. */
-  stopAll(): Promise<void>;
-  killAll(): void;
-}
+export type Processes = ReturnType<typeof createProcesses>;
 
-export function createProcesses(): Processes {
+export function createProcesses() {
   const all: Promise<Running>[] = [];
   const running: Running[] = [];
   let closed = false;
 
   return {
-    async add(starting) {
+    /** Remembers what is being started. */
+    async add<T extends Running>(starting: Promise<T>): Promise<T> {
       all.push(starting);
       const started = await starting;
       running.push(started);
@@ -40,7 +35,8 @@ export function createProcesses(): Processes {
       await started.stop();
       throw new Error('interrupted');
     },
-    async stopAll() {
+    /** Stops all of it, also what is just starting. What is added later is stopped at once. */
+    async stopAll(): Promise<void> {
       closed = true;
       await Promise.allSettled(all);
       await Promise.allSettled([...running].reverse().map((each) => each.stop()));

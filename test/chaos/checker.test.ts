@@ -7,13 +7,7 @@ import type { Example } from './checker/example';
 import { narrow } from './checker/windows';
 
 const CHANGES = [...CHANGES_OF_ORDERS, ...CHANGES_OF_THE_WHOLE];
-const CRASH = {
-  kind: 'exit',
-  target: 'database',
-  code: null,
-  signal: 'SIGKILL',
-  expected: true,
-} as const;
+const CRASH = { kind: 'exit', target: 'database', code: null, signal: 'SIGKILL', expected: true } as const;
 const LIMITS = { convergenceMs: 10_000 };
 
 /** The rules that are broken, by the invariant and the title. */

@@ -5,6 +5,7 @@
 
 import type { StoredOrder } from '../invariants/stored-order';
 import type { Stored as ChannelMessage } from '../support/nats-peer';
+import type { VitalSigns } from './service/vitals';
 
 export type { ChannelMessage, StoredOrder };
 
@@ -86,18 +87,10 @@ export interface Sample {
 }
 
 /** What the replica that is never restarted says of itself. */
-export interface Vitals {
+export interface Vitals extends VitalSigns {
   readonly kind: 'vitals';
   readonly t: number;
   readonly replica: string;
-  readonly residentBytes: number;
-  /** After a collection. */
-  readonly heapBytes: number;
-  /** Connections that clients have opened to it, and all that is open besides. */
-  readonly clients: number;
-  readonly handles: number;
-  /** The most that one event of one of them has. */
-  readonly listeners: number;
 }
 
 /** A line of a process's log that should not be there: an error nobody expected, a leak warning. */

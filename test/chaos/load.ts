@@ -18,13 +18,7 @@ const ANSWERED_CLEARLY = new Set([201, 204, 404, 409, 422]);
 const ASKED_AGAIN = 8;
 
 /** Buyers, each of which wants one ticket after the other, changes their mind, and asks again when nobody answers. */
-export interface Load {
-  /** Resolves when the last request is answered. */
-  stop(): Promise<void>;
-  ticketsOnSale(): readonly string[];
-}
-
-export function startLoad(marketplace: Marketplace, call: Call, chance: Chance): Load {
+export function startLoad(marketplace: Marketplace, call: Call, chance: Chance) {
   const onSale: string[] = [];
   const refusals = new Map<string, number>();
   let stopping = false;
@@ -122,10 +116,11 @@ export function startLoad(marketplace: Marketplace, call: Call, chance: Chance):
   const buyers = Array.from({ length: USERS }, (_, i) => buyer(`user-${i}`));
 
   return {
-    async stop() {
+    /** Resolves when the last request is answered. */
+    async stop(): Promise<void> {
       stopping = true;
       await Promise.all(buyers);
     },
-    ticketsOnSale: () => onSale,
+    ticketsOnSale: (): readonly string[] => onSale,
   };
 }

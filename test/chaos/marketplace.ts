@@ -51,31 +51,7 @@ export interface Replica {
   setClockSkew(ms: number): void;
 }
 
-export interface Marketplace {
-  readonly database: Child;
-  readonly broker: Child;
-  readonly disks: { readonly database: Disk; readonly broker: Disk };
-  readonly replicas: readonly Replica[];
-  readonly links: readonly Link[];
-  /** Past all links. */
-  readonly mongoUrl: string;
-  readonly natsUrl: string;
-  readonly brokerLog: string;
-  /** Where the broker tells how far its channels are heard. */
-  readonly brokerReportUrl: string;
-  /**
-   * With its next start the broker cuts off what a full disk left half written: it asks for that itself. Nothing of it was
-   * acknowledged.
-   */
-  truncateBrokerOnce(): void;
-  announceTickets(ids: readonly string[]): void;
-  /** The newest version of each, that was announced or is about to be. */
-  newestTickets(): Promise<readonly (readonly [id: string, version: number])[]>;
-  /** From now on the peers send what can be read only. */
-  endPoison(): void;
-  /** Ends what runs; everything is as dead as it can be. */
-  stop(): Promise<void>;
-}
+export type Marketplace = Awaited<ReturnType<typeof startMarketplace>>;
 
 interface Options {
   folder: string;
@@ -97,7 +73,7 @@ interface Started {
 }
 
 /** Everything that a marketplace is made of, each part a process of its own, with links between them. */
-export async function startMarketplace(options: Options): Promise<Marketplace> {
+export async function startMarketplace(options: Options) {
   const started: Started = { children: [], links: [], disks: [] };
   process.on('exit', () => {
     started.children.forEach((child) => child.process()?.kill('SIGKILL'));
@@ -117,7 +93,7 @@ async function stopAll({ children, links, disks }: Started): Promise<void> {
   disks.forEach((disk) => disk.unmount());
 }
 
-async function startAll(options: Options, started: Started): Promise<Marketplace> {
+async function startAll(options: Options, started: Started) {
   const { folder, recorder } = options;
   const { links } = started;
   const disks = { database: disk('database'), broker: disk('broker') };
@@ -308,20 +284,29 @@ async function startAll(options: Options, started: Started): Promise<Marketplace
     database,
     broker,
     disks,
-    replicas,
-    links,
+    replicas: replicas as readonly Replica[],
+    links: links as readonly Link[],
+    /** Past all links. */
     mongoUrl: `mongodb://127.0.0.1:${ports.mongod}/orders`,
     natsUrl: `nats://127.0.0.1:${ports.nats}`,
+    /** Where the broker tells how far its channels are heard. */
     brokerReportUrl,
     brokerLog: join(folder, 'broker.log'),
+    /**
+     * With its next start the broker cuts off what a full disk left half written: it asks for that itself. Nothing of it
+     * was acknowledged.
+     */
     truncateBrokerOnce: () => void (truncateOnce = true),
-    announceTickets: (ids) => tell(tickets, { announce: ids }),
+    announceTickets: (ids: readonly string[]) => tell(tickets, { announce: ids }),
+    /** The newest version of each, that was announced or is about to be. */
     newestTickets: async () => {
       const answer = await ask<{ versions: [string, number][] }>(tickets, { versions: true });
       if (!answer) throw new Error('the peer for tickets does not answer');
       return answer.versions;
     },
+    /** From now on the peers send what can be read only. */
     endPoison: () => peers.forEach((peer) => tell(peer, { closing: true })),
+    /** Ends what runs; everything is as dead as it can be. */
     stop: () => stopAll(started),
   };
 }

@@ -254,10 +254,7 @@ const ROWS: Record<string, Row> = {
     beside: { 'auth.jwtKey': 'a key' },
   },
   extraEnv: { set: [{ name: 'TZ', value: 'UTC' }], at: setting('TZ'), is: 'UTC' },
-  extraEnvFrom: {
-    set: [{ configMapRef: { name: 'more' } }],
-    at: (o) => service(o).envFrom.slice(1),
-  },
+  extraEnvFrom: { set: [{ configMapRef: { name: 'more' } }], at: (o) => service(o).envFrom.slice(1) },
   args: { set: ['--inspect', 'dist/main.js'], at: (o) => service(o).args },
 
   'service.name': {
@@ -431,8 +428,8 @@ const ROWS: Record<string, Row> = {
   'mongodb.replicas': { set: 3, at: (o) => find(o, 'StatefulSet', MONGODB)['spec'].replicas },
   'mongodb.service.name': {
     set: 'order-mongo-srv',
-    at: (o) => [named('Service', 'order-mongo-srv')(o), new URL(setting('MONGO_URL')(o)!).hostname],
-    is: ['order-mongo-srv', 'order-mongo-srv'],
+    at: (o) => [named('Service', 'order-mongo-srv')(o), setting('MONGO_URL')(o)],
+    is: ['order-mongo-srv', 'mongodb://order-mongo-srv:27017/orders?authSource=orders'],
   },
   'mongodb.database': {
     set: 'null',
@@ -545,11 +542,7 @@ const ROWS: Record<string, Row> = {
     at: secretInBoth('NATS_URL'),
     beside: { 'nats.enabled': false },
   },
-  'externalNats.existingSecretKey': {
-    set: '1e3',
-    at: keyInBoth('NATS_URL'),
-    beside: OUTSIDE_NATS,
-  },
+  'externalNats.existingSecretKey': { set: '1e3', at: keyInBoth('NATS_URL'), beside: OUTSIDE_NATS },
   'externalNats.username': {
     set: 'null',
     at: inBoth('NATS_USERNAME'),

@@ -13,11 +13,7 @@ export type ValuesFile = (typeof VALUES_FILES)[number];
 /** A Kubernetes object, as far as anything is known of all of them. */
 export interface Rendered {
   readonly kind: string;
-  readonly metadata: {
-    name: string;
-    labels: Record<string, string>;
-    annotations?: Record<string, string>;
-  };
+  readonly metadata: { name: string; labels: Record<string, string>; annotations?: Record<string, string> };
   /** Each kind has a shape of its own. */
   readonly [field: string]: any;
 }

@@ -35,10 +35,7 @@ describe('the script that initiates the replica set', () => {
       connect(uri: string) {
         const hello = hellos[MEMBERS.findIndex((host) => uri.includes(host))];
         if (!hello) throw new Error('ECONNREFUSED');
-        return {
-          hello: () => hello,
-          adminCommand: (command: unknown) => initiated.push({ uri, command }),
-        };
+        return { hello: () => hello, adminCommand: (command: unknown) => initiated.push({ uri, command }) };
       },
       print: (line: string) => said.push(line),
       quit: (code: number) => (exitCode = code),
@@ -52,9 +49,7 @@ describe('the script that initiates the replica set', () => {
     expect(JSON.parse(JSON.stringify(initiated))).toEqual([
       {
         uri: 'mongodb://root:p%40ss%2Fword@m-0.members:27017/admin?directConnection=true',
-        command: {
-          replSetInitiate: { _id: 'rs0', members: MEMBERS.map((host, _id) => ({ _id, host })) },
-        },
+        command: { replSetInitiate: { _id: 'rs0', members: MEMBERS.map((host, _id) => ({ _id, host })) } },
       },
     ]);
     // It comes again, and ends only when it finds the set initiated.

@@ -16,6 +16,12 @@ interface JsonSchema {
   readonly definitions?: Record<string, JsonSchema>;
 }
 
+const OUTSIDE_MONGODB = { 'mongodb.enabled': false, 'externalMongodb.url': 'mongodb://db/orders' };
+const OUTSIDE_NATS = { 'nats.enabled': false, 'externalNats.url': 'nats://n' };
+const SCALED = { 'autoscaling.enabled': true };
+const PUBLIC_KEY = 'auth.jwtKey: is a public key of a development set-up';
+const KNOWN_KEY = 'for development only, this key is known to everyone';
+
 describe('values of the chart', () => {
   it('all stand in its README, with their defaults', () => {
     const script = join(__dirname, '../../scripts/chart-values.mjs');
@@ -78,28 +84,19 @@ describe('values of the chart', () => {
         [{ 'externalMongodb.password': 'p' }, 'externalMongodb: set mongodb.enabled to false'],
         [{ 'externalNats.tls.caSecret': 'ca' }, 'externalNats: set nats.enabled to false'],
         [
-          {
-            'mongodb.enabled': false,
-            'externalMongodb.url': 'mongodb://db/orders',
-            'externalMongodb.existingSecret': 'db',
-          },
+          { ...OUTSIDE_MONGODB, 'externalMongodb.existingSecret': 'db' },
           'externalMongodb: set url or existingSecret, not both',
         ],
         [{ 'nats.enabled': false }, 'externalNats: with nats.enabled false, set'],
         [{ 'externalNats.url': 'nats://n' }, 'externalNats: set nats.enabled to false'],
         [
-          { 'nats.enabled': false, 'externalNats.url': 'nats://n', 'externalNats.existingSecret': 'n' },
+          { ...OUTSIDE_NATS, 'externalNats.existingSecret': 'n' },
           'externalNats: set url or existingSecret, not both',
         ],
         ...(['externalMongodb', 'externalNats'] as const).flatMap((path): [object, string][] => {
-          const external = {
-            'mongodb.enabled': false,
-            'externalMongodb.url': 'mongodb://db/orders',
-            'nats.enabled': false,
-            'externalNats.url': 'nats://n',
-          };
           const given = (more: Record<string, string>) => ({
-            ...external,
+            ...OUTSIDE_MONGODB,
+            ...OUTSIDE_NATS,
             ...Object.fromEntries(Object.entries(more).map(([key, value]) => [`${path}.${key}`, value])),
           });
           return [
@@ -138,14 +135,8 @@ describe('values of the chart', () => {
         [{ 'auth.existingSecretPreviousKey': 'old' }, 'auth.existingSecretPreviousKey: is a key of'],
         [{ 'auth.jwtKey': DEVELOPMENT_JWT_KEY }, 'auth.jwtKey: is the public key for development'],
         [{ 'auth.jwtKeyPrevious': DEVELOPMENT_JWT_KEY }, 'auth.jwtKey: is the public key for development'],
-        [
-          { 'auth.jwtKey': 'compose-development-key' },
-          'auth.jwtKey: is a public key of a development set-up',
-        ],
-        [
-          { 'auth.jwtKeyPrevious': 'for development only, this key is known to everyone' },
-          'auth.jwtKey: is a public key of a development set-up',
-        ],
+        [{ 'auth.jwtKey': 'compose-development-key' }, PUBLIC_KEY],
+        [{ 'auth.jwtKeyPrevious': KNOWN_KEY }, PUBLIC_KEY],
         [{ extraEnv: [{ name: 'MONGO_URI', value: 'x' }] }, 'extraEnv: MONGO_URI is used by'],
         [{ 'auth.existingSecret': 'jwt', 'auth.jwtKey': 'key' }, 'auth: set existingSecret, or jwtKey'],
         [
@@ -155,14 +146,8 @@ describe('values of the chart', () => {
         [{ 'settings.CATCH_UP_SECONDS': 5 }, 'settings.CATCH_UP_SECONDS: must be longer than'],
         [{ 'settings.CATCH_UP_LIMIT_SECONDS': 15 }, 'settings.CATCH_UP_LIMIT_SECONDS: must be longer than'],
         [{ 'settings.API_BASE_PATH': '/Metrics' }, 'settings.API_BASE_PATH: must not be'],
-        [
-          { 'autoscaling.enabled': true, 'autoscaling.minReplicas': 9 },
-          'autoscaling.minReplicas: must not be above',
-        ],
-        [
-          { 'autoscaling.enabled': true, 'resources.requests': null },
-          'autoscaling: needs resources.requests.cpu',
-        ],
+        [{ ...SCALED, 'autoscaling.minReplicas': 9 }, 'autoscaling.minReplicas: must not be above'],
+        [{ ...SCALED, 'resources.requests': null }, 'autoscaling: needs resources.requests.cpu'],
         [{ 'httpRoute.enabled': true }, 'httpRoute.parentRefs: name the Gateway'],
         [{ 'service.name': 'a', 'nats.service.name': 'a' }, 'must differ from each other'],
         [{ extraEnv: [{ name: 'NATS_URL', value: 'x' }] }, 'extraEnv: NATS_URL is used by other objects'],
@@ -180,8 +165,7 @@ describe('values of the chart', () => {
 
       it('but not a URL beside a secret that holds the credentials alone', () => {
         const set = {
-          'mongodb.enabled': false,
-          'externalMongodb.url': 'mongodb://db/orders',
+          ...OUTSIDE_MONGODB,
           'externalMongodb.existingSecret': 'db',
           'externalMongodb.existingSecretUsernameKey': 'username',
           'externalMongodb.existingSecretPasswordKey': 'password',

@@ -51,7 +51,7 @@ describe('a text', () => {
   ];
   const path = /^API_BASE_PATH: must be \/ or a path like \/api\/v1\/orders/;
   const bad: [name: string, value: string, problem: RegExp][] = [
-    ...['orders', '/orders/', '//orders', '/a//b', '/a b', '/a?b', '/:id', 'x/orders', '/orders#'].map(
+    ...['orders', '/orders/', '//', '//orders', '/a//b', '/a b', '/a?b', '/:id', 'x/orders', '/orders#'].map(
       (value): [string, string, RegExp] => ['API_BASE_PATH', value, path],
     ),
     ...['a.b', 'a b', '?a', 'a!'].map((value): [string, string, RegExp] => [

@@ -118,15 +118,8 @@ describe('settings', () => {
     });
     expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual(
       [
-        'API_BASE_PATH',
-        'EXPIRATION_GRACE_SECONDS',
-        'EXPIRATION_WINDOW_SECONDS',
-        'LOG_LEVEL',
-        'MONGO_URL',
-        'NATS_CLIENT_ID',
-        'NATS_URL',
-        'PORT',
-        'QUEUE_GROUP_NAME',
+        ...['API_BASE_PATH', 'EXPIRATION_GRACE_SECONDS', 'EXPIRATION_WINDOW_SECONDS', 'LOG_LEVEL'],
+        ...['MONGO_URL', 'NATS_CLIENT_ID', 'NATS_URL', 'PORT', 'QUEUE_GROUP_NAME'],
       ].sort(),
     );
     expect(problems.join()).not.toContain('hunter2');
@@ -155,24 +148,11 @@ describe('settings', () => {
   });
 
   it.each([
-    '*',
-    'null',
-    'https://*.shop.example',
-    'https://shop.example/',
-    'https://shop.example/path',
-    'https://shop.example?x',
-    'https://shop.example#x',
-    'https://user:secret@shop.example',
-    'https://shop.example:443',
-    'https://Shop.example',
-    'shop.example',
-    '//shop.example',
-    'ftp://shop.example',
-    'file:///x',
-    'https://',
-    'https://shop.example,',
-    'https://shop.example;https://other.example',
-    'https://shop.example https://other.example',
+    ...['*', 'null', 'https://*.shop.example', 'https://shop.example/', 'https://shop.example/path'],
+    ...['https://shop.example?x', 'https://shop.example#x', 'https://user:secret@shop.example'],
+    ...['https://shop.example:443', 'https://Shop.example', 'shop.example', '//shop.example'],
+    ...['ftp://shop.example', 'file:///x', 'https://', 'https://shop.example,'],
+    ...['https://shop.example;https://other.example', 'https://shop.example https://other.example'],
     'https://shop.example,*',
   ])('refuse what is not exactly an origin: %s', (CORS_ORIGINS) => {
     const problems = problemsOf({ CORS_ORIGINS });
@@ -182,21 +162,11 @@ describe('settings', () => {
   });
 
   it('take a path for the orders, or the root', () => {
-    const basePathOf = (API_BASE_PATH: string) => loadConfig({ API_BASE_PATH }).http.basePath;
-
-    expect(basePathOf('/')).toBe('');
-    expect(basePathOf('/api/orders')).toBe('/api/orders');
-    for (const API_BASE_PATH of ['//', '/orders/', 'orders', '/a//b', '/a?b', '/:id', '/a b']) {
-      expect(problemsOf({ API_BASE_PATH })).toEqual([expect.stringMatching(/^API_BASE_PATH: must be/)]);
-    }
+    expect(loadConfig({ API_BASE_PATH: '/' }).http.basePath).toBe('');
   });
 
-  it('warn of what is embedded and of a key that could be guessed', () => {
+  it('warn of a key that could be guessed', () => {
     expect(loadConfig(production).warnings).toEqual([]);
-    expect(loadConfig({}).warnings).toEqual([expect.stringContaining('IN MEMORY')]);
-    for (const real of [{}, { NATS_URL: 'nats://n' }, { MONGO_URL: 'mongodb://db/orders' }]) {
-      expect(loadConfig({ JWT_KEY: KEY, ...real }).warnings).toEqual([expect.stringContaining('IN MEMORY')]);
-    }
     expect(loadConfig({ ...production, JWT_KEY: 'short', JWT_KEY_PREVIOUS: 'x' }).warnings).toEqual([
       'JWT_KEY is shorter than 32 bytes: it could be guessed from a token',
       'JWT_KEY_PREVIOUS is shorter than 32 bytes: it could be guessed from a token',

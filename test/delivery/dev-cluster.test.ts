@@ -83,11 +83,8 @@ describe('scripts/dev-cluster.sh', () => {
   });
 
   it.each([
-    'https://127.0.0.1:40123',
-    'https://localhost:6443',
-    'https://[::1]:40123',
-    'https://0.0.0.0:40123',
-    'https://127.0.0.1',
+    ...['https://127.0.0.1:40123', 'https://localhost:6443', 'https://[::1]:40123'],
+    ...['https://0.0.0.0:40123', 'https://127.0.0.1'],
   ])('takes the server %s for this machine', (server) => {
     expect(run(['--check'], { kubectl: { ...LOCAL, server }, others: [] })).toMatchObject({
       status: 0,
@@ -96,14 +93,9 @@ describe('scripts/dev-cluster.sh', () => {
   });
 
   it.each([
-    'https://10.0.0.1:6443',
-    'https://prod.example.com',
-    'https://127.0.0.1.example.com:6443',
-    'https://localhost.example.com',
-    'https://127.0.0.1@prod.example.com',
-    'https://127.0.0.1:1/https://prod.example.com',
-    'https://prod.example.com/#https://127.0.0.1',
-    '',
+    ...['https://10.0.0.1:6443', 'https://prod.example.com', 'https://127.0.0.1.example.com:6443'],
+    ...['https://localhost.example.com', 'https://127.0.0.1@prod.example.com'],
+    ...['https://127.0.0.1:1/https://prod.example.com', 'https://prod.example.com/#https://127.0.0.1', ''],
   ])('refuses the server %j, whatever its context is called', (server) => {
     for (const args of [['--check'], []]) {
       const { status, stdout, stderr } = run(args, {

@@ -44,10 +44,7 @@ const RUNS = [
   ...skaffold.profiles.map(({ name }) => [name]),
   ['debug', 'external-services'],
   [...broughtBy('dev'), 'debug', 'external-services'],
-].map((profiles) => ({
-  profiles,
-  title: profiles.join(' and ') || 'no profile',
-}));
+].map((profiles) => ({ profiles, title: profiles.join(' and ') || 'no profile' }));
 
 /** As Skaffold does it: lists of a profile replace lists, and patches come last. */
 function withProfiles(names: readonly string[]): Skaffold {

@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { findMongod } from '../support/find-servers';
+import { runProgram } from '../support/run-program';
 
-const ROOT = join(__dirname, '../..');
 const VARIABLES = [
   'PATH',
   'MONGOMS_SYSTEM_BINARY',
@@ -113,14 +111,11 @@ describe('the mongod of the tests', () => {
 describe('npm test without any server', () => {
   it('passes, and names what it skipped and why in its last lines', async () => {
     const { PATH, MONGOMS_DOWNLOAD_MIRROR, MONGOMS_DOWNLOAD_DIR } = process.env;
-    const child = spawn(process.execPath, ['node_modules/jest/bin/jest.js', 'test/e2e/smoke.test.ts'], {
-      cwd: ROOT,
-      env: { PATH, MONGOMS_DOWNLOAD_MIRROR, MONGOMS_DOWNLOAD_DIR },
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+    const jest = ['node_modules/jest/bin/jest.js', 'test/e2e/smoke.test.ts'];
+    const env = { PATH, MONGOMS_DOWNLOAD_MIRROR, MONGOMS_DOWNLOAD_DIR };
+    const { code, stdout } = await runProgram(jest, env);
 
-    expect(output.trimEnd().split('\n').slice(-3)).toEqual([
+    expect(stdout.trimEnd().split('\n').slice(-3)).toEqual([
       expect.stringMatching(
         /^skipped, 7 tests: no mongod: .*ECONNREFUSED.* \(put one on PATH.*\); no nats-streaming-server on PATH \(set NATS_STREAMING_SERVER\)$/,
       ),

@@ -8,10 +8,15 @@ import { describeWith } from '../support/servers';
 import { inProcessGroup, inTerminal } from '../support/terminal';
 import type { Terminal } from '../support/terminal';
 
-const START = ['npm', 'start'];
 const DEV = ['npm', 'run', 'dev'];
+const COMMANDS: [string, string[]][] = [
+  ['npm start', ['npm', 'start']],
+  ['npm run dev', DEV],
+];
 const READY = 'The Order Service is ready at';
 const PATIENCE_MS = 60_000;
+
+jest.setTimeout(3 * PATIENCE_MS);
 
 describeWith(['python3'], 'Ctrl-C in a terminal', () => tests(inTerminal));
 
@@ -37,69 +42,51 @@ function tests(open: typeof inTerminal): void {
     terminal = undefined;
   }, PATIENCE_MS);
 
-  it.each([
-    ['npm start', START],
-    ['npm run dev', DEV],
-  ])(
-    'ends %s in order',
-    async (_, command) => {
-      const { pressCtrlC, output, ended } = await run(command);
-      // The connection that stays open makes the stop take its time.
-      await (await fetch(`http://127.0.0.1:${port}/livez`)).text();
+  it.each(COMMANDS)('ends %s in order', async (_, command) => {
+    const { pressCtrlC, output, ended } = await run(command);
+    // The connection that stays open makes the stop take its time.
+    await (await fetch(`http://127.0.0.1:${port}/livez`)).text();
 
+    pressCtrlC();
+    await hasEnded();
+
+    expect(count('stopping')).toBe(1);
+    expect(count('stopped')).toBe(1);
+    expect(output()).not.toMatch(/npm error|at once|Force killing/i);
+    expect(ended()).toBe(0);
+  });
+
+  it.each(COMMANDS)('pressed again, ends %s at once, whatever it waits for', async (_, command) => {
+    const { pressCtrlC, output } = await run(command, { SHUTDOWN_SECONDS: '3600' });
+    const request = await beginRequest(port);
+
+    pressCtrlC();
+    await eventually(() => expect(count('stopping')).toBe(1));
+    await eventually(() => {
       pressCtrlC();
-      await hasEnded();
+      expect(terminal?.ended()).toBeDefined();
+    });
 
-      expect(count('stopping')).toBe(1);
-      expect(count('stopped')).toBe(1);
-      expect(output()).not.toMatch(/npm error|at once|Force killing/i);
-      expect(ended()).toBe(0);
-    },
-    2 * PATIENCE_MS,
-  );
+    expect(output()).not.toContain('stopped');
+    request.destroy();
+  });
 
-  it.each([
-    ['npm start', START],
-    ['npm run dev', DEV],
-  ])(
-    'pressed again, ends %s at once, whatever it waits for',
-    async (_, command) => {
-      const { pressCtrlC, output } = await run(command, { SHUTDOWN_SECONDS: '3600' });
-      const request = await beginRequest(port);
+  it('ends npm run dev in order after a restart that was in order too', async () => {
+    const { pressCtrlC, output, ended } = await run(DEV);
 
-      pressCtrlC();
-      await eventually(() => expect(count('stopping')).toBe(1));
-      await eventually(() => {
-        pressCtrlC();
-        expect(terminal?.ended()).toBeDefined();
-      });
+    const now = new Date();
+    utimesSync(join(__dirname, '../../src/main.ts'), now, now);
+    await isReadyTimes(2);
+    expect(count('stopped')).toBe(1);
 
-      expect(output()).not.toContain('stopped');
-      request.destroy();
-    },
-    2 * PATIENCE_MS,
-  );
+    pressCtrlC();
+    await hasEnded();
 
-  it(
-    'ends npm run dev in order after a restart that was in order too',
-    async () => {
-      const { pressCtrlC, output, ended } = await run(DEV);
-
-      const now = new Date();
-      utimesSync(join(__dirname, '../../src/main.ts'), now, now);
-      await isReadyTimes(2);
-      expect(count('stopped')).toBe(1);
-
-      pressCtrlC();
-      await hasEnded();
-
-      expect(count('stopping')).toBe(2);
-      expect(count('stopped')).toBe(2);
-      expect(output()).not.toMatch(/npm error|at once|killing/i);
-      expect(ended()).toBe(0);
-    },
-    3 * PATIENCE_MS,
-  );
+    expect(count('stopping')).toBe(2);
+    expect(count('stopped')).toBe(2);
+    expect(output()).not.toMatch(/npm error|at once|killing/i);
+    expect(ended()).toBe(0);
+  });
 }
 
 /** A request whose end does not come: an orderly stop waits for it. */

@@ -16,6 +16,8 @@ const PATIENCE_MS = 60_000;
 const SOON = { CATCH_UP_SECONDS: '2', REDELIVERY_WAIT_SECONDS: '1', LOG_LEVEL: 'warn' };
 const COMMAND = /^(TOKEN|ORDER|PORT|HOST|MONGO_URL|curl|npm|docker)\b/;
 
+jest.setTimeout(3 * PATIENCE_MS);
+
 let terminal: Terminal | undefined;
 
 afterEach(async () => {
@@ -64,125 +66,101 @@ function find(commands: readonly string[], ...parts: string[]): string {
 }
 
 describe('what the service prints when it starts without any settings', () => {
-  it(
-    'is short, with the token once',
-    async () => {
-      const printed = await start();
+  it('is short, with the token once', async () => {
+    const printed = await start();
 
-      const [, token] = /TOKEN=(\S+)\n/.exec(printed) ?? [];
-      expect(token).toMatch(/^eyJ/);
-      expect(printed.split(token ?? '')).toHaveLength(2);
-      const lines = printed.slice(printed.indexOf('is ready at')).split('\n');
-      expect(lines.filter((line) => !line.includes('TOKEN=') && line.length > 110)).toEqual([]);
-    },
-    2 * PATIENCE_MS,
-  );
+    const [, token] = /TOKEN=(\S+)\n/.exec(printed) ?? [];
+    expect(token).toMatch(/^eyJ/);
+    expect(printed.split(token ?? '')).toHaveLength(2);
+    const lines = printed.slice(printed.indexOf('is ready at')).split('\n');
+    expect(lines.filter((line) => !line.includes('TOKEN=') && line.length > 110)).toEqual([]);
+  });
 
-  it(
-    'works as it stands, line by line',
-    async () => {
-      const commands = commandsIn(await start());
-      const run = shell();
-      const answers = commands
-        .filter((command) => !/^(docker|MONGO_URL)/.test(command))
-        .map((command) => ({ command, ...run(command) }));
+  it('works as it stands, line by line', async () => {
+    const commands = commandsIn(await start());
+    const run = shell();
+    const answers = commands
+      .filter((command) => !/^(docker|MONGO_URL)/.test(command))
+      .map((command) => ({ command, ...run(command) }));
 
-      const isHttp = ({ command }: { command: string }) => command.startsWith('curl');
-      expect(answers.map(({ status, stderr }) => ({ status, stderr: status === 0 ? '' : stderr }))).toEqual(
-        answers.map(() => ({ status: 0, stderr: '' })),
-      );
-      expect(answers.filter(isHttp).map(({ http }) => http)).toEqual([201, 200, 200, 204]);
-      expect(answers.filter(({ command }) => command.includes('npm run peer'))).toHaveLength(3);
-    },
-    2 * PATIENCE_MS,
-  );
+    const isHttp = ({ command }: { command: string }) => command.startsWith('curl');
+    expect(answers.map(({ status, stderr }) => ({ status, stderr: status === 0 ? '' : stderr }))).toEqual(
+      answers.map(() => ({ status: 0, stderr: '' })),
+    );
+    expect(answers.filter(isHttp).map(({ http }) => http)).toEqual([201, 200, 200, 204]);
+    expect(answers.filter(({ command }) => command.includes('npm run peer'))).toHaveLength(3);
+  });
 
-  it(
-    'works in another order too',
-    async () => {
-      const commands = commandsIn(await start());
-      const run = shell();
-      const first = [find(commands, 'TOKEN='), find(commands, 'ticketId'), find(commands, 'ORDER=')];
-      for (const command of first) expect(run(command).status).toBe(0);
+  it('works in another order too', async () => {
+    const commands = commandsIn(await start());
+    const run = shell();
+    const first = [find(commands, 'TOKEN='), find(commands, 'ticketId'), find(commands, 'ORDER=')];
+    for (const command of first) expect(run(command).status).toBe(0);
 
-      const others = commands.filter((command) => !/^(docker|MONGO_URL)/.test(command)).reverse();
-      for (const command of others) {
-        const { status, http } = run(command);
-        expect({ command, status }).toEqual({ command, status: 0 });
-        // The ticket may be ordered still, or the order be paid already.
-        if (command.startsWith('curl')) expect([200, 201, 204, 409]).toContain(http);
-      }
-    },
-    2 * PATIENCE_MS,
-  );
+    const others = commands.filter((command) => !/^(docker|MONGO_URL)/.test(command)).reverse();
+    for (const command of others) {
+      const { status, http } = run(command);
+      expect({ command, status }).toEqual({ command, status: 0 });
+      // The ticket may be ordered still, or the order be paid already.
+      if (command.startsWith('curl')) expect([200, 201, 204, 409]).toContain(http);
+    }
+  });
 
-  it(
-    'lets a ticket be sold, paid and expired by hand',
-    async () => {
-      const commands = commandsIn(await start());
-      const run = shell();
-      run(find(commands, 'TOKEN='));
-      const place = (ticketId: string) => {
-        const answer = run(find(commands, 'ticketId').replace(/[0-9a-f]{24}/, ticketId));
-        expect(run(find(commands, 'ORDER=')).status).toBe(0);
-        return answer.http;
-      };
-      const orderIs = (expected: object) =>
-        eventually(() => {
-          const { stdout } = run(commands.find((command) => /^curl -i -H.*\$ORDER$/.test(command)) ?? '');
-          expect(JSON.parse(stdout.split('\r\n\r\n')[1] ?? '')).toMatchObject(expected);
-        });
-      const sell = () => {
-        const { stdout } = run(find(commands, 'peer -- ticket').replace('npm run', 'npm run --silent'));
-        expect(stdout).toMatch(/^[0-9a-f]{24}\n$/);
-        return stdout.trim();
-      };
+  it('lets a ticket be sold, paid and expired by hand', async () => {
+    const commands = commandsIn(await start());
+    const run = shell();
+    run(find(commands, 'TOKEN='));
+    const place = (ticketId: string) => {
+      const answer = run(find(commands, 'ticketId').replace(/[0-9a-f]{24}/, ticketId));
+      expect(run(find(commands, 'ORDER=')).status).toBe(0);
+      return answer.http;
+    };
+    const orderIs = (expected: object) =>
+      eventually(() => {
+        const { stdout } = run(commands.find((command) => /^curl -i -H.*\$ORDER$/.test(command)) ?? '');
+        expect(JSON.parse(stdout.split('\r\n\r\n')[1] ?? '')).toMatchObject(expected);
+      });
+    const sell = () => {
+      const { stdout } = run(find(commands, 'peer -- ticket').replace('npm run', 'npm run --silent'));
+      expect(stdout).toMatch(/^[0-9a-f]{24}\n$/);
+      return stdout.trim();
+    };
 
-      expect(place(sell())).toBe(201);
-      await orderIs({ status: 'created', ticket: { title: 'Jazz night', price: 30 } });
-      expect(run(find(commands, 'peer -- pay')).status).toBe(0);
-      await orderIs({ status: 'complete' });
+    expect(place(sell())).toBe(201);
+    await orderIs({ status: 'created', ticket: { title: 'Jazz night', price: 30 } });
+    expect(run(find(commands, 'peer -- pay')).status).toBe(0);
+    await orderIs({ status: 'complete' });
 
-      expect(place(sell())).toBe(201);
-      expect(run(find(commands, 'peer -- expire')).status).toBe(0);
-      await orderIs({ status: 'cancelled', reason: 'expired' });
-    },
-    2 * PATIENCE_MS,
-  );
+    expect(place(sell())).toBe(201);
+    expect(run(find(commands, 'peer -- expire')).status).toBe(0);
+    await orderIs({ status: 'cancelled', reason: 'expired' });
+  });
 
-  it(
-    'says docker compose up where that works',
-    async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'docker-'));
-      writeFileSync(join(folder, 'docker'), '#!/bin/sh\n[ "$1 $2" = "compose ls" ]\n', { mode: 0o755 });
-      const printed = await start({ PATH: folder + delimiter + process.env['PATH'] });
-      rmSync(folder, { recursive: true });
+  it('says docker compose up where that works', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'docker-'));
+    writeFileSync(join(folder, 'docker'), '#!/bin/sh\n[ "$1 $2" = "compose ls" ]\n', { mode: 0o755 });
+    const printed = await start({ PATH: folder + delimiter + process.env['PATH'] });
+    rmSync(folder, { recursive: true });
 
-      expect(commandsIn(printed).at(-1)).toBe('docker compose up --build');
-    },
-    2 * PATIENCE_MS,
-  );
+    expect(commandsIn(printed).at(-1)).toBe('docker compose up --build');
+  });
 
   it.each([
     ['::1', '[::1]', 'HOST=::1 '],
     ['0.0.0.0', '127.0.0.1', ''],
-  ])(
-    'leads to where it listens: %s',
-    async (HOST, host, setting) => {
-      const PORT = String(await freePort());
-      const commands = commandsIn(
-        await start({ HOST, PORT, JWT_KEY: 'a key for tests, long enough for HS256 to be safe' }),
-      );
-      const run = shell();
-      run(find(commands, 'TOKEN='));
+  ])('leads to where it listens: %s', async (HOST, host, setting) => {
+    const PORT = String(await freePort());
+    const commands = commandsIn(
+      await start({ HOST, PORT, JWT_KEY: 'a key for tests, long enough for HS256 to be safe' }),
+    );
+    const run = shell();
+    run(find(commands, 'TOKEN='));
 
-      expect(run(find(commands, 'curl', `http://${host}:${PORT}/api/v1/orders`)).status).toBe(0);
-      const sell = find(commands, 'peer -- ticket');
-      expect(sell).toBe(`${setting}PORT=${PORT} npm run peer -- ticket --title 'Jazz night' --price 30`);
-      expect(run(sell).status).toBe(0);
-    },
-    2 * PATIENCE_MS,
-  );
+    expect(run(find(commands, 'curl', `http://${host}:${PORT}/api/v1/orders`)).status).toBe(0);
+    const sell = find(commands, 'peer -- ticket');
+    expect(sell).toBe(`${setting}PORT=${PORT} npm run peer -- ticket --title 'Jazz night' --price 30`);
+    expect(run(sell).status).toBe(0);
+  });
 });
 
 describeWith(['mongod', 'nats-streaming-server'], 'what the service prints for keeping data', () => {
@@ -194,31 +172,26 @@ describeWith(['mongod', 'nats-streaming-server'], 'what the service prints for k
   });
   afterAll(() => Promise.all([nats?.stop(), mongod?.stop()]));
 
-  it(
-    'runs it with both servers',
-    async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'no-docker-'));
-      writeFileSync(join(folder, 'docker'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-      const command =
-        commandsIn(await start({ PATH: folder + delimiter + process.env['PATH'] })).at(-1) ?? '';
-      rmSync(folder, { recursive: true });
-      expect(command).toContain('mongodb://127.0.0.1:27017/');
-      expect(command).toContain('nats://127.0.0.1:4222 ');
-      await terminal?.close();
+  it('runs it with both servers', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'no-docker-'));
+    writeFileSync(join(folder, 'docker'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const command = commandsIn(await start({ PATH: folder + delimiter + process.env['PATH'] })).at(-1) ?? '';
+    rmSync(folder, { recursive: true });
+    expect(command).toContain('mongodb://127.0.0.1:27017/');
+    expect(command).toContain('nats://127.0.0.1:4222 ');
+    await terminal?.close();
 
-      // The servers of the test have ports of their own.
-      const here = command
-        .replace('127.0.0.1:27017', new URL(mongod.url).host)
-        .replace('127.0.0.1:4222', new URL(nats.url).host);
-      const PORT = String(await freePort());
-      terminal = inProcessGroup(['sh', '-c', here], { PORT });
+    // The servers of the test have ports of their own.
+    const here = command
+      .replace('127.0.0.1:27017', new URL(mongod.url).host)
+      .replace('127.0.0.1:4222', new URL(nats.url).host);
+    const PORT = String(await freePort());
+    terminal = inProcessGroup(['sh', '-c', here], { PORT });
 
-      await eventually(async () => {
-        const response = await fetch(`http://127.0.0.1:${PORT}/readyz`);
-        expect(await response.json()).toMatchObject({ status: 'ready', database: 'up', broker: 'up' });
-      }, PATIENCE_MS);
-      expect(terminal.output()).not.toContain('MEMORY');
-    },
-    3 * PATIENCE_MS,
-  );
+    await eventually(async () => {
+      const response = await fetch(`http://127.0.0.1:${PORT}/readyz`);
+      expect(await response.json()).toMatchObject({ status: 'ready', database: 'up', broker: 'up' });
+    }, PATIENCE_MS);
+    expect(terminal.output()).not.toContain('MEMORY');
+  });
 });

@@ -1,32 +1,20 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { connectPeer } from '../support/nats-peer';
 import type { Heard, Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import { runProgram } from '../support/run-program';
 import { freePort } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { startService } from '../support/service-process';
 
-const ROOT = join(__dirname, '../..');
 const ORDER = 'b'.repeat(24);
 
 /** `npm run peer`, with this environment only. */
-async function play(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['node_modules/tsx/dist/cli.mjs', 'scripts/peer.ts', ...args], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+const play = (args: string[], env: Record<string, string> = {}) =>
+  runProgram(['node_modules/tsx/dist/cli.mjs', 'scripts/peer.ts', ...args], {
+    PATH: process.env['PATH'],
+    ...env,
   });
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'close'),
-  ]);
-  return { code: code as number, stdout, stderr };
-}
 
 describe('npm run peer', () => {
   it.each([[['--help']], [['ticket', '--help']]])('explains itself: %j', async (args) => {

@@ -246,12 +246,8 @@ const asProcess: Effects = {
     socket.on('error', () => {});
     const token = jwt.sign({ id: 'buyer', email: 'buyer@example.com' }, JWT_KEY);
     const head = [
-      'POST /api/v1/orders HTTP/1.1',
-      'Host: orders',
-      `Authorization: Bearer ${token}`,
-      'Content-Type: application/json',
-      'Content-Length: 100',
-      'Expect: 100-continue',
+      ...['POST /api/v1/orders HTTP/1.1', 'Host: orders', `Authorization: Bearer ${token}`],
+      ...['Content-Type: application/json', 'Content-Length: 100', 'Expect: 100-continue'],
     ];
     socket.write(`${head.join('\r\n')}\r\n\r\n`);
     await once(socket, 'data');

@@ -11,6 +11,7 @@ import type { Certificates } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import { runProgram } from '../support/run-program';
 import { freePort } from '../support/server-process';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
@@ -20,20 +21,9 @@ import type { ServiceProcess } from '../support/service-process';
 const PASSWORD = 'p@ss/w:rd?#%&=, Qz7';
 const root = join(__dirname, '../..');
 
-/** A program of the service that ends by itself, with this environment only. */
-async function run(program: string[], env: Record<string, string>) {
-  const child = spawn(process.execPath, program, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit') as Promise<[number]>,
-  ]);
-  return { code, stdout, stderr };
-}
-
 describe('wrong settings', () => {
   it('are all said at once, and nothing listens', async () => {
-    const { code, stdout, stderr } = await run(['dist/main.js'], {
+    const { code, stdout, stderr } = await runProgram(['dist/main.js'], {
       NODE_ENV: 'production',
       PORT: '0',
       MONGO_URL: `mongodb://u:Summer@2024/x@host/db`,
@@ -51,7 +41,7 @@ describe('wrong settings', () => {
   it.each(['mongodb://db/orders?retryWrite=true', 'mongodb://db/orders?appName=%', 'mongodb://db:27017'])(
     'are said where only the driver would notice them: %s',
     async (MONGO_URL) => {
-      const { code, stdout, stderr } = await run(['dist/main.js'], { PORT: '0', JWT_KEY, MONGO_URL });
+      const { code, stdout, stderr } = await runProgram(['dist/main.js'], { PORT: '0', JWT_KEY, MONGO_URL });
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toMatch(/^ {2}MONGO_URL: /m);
     },
@@ -74,7 +64,7 @@ it('says what is given up even where LOG_LEVEL leaves out warnings', async () =>
 
 it('makes a token with the key alone, whatever else is set', async () => {
   const token = ['--import', 'tsx', 'scripts/token.ts', '--user', 'u'];
-  const { code, stdout } = await run(token, {
+  const { code, stdout } = await runProgram(token, {
     NODE_ENV: 'production',
     MONGO_URL: 'wrong',
     PORT: 'wrong',
@@ -201,12 +191,8 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
       files.ca,
     ];
     const own = [
-      '--tls_client_cert',
-      files.cert,
-      '--tls_client_key',
-      files.key,
-      '--tls_client_cacert',
-      files.ca,
+      ...['--tls_client_cert', files.cert, '--tls_client_key', files.key],
+      ...['--tls_client_cacert', files.ca],
     ];
     nats = await startNatsStreamingServer([...tls, ...own, '--user', 'orders', '--pass', PASSWORD]);
     const settings = {
@@ -220,7 +206,7 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     const service = await start(settings);
     await isReady(service);
 
-    const smoke = await run(['dist/bin/smoke.js'], {
+    const smoke = await runProgram(['dist/bin/smoke.js'], {
       ...settings,
       JWT_KEY,
       ORDERS_URL: `${service.url}/api/v1/orders`,
@@ -229,7 +215,7 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
     expect(smoke.code).toBe(0);
 
     const republish = ['dist/bin/admin.js', 'outbox', 'republish', '--all'];
-    const admin = await run(republish, { ...settings, NODE_ENV: 'production', MONGO_URL: mongod.url });
+    const admin = await runProgram(republish, { ...settings, NODE_ENV: 'production', MONGO_URL: mongod.url });
     expect(JSON.parse(admin.stdout)).toMatchObject({ republished: expect.any(Number) });
     expect(admin.code).toBe(0);
     expect([admin.stderr, smoke.stderr, await everythingSaid(service)].join('\n')).not.toMatch(/Qz7|p@ss/);
@@ -304,15 +290,15 @@ describeWith(['mongod', 'nats-streaming-server', 'openssl'], 'the settings of da
 
   it('dead letters in production: with the database alone', async () => {
     const env = { NODE_ENV: 'production', MONGO_URL: mongod.url, PORT: 'wrong', NATS_URL: 'wrong' };
-    expect(await run(['dist/bin/admin.js', 'dead-letters', 'list'], env)).toEqual({
+    expect(await runProgram(['dist/bin/admin.js', 'dead-letters', 'list'], env)).toEqual({
       code: 0,
       stdout: '',
       stderr: '',
     });
-    expect((await run(['dist/bin/admin.js', 'outbox', 'republish', '--all'], env)).stderr).toMatch(
+    expect((await runProgram(['dist/bin/admin.js', 'outbox', 'republish', '--all'], env)).stderr).toMatch(
       /^NATS_URL: /m,
     );
-    expect((await run(['dist/bin/admin.js', 'dead-letters', 'list'], {})).stderr).toMatch(
+    expect((await runProgram(['dist/bin/admin.js', 'dead-letters', 'list'], {})).stderr).toMatch(
       /^MONGO_URL: is required/m,
     );
   });

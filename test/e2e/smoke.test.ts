@@ -1,24 +1,18 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
+import { runProgram } from '../support/run-program';
 import { freePort } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { JWT_KEY, startService } from '../support/service-process';
 import type { ServiceProcess } from '../support/service-process';
 
 /** The smoke test as a process of its own, with this environment only. */
-async function smoke(env: Record<string, string>): Promise<{ code: number; lines: string[] }> {
-  const child = spawn(process.execPath, [join(__dirname, '../../dist/bin/smoke.js')], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
-  return { code, lines: output.trimEnd().split('\n') };
+async function smoke(env: Record<string, string>) {
+  const { code, stdout } = await runProgram(['dist/bin/smoke.js'], env);
+  return { code, lines: stdout.trimEnd().split('\n') };
 }
 
 /** A port on which nobody serves, until `once` has seen that somebody tried. */
@@ -112,11 +106,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     await Promise.race([brokerRefuses.once(), tooSoon]);
     await late.restart();
     await Promise.race([serviceRefuses.once(), tooSoon]);
-    const lateService = await startService({
-      MONGO_URL: mongod.url,
-      NATS_URL: late.url,
-      PORT: String(port),
-    });
+    const lateService = await startService({ MONGO_URL: mongod.url, NATS_URL: late.url, PORT: String(port) });
     const { code, lines } = await tested;
     await lateService.kill('SIGTERM');
     await late.stop();

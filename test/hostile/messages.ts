@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
-import { hostileJson, hostileText, objectId, pollution, wellFormed } from './values';
+import { hostileJson, hostileText, objectId, pollution, wellFormed, weighted } from './values';
 
 export interface HostileMessage {
   readonly subject: string;
@@ -64,13 +64,7 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
     userId: text,
     orderId: fc.option(anyOrder),
   });
-  const wrongTicket = {
-    id: noId,
-    version: noVersion,
-    title: noText,
-    price: noPrice,
-    userId: noOption,
-  };
+  const wrongTicket = { id: noId, version: noVersion, title: noText, price: noPrice, userId: noOption };
   const tickets = ['ticket:created', 'ticket:updated'].map((subject): Contract => ({
     subject,
     good: ticket,
@@ -94,16 +88,11 @@ export function hostileMessage(known: Known): Arbitrary<HostileMessage> {
     fc.record({ orderId }).map(toMessage('expiration:complete'));
   const ours = fc.constantFrom(...known.orderIds);
 
-  return fc.oneof(
-    { weight: 20, arbitrary: fc.oneof(...contracts.map(malformed)).map(fated('dead letter')) },
-    {
-      weight: 6,
-      arbitrary: fc
-        .oneof(...tickets.map(({ subject, good }) => good.map(toMessage(subject))))
-        .map(fated('settled')),
-    },
-    { weight: 1, arbitrary: fc.oneof(paymentOf(ours), expirationOf(ours)).map(fated('settled')) },
-    { weight: 1, arbitrary: fc.oneof(paymentOf(objectId), expirationOf(objectId)).map(fated('parked')) },
+  return weighted(
+    [20, fc.oneof(...contracts.map(malformed)).map(fated('dead letter'))],
+    [6, fc.oneof(...tickets.map(({ subject, good }) => good.map(toMessage(subject)))).map(fated('settled'))],
+    [1, fc.oneof(paymentOf(ours), expirationOf(ours)).map(fated('settled'))],
+    [1, fc.oneof(paymentOf(objectId), expirationOf(objectId)).map(fated('parked'))],
   );
 }
 
@@ -116,37 +105,23 @@ function malformed({ subject, good, wrong }: Contract): Arbitrary<Omit<HostileMe
     ),
   );
   const json = good.map((fields) => JSON.stringify(fields));
-  const bytes = fc.oneof(
-    { weight: 6, arbitrary: wrongField.map((text) => Buffer.from(text)) },
+  const bytes = weighted(
+    [6, wrongField.map((text) => Buffer.from(text))],
     // Not an object at all, or one inside of something else.
-    { weight: 1, arbitrary: good.map((fields) => Buffer.from(JSON.stringify([fields]))) },
-    { weight: 1, arbitrary: good.map((fields) => Buffer.from(JSON.stringify(JSON.stringify(fields)))) },
-    { weight: 1, arbitrary: good.map((data) => Buffer.from(JSON.stringify({ data }))) },
-    { weight: 1, arbitrary: good.map((fields) => Buffer.from(`{"__proto__":${JSON.stringify(fields)}}`)) },
-    { weight: 1, arbitrary: hostileJson.map((value) => Buffer.from(JSON.stringify({ [first]: [value] }))) },
-    { weight: 1, arbitrary: pollution.map((members) => Buffer.from(`{${members}}`)) },
+    [1, good.map((fields) => Buffer.from(JSON.stringify([fields])))],
+    [1, good.map((fields) => Buffer.from(JSON.stringify(JSON.stringify(fields))))],
+    [1, good.map((data) => Buffer.from(JSON.stringify({ data })))],
+    [1, good.map((fields) => Buffer.from(`{"__proto__":${JSON.stringify(fields)}}`))],
+    [1, hostileJson.map((value) => Buffer.from(JSON.stringify({ [first]: [value] })))],
+    [1, pollution.map((members) => Buffer.from(`{${members}}`))],
     // Not JSON.
-    {
-      weight: 2,
-      arbitrary: fc.tuple(json, fc.nat()).map(([text, at]) => Buffer.from(text.slice(0, at % text.length))),
-    },
-    { weight: 1, arbitrary: json.map((text) => Buffer.from(`${text}${text}`)) },
-    { weight: 1, arbitrary: json.map((text) => Buffer.from(text, 'utf16le')) },
-    {
-      weight: 1,
-      arbitrary: fc
-        .constantFrom('', '{', 'undefined', '\0', '['.repeat(20_000))
-        .map((text) => Buffer.from(text)),
-    },
+    [2, fc.tuple(json, fc.nat()).map(([text, at]) => Buffer.from(text.slice(0, at % text.length)))],
+    [1, json.map((text) => Buffer.from(`${text}${text}`))],
+    [1, json.map((text) => Buffer.from(text, 'utf16le'))],
+    [1, fc.constantFrom('', '{', 'undefined', '\0', '['.repeat(20_000)).map((text) => Buffer.from(text))],
     // Not UTF-8.
-    {
-      weight: 1,
-      arbitrary: json.map((text) => Buffer.concat([Buffer.from(text), Buffer.from([0xc3, 0x28])])),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.concat([Buffer.from([0xff]), bytes])),
-    },
+    [1, json.map((text) => Buffer.concat([Buffer.from(text), Buffer.from([0xc3, 0x28])]))],
+    [1, fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.concat([Buffer.from([0xff]), bytes]))],
   );
   return bytes.map((data) => ({ subject, data }));
 }

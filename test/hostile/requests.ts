@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import { BASE_PATH, cookieOf, tokenOf } from '../support/http-app';
-import { hostileJson, hostileName, hostileText, objectId, pollution, wellFormed } from './values';
+import { hostileJson, hostileName, hostileText, objectId, pollution, wellFormed, weighted } from './values';
 
 /** A request, possibly one that is not even HTTP. */
 export interface HostileRequest {
@@ -25,28 +25,9 @@ export interface Surroundings {
 }
 
 const METHODS = ['GET', 'GET', 'GET', 'POST', 'POST', 'POST', 'DELETE', 'DELETE', 'HEAD'];
-const OTHER_METHODS = [
-  'PUT',
-  'PATCH',
-  'OPTIONS',
-  'TRACE',
-  'PROPFIND',
-  'SEARCH',
-  'M-SEARCH',
-  'UNLOCK',
-  'LINK',
-];
+const OTHER_METHODS = 'PUT PATCH OPTIONS TRACE PROPFIND SEARCH M-SEARCH UNLOCK LINK'.split(' ');
 const NO_METHODS = [
-  'CONNECT',
-  'PRI',
-  'get',
-  'FOO',
-  '',
-  'GET\t',
-  'P\u00d6ST',
-  'G'.repeat(300),
-  '\0',
-  '__proto__',
+  ...['CONNECT', 'PRI', 'get', 'FOO', '', 'GET\t', 'P\u00d6ST', 'G'.repeat(300), '\0', '__proto__'],
 ];
 
 /** They say how the request is delimited or what becomes of the connection: other answers would be mistaken for it. */
@@ -60,7 +41,7 @@ const MOST_HEADER_BYTES = 12 * 1024;
 export function hostileRequest(surroundings: Surroundings): Arbitrary<HostileRequest> {
   const any = anyRequest(surroundings);
   // Those that are not sound need a connection each, which takes longer than all the rest.
-  return fc.oneof({ weight: 4, arbitrary: any.filter(isSound) }, { weight: 1, arbitrary: any });
+  return weighted([4, any.filter(isSound)], [1, any]);
 }
 
 function anyRequest(surroundings: Surroundings): Arbitrary<HostileRequest> {
@@ -111,10 +92,10 @@ export function toBytes(request: HostileRequest, connection: 'keep' | 'close'): 
 }
 
 function oftenOneOf(usual: string[], unusual: string[], rare: string[]): Arbitrary<string> {
-  return fc.oneof(
-    { weight: 16, arbitrary: fc.constantFrom(...usual) },
-    { weight: 2, arbitrary: fc.constantFrom(...unusual) },
-    { weight: 1, arbitrary: fc.constantFrom(...rare) },
+  return weighted(
+    [16, fc.constantFrom(...usual)],
+    [2, fc.constantFrom(...unusual)],
+    [1, fc.constantFrom(...rare)],
   );
 }
 
@@ -126,57 +107,36 @@ const percentEncoded = fc.oneof(
 );
 
 const paths = fc.constantFrom(
-  '/',
-  '//',
-  '/api',
-  `/${BASE_PATH}`,
-  `${BASE_PATH}/`,
-  `${BASE_PATH}//`,
-  `${BASE_PATH}/../orders`,
-  `${BASE_PATH}/../../../../etc/passwd`,
-  `${BASE_PATH}/..%2f..%2fmetrics`,
-  `${BASE_PATH}\\..\\x`,
-  BASE_PATH.toUpperCase(),
-  `${BASE_PATH};jsessionid=1`,
-  '/livez',
-  '/livez/',
-  '/readyz',
-  '/readyz?verbose',
-  '/__proto__',
-  '/constructor/prototype',
-  '/favicon.ico',
-  `http://elsewhere.example${BASE_PATH}`,
-  'http://[',
-  'ftp://x/y',
-  '*',
-  '',
-  '/ with a space',
-  '/\0',
-  '/caf\u00e9',
-  '/#fragment',
-  `/${'a'.repeat(5_000)}`,
-  `/${'x/'.repeat(5_000)}`,
-  `/${'a'.repeat(20_000)}`,
+  ...['/', '//', '/api', `/${BASE_PATH}`, `${BASE_PATH}/`, `${BASE_PATH}//`, `${BASE_PATH}/../orders`],
+  ...[`${BASE_PATH}/../../../../etc/passwd`, `${BASE_PATH}/..%2f..%2fmetrics`, `${BASE_PATH}\\..\\x`],
+  ...[
+    BASE_PATH.toUpperCase(),
+    `${BASE_PATH};jsessionid=1`,
+    '/livez',
+    '/livez/',
+    '/readyz',
+    '/readyz?verbose',
+  ],
+  ...['/__proto__', '/constructor/prototype', '/favicon.ico', `http://elsewhere.example${BASE_PATH}`],
+  ...['http://[', 'ftp://x/y', '*', '', '/ with a space', '/\0', '/caf\u00e9', '/#fragment'],
+  ...[`/${'a'.repeat(5_000)}`, `/${'x/'.repeat(5_000)}`, `/${'a'.repeat(20_000)}`],
 );
 
 function hostileTarget({ orderIds }: Surroundings): Arbitrary<string> {
-  const orderId = fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom(...orderIds) },
-    { weight: 2, arbitrary: objectId },
-    { weight: 2, arbitrary: percentEncoded },
-    { weight: 1, arbitrary: fc.constantFrom(...orderIds).map((id) => id.toUpperCase()) },
-    { weight: 1, arbitrary: hostileName.map(encodeURIComponent) },
+  const orderId = weighted(
+    [6, fc.constantFrom(...orderIds)],
+    [2, objectId],
+    [2, percentEncoded],
+    [1, fc.constantFrom(...orderIds).map((id) => id.toUpperCase())],
+    [1, hostileName.map(encodeURIComponent)],
   );
-  return fc.oneof(
-    { weight: 8, arbitrary: fc.constant(BASE_PATH) },
-    { weight: 5, arbitrary: hostileQuery.map((query) => `${BASE_PATH}?${query}`) },
-    { weight: 8, arbitrary: orderId.map((id) => `${BASE_PATH}/${id}`) },
-    {
-      weight: 1,
-      arbitrary: fc.tuple(orderId, hostileQuery).map(([id, query]) => `${BASE_PATH}/${id}?${query}`),
-    },
-    { weight: 1, arbitrary: percentEncoded.map((segment) => `/${segment}`) },
-    { weight: 3, arbitrary: paths },
+  return weighted(
+    [8, fc.constant(BASE_PATH)],
+    [5, hostileQuery.map((query) => `${BASE_PATH}?${query}`)],
+    [8, orderId.map((id) => `${BASE_PATH}/${id}`)],
+    [1, fc.tuple(orderId, hostileQuery).map(([id, query]) => `${BASE_PATH}/${id}?${query}`)],
+    [1, percentEncoded.map((segment) => `/${segment}`)],
+    [3, paths],
   );
 }
 
@@ -186,13 +146,10 @@ const cursors = fc.oneof(
   fc.base64String({ maxLength: 60 }),
 );
 
-const queryName = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom('limit', 'cursor', 'status') },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom('limit[]', 'status[$ne]', 'limit[__proto__]', '$where', 'a.b', ''),
-  },
-  { weight: 1, arbitrary: hostileName.map(encodeURIComponent) },
+const queryName = weighted(
+  [6, fc.constantFrom('limit', 'cursor', 'status')],
+  [1, fc.constantFrom('limit[]', 'status[$ne]', 'limit[__proto__]', '$where', 'a.b', '')],
+  [1, hostileName.map(encodeURIComponent)],
 );
 
 const queryValue = fc.oneof(
@@ -202,14 +159,14 @@ const queryValue = fc.oneof(
   percentEncoded,
 );
 
-const hostileQuery = fc.oneof(
-  {
-    weight: 10,
-    arbitrary: fc
+const hostileQuery = weighted(
+  [
+    10,
+    fc
       .array(fc.tuple(queryName, queryValue), { minLength: 1, maxLength: 4 })
       .map((pairs) => pairs.map((pair) => pair.join('=')).join('&')),
-  },
-  { weight: 1, arbitrary: fc.constantFrom('&&', '=', '?', '%', 'limit', 'a=1&'.repeat(2_000)) },
+  ],
+  [1, fc.constantFrom('&&', '=', '?', '%', 'limit', 'a=1&'.repeat(2_000))],
 );
 
 // --- who is calling --------------------------------------------------------------------------
@@ -225,41 +182,34 @@ function identity({ users }: Surroundings): Arbitrary<Identity> {
   const changed = fc
     .tuple(known, fc.nat(), fc.constantFrom(...'aB3-_.=+/ %'))
     .map(([{ token }, at, character]) => withCharacter(token, at % token.length, character));
-  const unknown = fc.oneof(
-    { weight: 3, arbitrary: changed },
-    { weight: 3, arbitrary: fc.constantFrom(...FOREIGN_TOKENS) },
-    { weight: 2, arbitrary: hostileText },
-  );
+  const unknown = weighted([3, changed], [3, fc.constantFrom(...FOREIGN_TOKENS)], [2, hostileText]);
   const asBearer = (token: string): Header => ['Authorization', `Bearer ${token}`];
   const asCookie = (token: unknown): Header => ['Cookie', `session=${cookieOf(token)}`];
   const nobody = (...headers: Header[]): Identity => ({ headers, users: [] });
 
-  return fc.oneof(
-    {
-      weight: 12,
-      arbitrary: known.map(({ user, token }) => ({ headers: [asBearer(token)], users: [user] })),
-    },
-    { weight: 3, arbitrary: known.map(({ user, token }) => ({ headers: [asCookie(token)], users: [user] })) },
-    {
-      weight: 1,
-      arbitrary: fc.tuple(known, unknown).map(([{ user, token }, other]) => ({
+  return weighted(
+    [12, known.map(({ user, token }) => ({ headers: [asBearer(token)], users: [user] }))],
+    [3, known.map(({ user, token }) => ({ headers: [asCookie(token)], users: [user] }))],
+    [
+      1,
+      fc.tuple(known, unknown).map(([{ user, token }, other]) => ({
         headers: [asBearer(token), asBearer(other), asCookie(other)],
         users: [user],
       })),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.tuple(known, known).map(([first, second]) => ({
+    ],
+    [
+      1,
+      fc.tuple(known, known).map(([first, second]) => ({
         headers: [asCookie(first.token), asCookie(second.token), asBearer(second.token)],
         users: [first.user, second.user],
       })),
-    },
-    { weight: 3, arbitrary: unknown.map((token) => nobody(asBearer(token))) },
-    { weight: 1, arbitrary: unknown.map((token) => nobody(asCookie(token))) },
-    { weight: 1, arbitrary: hostileJson.map((json) => nobody(asCookie(json))) },
-    { weight: 1, arbitrary: hostileText.map((text) => nobody(['Cookie', text])) },
-    { weight: 1, arbitrary: hostileText.map((text) => nobody(['Authorization', text])) },
-    { weight: 1, arbitrary: fc.constant(nobody()) },
+    ],
+    [3, unknown.map((token) => nobody(asBearer(token)))],
+    [1, unknown.map((token) => nobody(asCookie(token)))],
+    [1, hostileJson.map((json) => nobody(asCookie(json)))],
+    [1, hostileText.map((text) => nobody(['Cookie', text]))],
+    [1, hostileText.map((text) => nobody(['Authorization', text]))],
+    [1, fc.constant(nobody())],
   );
 }
 
@@ -281,81 +231,33 @@ function withCharacter(token: string, at: number, character: string): string {
 
 // --- headers ---------------------------------------------------------------------------------
 
-const headerName = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.constantFrom(
-      'Idempotency-Key',
-      'Idempotency-Key',
-      'Idempotency-Key',
-      'Content-Type',
-      'Accept',
-      'Accept-Encoding',
-      'If-Match',
-      'If-None-Match',
-      'If-Modified-Since',
-      'Range',
-      'X-Request-Id',
-      'X-HTTP-Method-Override',
-      'X-Forwarded-For',
-      'Forwarded',
-      'Sec-Fetch-Site',
-      'Origin',
+const headerName = weighted(
+  [
+    6,
+    fc.constantFrom(
+      ...['Idempotency-Key', 'Idempotency-Key', 'Idempotency-Key', 'Content-Type', 'Accept'],
+      ...['Accept-Encoding', 'If-Match', 'If-None-Match', 'If-Modified-Since', 'Range', 'X-Request-Id'],
+      ...['X-HTTP-Method-Override', 'X-Forwarded-For', 'Forwarded', 'Sec-Fetch-Site', 'Origin'],
       'Cache-Control',
     ),
-  },
-  { weight: 2, arbitrary: hostileName },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom(
-      'Content-Length',
-      'Transfer-Encoding',
-      'Connection',
-      'Upgrade',
-      'Expect',
-      'Host',
-    ),
-  },
+  ],
+  [2, hostileName],
+  [1, fc.constantFrom('Content-Length', 'Transfer-Encoding', 'Connection', 'Upgrade', 'Expect', 'Host')],
 );
 
-const headerValue = fc.oneof(
-  { weight: 3, arbitrary: fc.stringMatching(/^[!-~]{1,20}$/) },
-  { weight: 2, arbitrary: hostileText },
-  {
-    weight: 3,
-    arbitrary: fc.constantFrom(
-      '',
-      '*',
-      '*/*',
-      '"0"',
-      'W/"0"',
-      'DELETE',
-      'cross-site',
-      'bytes=0-1',
-      'application/json',
-      'application/json; charset',
-      'application/json;charset=utf-7',
-      'text/html;q=0.1',
-      'identity;q=0, gzip',
-      'chunked',
-      'gzip, chunked',
-      'close',
-      'keep-alive, upgrade',
-      'websocket',
-      'h2c',
-      '100-continue',
-      '0',
-      '5',
-      '-1',
-      '99999999999999999999',
-      '1, 2',
-      'a\tb',
-      'a\r\nX-Injected: 1',
-      'a\nb',
-      'k'.repeat(256),
-      'v'.repeat(9_000),
+const headerValue = weighted(
+  [3, fc.stringMatching(/^[!-~]{1,20}$/)],
+  [2, hostileText],
+  [
+    3,
+    fc.constantFrom(
+      ...['', '*', '*/*', '"0"', 'W/"0"', 'DELETE', 'cross-site', 'bytes=0-1', 'application/json'],
+      ...['application/json; charset', 'application/json;charset=utf-7', 'text/html;q=0.1'],
+      ...['identity;q=0, gzip', 'chunked', 'gzip, chunked', 'close', 'keep-alive, upgrade', 'websocket'],
+      ...['h2c', '100-continue', '0', '5', '-1', '99999999999999999999', '1, 2', 'a\tb'],
+      ...['a\r\nX-Injected: 1', 'a\nb', 'k'.repeat(256), 'v'.repeat(9_000)],
     ),
-  },
+  ],
 );
 
 const hostileHeader: Arbitrary<Header> = fc.tuple(headerName, headerValue);
@@ -368,20 +270,12 @@ interface Body {
 }
 
 function hostileBody({ ticketIds }: Surroundings): Arbitrary<Body> {
-  const ticketId = fc.oneof(
-    { weight: 5, arbitrary: fc.constantFrom(...ticketIds) },
-    { weight: 1, arbitrary: objectId },
-    { weight: 1, arbitrary: hostileJson },
-  );
+  const ticketId = weighted([5, fc.constantFrom(...ticketIds)], [1, objectId], [1, hostileJson]);
   const placing = ticketId.map((ticketId) => JSON.stringify({ ticketId }));
   const polluted = fc
     .tuple(ticketId, pollution)
     .map(([ticketId, fields]) => `{"ticketId":${JSON.stringify(ticketId)},${fields}}`);
-  const json = fc.oneof(
-    { weight: 8, arbitrary: placing },
-    { weight: 2, arbitrary: polluted },
-    { weight: 2, arbitrary: hostileJson.map((value) => JSON.stringify(value)) },
-  );
+  const json = weighted([8, placing], [2, polluted], [2, hostileJson.map((value) => JSON.stringify(value))]);
   const broken = fc.oneof(
     fc.tuple(json, fc.nat()).map(([text, at]) => Buffer.from(text.slice(0, at % (text.length + 1)))),
     json.map((text) => Buffer.from(`\ufeff${text}`)),
@@ -398,11 +292,11 @@ function hostileBody({ ticketIds }: Surroundings): Arbitrary<Body> {
       .map(toBuffer),
   );
   const asJson: Header = ['Content-Type', 'application/json'];
-  return fc.oneof(
-    { weight: 5, arbitrary: fc.constant({ headers: [], bytes: Buffer.alloc(0) }) },
-    { weight: 6, arbitrary: json.map((text) => ({ headers: [asJson], bytes: toBuffer(text) })) },
-    { weight: 4, arbitrary: broken.map((bytes) => ({ headers: [asJson], bytes })) },
-    { weight: 1, arbitrary: json.map((text) => ({ headers: [], bytes: toBuffer(text) })) },
+  return weighted<Body>(
+    [5, fc.constant({ headers: [], bytes: Buffer.alloc(0) })],
+    [6, json.map((text) => ({ headers: [asJson], bytes: toBuffer(text) }))],
+    [4, broken.map((bytes) => ({ headers: [asJson], bytes }))],
+    [1, json.map((text) => ({ headers: [], bytes: toBuffer(text) }))],
   );
 }
 

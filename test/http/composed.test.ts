@@ -43,7 +43,7 @@ describe('an order over HTTP', () => {
       status: 'created',
       version: 0,
       userId: 'ann',
-      ticket: { id: ticketId, price: 20 },
+      ticket: { id: ticketId, title: 'A concert', price: 20 },
     });
     expect(placed.headers).toMatchObject({ location: `${BASE_PATH}/${id}`, etag: '"0"' });
 
@@ -98,14 +98,6 @@ describe('an order over HTTP', () => {
     expect(other.headers).not.toHaveProperty('location');
   });
 
-  it('leaves its ticket to the next buyer once it is cancelled', async () => {
-    const ticketId = await service.sell();
-    const { id } = orderIn(await place('ann', ticketId).expect(201));
-
-    await cancel('ann', id).expect(204);
-    await place('bob', ticketId).expect(201);
-  });
-
   it('is placed once when many want the same ticket at once', async () => {
     const ticketId = await service.sell();
 
@@ -151,28 +143,10 @@ describe('an order over HTTP', () => {
       .expect(204);
     await cancel('ann', newId()).set('If-Match', '*').expect(404);
   });
-
-  it('keeps the title and price that its buyer saw', async () => {
-    const order = await place('ann', await service.sell(35)).expect(201);
-
-    expect(order.body).toMatchObject({ ticket: { title: 'A concert', price: 35 } });
-  });
 });
 
 describe('a repeated Idempotency-Key', () => {
-  it('gets the first answer again, byte for byte', async () => {
-    const ticketId = await service.sell();
-    const key = newId();
-
-    const first = await place('ann', ticketId, key).expect(201);
-    const second = await place('ann', ticketId, key).expect(201);
-
-    expect(second.text).toBe(first.text);
-    expect(second.headers['location']).toBe(first.headers['location']);
-    expect(second.headers['etag']).toBe(first.headers['etag']);
-  });
-
-  it('gets it also when the order is cancelled or paid since', async () => {
+  it('gets the first answer again, byte for byte, also when the order is cancelled or paid since', async () => {
     const [cancelledKey, paidKey] = [newId(), newId()];
     const [one, two] = [await service.sell(), await service.sell()];
     const cancelled = await place('ann', one, cancelledKey).expect(201);
@@ -180,7 +154,9 @@ describe('a repeated Idempotency-Key', () => {
     await cancel('ann', orderIn(cancelled).id).expect(204);
     await service.pay(orderIn(paid));
 
-    expect((await place('ann', one, cancelledKey).expect(201)).text).toBe(cancelled.text);
+    const again = await place('ann', one, cancelledKey).expect(201);
+    expect(again.text).toBe(cancelled.text);
+    for (const name of ['location', 'etag']) expect(again.headers[name]).toBe(cancelled.headers[name]);
     expect((await place('ann', two, paidKey).expect(201)).text).toBe(paid.text);
   });
 
@@ -258,12 +234,9 @@ describe('the service without any settings', () => {
     await show('ann', newId()).expect(404);
 
     await request(service.url).get('/livez').expect(200);
-    await request(service.url).get('/readyz').expect(200, {
-      status: 'ready',
-      database: 'up',
-      broker: 'up',
-      draining: false,
-    });
+    await request(service.url)
+      .get('/readyz')
+      .expect(200, { status: 'ready', database: 'up', broker: 'up', draining: false });
     const { text } = await request(service.url).get('/metrics').expect(200);
     expect(text).toContain(`route="${BASE_PATH}/:orderId",status="404"`);
     expect(text).toContain('order_service_orders_total{outcome="placed"}');

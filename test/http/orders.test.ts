@@ -39,15 +39,9 @@ describe('POST', () => {
 
     expect(asked).toEqual([{ userId: 'ann', ticketId }]);
     expect(answer.body).toEqual(bodyOf(order));
-    expect(Object.keys(answer.body as object)).toEqual([
-      'id',
-      'version',
-      'status',
-      'userId',
-      'expiresAt',
-      'createdAt',
-      'ticket',
-    ]);
+    expect(Object.keys(answer.body as object).join(' ')).toBe(
+      'id version status userId expiresAt createdAt ticket',
+    );
     expect(answer.headers).toMatchObject({
       location: `${BASE_PATH}/${order.id}`,
       etag: '"0"',

@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +7,7 @@ import request from 'supertest';
 import { Unavailable } from '../../src/application/ports';
 import { logRequests } from '../../src/http/observe';
 import { handleError } from '../../src/http/problems';
+import { exchange } from '../hostile/wire';
 import { BASE_PATH, bearer, createTestApp, newId } from '../support/http-app';
 
 const id = newId();
@@ -173,17 +173,12 @@ describe('a problem', () => {
 
   it('never carries a stack trace or the name of something inside', async () => {
     const { app } = failingWith(new Error('inner'));
+    const post = () => request(app).post(BASE_PATH).set(bearer());
     const answers = [
-      await request(app).post(BASE_PATH).set(bearer()).type('json').send('{'),
-      await request(app)
-        .post(BASE_PATH)
-        .set(bearer())
-        .send({ ticketId: { $gt: '' } }),
-      await request(app)
-        .post(BASE_PATH)
-        .set(bearer())
-        .send({ ticketId: 'x'.repeat(20_000) }),
-      await request(app).post(BASE_PATH).set(bearer()).type('text').send('x'),
+      await post().type('json').send('{'),
+      await post().send({ ticketId: { $gt: '' } }),
+      await post().send({ ticketId: 'x'.repeat(20_000) }),
+      await post().type('text').send('x'),
       await request(app).get(`${BASE_PATH}/%zz`).set(bearer()),
       await request(app).get(`${BASE_PATH}?limit=x`).set(bearer()),
       await request(app).get(`${BASE_PATH}`).set('Authorization', 'Bearer x.y.z'),
@@ -218,24 +213,13 @@ describe('every answer', () => {
 });
 
 /** Sends a request line as it is, which clients would tidy up, and resolves to the whole answer. */
-async function send(
-  app: RequestListener,
-  line: string,
-  headers: Record<string, string> = {},
-): Promise<string> {
+async function send(app: RequestListener, line: string, headers: object = {}): Promise<string> {
   const server = createServer(app).listen(0);
+  const fields = { Host: 'localhost', Connection: 'close', ...headers };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  const bytes = Buffer.from(`${line}\r\n${lines.join('')}\r\n`);
   try {
-    return await new Promise((resolve, reject) => {
-      const socket = connect((server.address() as AddressInfo).port);
-      let answer = '';
-      socket.setEncoding('utf8');
-      socket.on('data', (chunk: string) => (answer += chunk));
-      socket.on('error', reject);
-      socket.on('close', () => resolve(answer));
-      const fields = { Host: 'localhost', Connection: 'close', ...headers };
-      const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-      socket.write(`${line}\r\n${lines.join('')}\r\n`);
-    });
+    return (await exchange((server.address() as AddressInfo).port, { bytes }, 10_000)).text;
   } finally {
     server.close();
   }

@@ -1,5 +1,6 @@
 /** `npm run simulate -- --help` */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../support/command';
 import { wholeNumber } from '../support/whole-number';
 import { TO_BE_MET, unmet } from './coverage';
 import type { Totals } from './coverage';
@@ -52,7 +53,7 @@ async function main(): Promise<number> {
   try {
     asked = parse();
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.stderr.write(`${messageOf(error)}\n\n${USAGE}`);
     return 2;
   }
   if (asked === 'help') {

@@ -5,33 +5,31 @@ import { serverBinary } from './servers';
 
 /** Resolves when it has taken its first write: one that is killed while it makes its files may never start again. */
 export async function startMongod(more: readonly string[] = []): Promise<ServerProcess> {
-  const server = await startServer({
-    program: serverBinary('mongod'),
-    args: (port, folder) => [
-      ...['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1'],
-      ...more,
-    ],
-    url: (port) => `mongodb://127.0.0.1:${port}/orders`,
+  return startWith(more, async (client) => {
+    const once = client.db('started').collection('once');
+    await once.insertOne({}, { writeConcern: { w: 1, journal: true } });
   });
-  const client = await mongo.MongoClient.connect(server.url);
-  await client
-    .db('started')
-    .collection('once')
-    .insertOne({}, { writeConcern: { w: 1, journal: true } });
-  await client.close();
-  return server;
 }
 
 /** One that lets nobody in without this user and password. */
 export async function startMongodWithUser(user: string, password: string): Promise<ServerProcess> {
+  // As long as there is no user, whoever is on this machine may make one.
+  return startWith(['--auth'], (client) =>
+    client.db('admin').command({ createUser: user, pwd: password, roles: ['root'] }),
+  );
+}
+
+async function startWith(
+  more: readonly string[],
+  first: (client: mongo.MongoClient) => Promise<unknown>,
+): Promise<ServerProcess> {
   const server = await startServer({
     program: serverBinary('mongod'),
-    args: (port, folder) => ['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1', '--auth'],
+    args: (port, folder) => ['--port', String(port), '--dbpath', folder, '--bind_ip', '127.0.0.1', ...more],
     url: (port) => `mongodb://127.0.0.1:${port}/orders`,
   });
-  // As long as there is no user, whoever is on this machine may make one.
   const client = await mongo.MongoClient.connect(server.url);
-  await client.db('admin').command({ createUser: user, pwd: password, roles: ['root'] });
+  await first(client);
   await client.close();
   return server;
 }

@@ -5,15 +5,7 @@ import { join } from 'node:path';
 import { serverBinary } from './servers';
 
 /** A command of this project as somebody runs it by hand, and what that person sees of it. */
-export interface Terminal {
-  /** Everything that was printed so far, without colours. */
-  output(): string;
-  pressCtrlC(): void;
-  /** Undefined while it runs; then its exit code, or the signal that ended it. */
-  ended(): number | NodeJS.Signals | undefined;
-  /** Ends everything that was started in it. */
-  close(): Promise<void>;
-}
+export type Terminal = ReturnType<typeof watched>;
 
 const ROOT = join(__dirname, '../..');
 const COLOURS = /\x1b\[[\d;]*[A-Za-z]/g; // eslint-disable-line no-control-regex
@@ -56,7 +48,7 @@ function options(env: Record<string, string>) {
   return { cwd: ROOT, env: { PATH, HOME, NO_UPDATE_NOTIFIER: '1', ...env }, stdio: 'pipe' as const };
 }
 
-function watched(child: ChildProcess, pressCtrlC: () => void, kill: () => void): Terminal {
+function watched(child: ChildProcess, pressCtrlC: () => void, kill: () => void) {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (data: Buffer) => (output += data.toString()));
@@ -65,10 +57,13 @@ function watched(child: ChildProcess, pressCtrlC: () => void, kill: () => void):
   const closed = once(child, 'close');
   const ended = () => endOf(child);
   return {
+    /** Everything that was printed so far, without colours. */
     output: () => output.replace(COLOURS, ''),
     pressCtrlC,
+    /** Undefined while it runs; then its exit code, or the signal that ended it. */
     ended,
-    async close() {
+    /** Ends everything that was started in it. */
+    async close(): Promise<void> {
       if (ended() === undefined) kill();
       await closed;
     },

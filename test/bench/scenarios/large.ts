@@ -82,10 +82,7 @@ async function backlog(bench: Bench): Promise<Row[]> {
       throw new Error(`${found.pending} of ${pending} pending orders were counted`);
     const queries = [
       { name: 'ours', query: () => store.outbox.backlog() as Promise<unknown> },
-      {
-        name: 'plain count',
-        query: () => db.collection('orders').countDocuments(UNPUBLISHED),
-      },
+      { name: 'plain count', query: () => db.collection('orders').countDocuments(UNPUBLISHED) },
     ];
     const figures = await inTurns(bench, queries, ({ query }) => medianMs(query));
     return [

@@ -113,54 +113,35 @@ export function addTo<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
   else groups.set(key, [value]);
 }
 
+type Kind = HistoryLine['kind'];
+type Line<K extends Kind> = Extract<HistoryLine, { kind: K }>;
+
 function tell(history: Iterable<HistoryLine>): Omit<Evidence, 'orders' | 'turns' | 'channel' | 'remains'> {
-  let start: Start | undefined;
-  let faultsOver: FaultsOver | undefined;
-  let end: End | undefined;
+  const byKind = new Map<Kind, HistoryLine[]>();
   const calls = new Map<number, Call>();
-  const samples: Sample[] = [];
   const vitals = new Map<string, Vitals[]>();
-  const complaints: Complaint[] = [];
-  const exits: Exit[] = [];
-  const faults: Fault[] = [];
   for (const line of history) {
-    switch (line.kind) {
-      case 'start':
-        start = line;
-        break;
-      case 'invoke':
-        calls.set(line.call, { asked: line });
-        break;
-      case 'answer': {
-        const call = calls.get(line.call);
-        if (call) call.answer = line;
-        break;
-      }
-      case 'sample':
-        samples.push(line);
-        break;
-      case 'vitals':
-        addTo(vitals, line.replica, line);
-        break;
-      case 'complaint':
-        complaints.push(line);
-        break;
-      case 'exit':
-        exits.push(line);
-        break;
-      case 'faults over':
-        faultsOver = line;
-        break;
-      case 'end':
-        end = line;
-        break;
-      case 'fault':
-        faults.push(line);
-        break;
-    }
+    if (line.kind === 'invoke') calls.set(line.call, { asked: line });
+    else if (line.kind === 'answer') {
+      const call = calls.get(line.call);
+      if (call) call.answer = line;
+    } else if (line.kind === 'vitals') addTo(vitals, line.replica, line);
+    else addTo(byKind, line.kind, line);
   }
+  const all = <K extends Kind>(kind: K) => (byKind.get(kind) ?? []) as Line<K>[];
+  const start = all('start').at(-1);
   if (!start) throw new Error('the history does not say when it began');
-  return { start, calls: [...calls.values()], samples, vitals, complaints, exits, faults, faultsOver, end };
+  return {
+    start,
+    calls: [...calls.values()],
+    samples: all('sample'),
+    vitals,
+    complaints: all('complaint'),
+    exits: all('exit'),
+    faults: all('fault'),
+    faultsOver: all('faults over').at(-1),
+    end: all('end').at(-1),
+  };
 }
 
 function byTurn(orders: readonly StoredOrder[]): Map<string, StoredOrder[]> {

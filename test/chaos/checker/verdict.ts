@@ -42,10 +42,7 @@ export function createLedger() {
     note(what: string, count: number): void {
       notes.set(what, (notes.get(what) ?? 0) + count);
     },
-    verdict: (): Verdict => ({
-      results,
-      notes: [...notes].map(([what, count]) => ({ what, count })),
-    }),
+    verdict: (): Verdict => ({ results, notes: [...notes].map(([what, count]) => ({ what, count })) }),
   };
 }
 
