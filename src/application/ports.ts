@@ -3,7 +3,7 @@ import type { OrderEvent } from '../domain/events';
 import type { Decision, Order, OrderChange, OrderInput, OrderStatus } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
 
-// --- time and chance -------------------------------------------------------------------------
+// --- time and randomness ---------------------------------------------------------------------
 
 export type Cancel = () => void;
 
@@ -24,8 +24,8 @@ export type NewId = () => string;
 // --- stores ----------------------------------------------------------------------------------
 
 /**
- * The store could not answer, or could not say whether a write took place. Whatever was asked may or may
- * not have happened; asking again is safe.
+ * The store did not answer, or the outcome of a write is unknown. The request may or may not have taken effect;
+ * repeating it is safe.
  */
 export class Unavailable extends Error {
   readonly code = 'unavailable';
@@ -236,7 +236,7 @@ export interface FailedMessage {
   readonly subject: string;
   readonly sequence: number;
   readonly publishedAt: Date;
-  /** The message as text; base64 when `encoding` says so, for what is not UTF-8. */
+  /** The message as text; as base64, with `encoding`, if it is not UTF-8. */
   readonly data: string;
   readonly encoding?: 'base64';
   readonly reason: string;
@@ -282,7 +282,7 @@ export interface Metrics {
     outcome:
       'placed' | 'refused_reserved' | 'refused_elsewhere' | 'cancelled_by_user' | 'expired' | 'completed',
   ): void;
-  /** An order was cancelled by an ExpirationComplete that came long before its `expiresAt`. */
+  /** An ExpirationComplete cancelled an order long before its `expiresAt`. */
   expiredEarly(): void;
   /**
    * A decision of the order's state table, once it is durable; `unchanged` for a payment means that it was known

@@ -84,7 +84,7 @@ export function readOptions(query: string, refuse: (why: string) => void): Optio
   return options;
 }
 
-/** Checks the files that the driver reads on connecting: it would not recover from a bad one. */
+/** Checks the files that the driver reads when it connects: it would not recover from a bad one. */
 export function checkFiles(options: readonly Option[], srv: boolean, refuse: (why: string) => void): void {
   const value = (name: string) => {
     const found = options.find((option) => option.name === name);

@@ -63,7 +63,7 @@ export function createMongoConnection(deps: {
   let closing = false;
   /** The writable server, in its current process. */
   let server: string | undefined;
-  /** The result of what began under another number is not used. */
+  /** A result from before the latest change is not used. */
   let serverChanges = 0;
   let cancelRetry: Cancel = () => {};
   /** Why the last verification failed: logged once, however often it is retried. */

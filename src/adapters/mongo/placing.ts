@@ -19,11 +19,11 @@ export interface LeaseSettings {
   readonly ms: number;
 }
 
-/** What all writes of orders need. */
+/** The dependencies of all writes of orders. */
 export interface OrderDeps {
   readonly clock: Clock;
   readonly leasing: LeaseSettings;
-  /** Resolves when what was read before is durable. */
+  /** Resolves when everything read before is durable. */
   readonly confirmReads: () => Promise<void>;
   readonly onRetry: Metrics['retried'];
 }

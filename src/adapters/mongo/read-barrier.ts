@@ -4,7 +4,7 @@ import { isDuplicateKey } from './errors';
 import { grouped } from './grouped';
 
 /**
- * Makes what was read durable. On a standalone a read may show a write that has not reached the journal yet; the
+ * Makes earlier reads durable. On a standalone a read may show a write that has not reached the journal yet; the
  * journal is one sequence, so a later journalled write makes all earlier ones durable. On a replica set the deciding
  * reads are majority reads and durable already; there the write only costs a round trip, in rare cases.
  */

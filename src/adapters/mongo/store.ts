@@ -21,7 +21,7 @@ import { createOutboxHistory } from './outbox-history';
 import { createReadBarrier } from './read-barrier';
 import { createTicketStore } from './tickets';
 
-/** How often the clocks are compared and documents of another service are looked for. */
+/** How often clocks are compared and the orders are checked for documents of another service. */
 const LOOK_EVERY_MS = 10_000;
 
 export interface MongoStore {
