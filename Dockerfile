@@ -3,15 +3,15 @@ ARG NODE_IMAGE=node:24-bookworm-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot
 
 
-# Everything it takes to build and to run from sources.
+# Everything needed to build, and to run from sources.
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
 
 
-# The service from its sources, restarted on a change. The files belong to the user it runs as, so that changed ones
-# can be written over them while it runs. Of a file that is replaced, the watcher only hears through its folder.
+# Runs the service from its sources, restarted on a change. The files belong to the user that runs it, so that they can
+# be overwritten meanwhile. The watcher sees a replaced file only through its folder.
 FROM dependencies AS dev
 COPY --chown=1000:1000 tsconfig.json ./
 COPY --chown=1000:1000 src src
@@ -31,21 +31,21 @@ RUN node_modules/.bin/tsc
 FROM ${NODE_IMAGE} AS production-dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Without what nothing loads: core-js is asked for by an entry of a package that is not used, the rest is read by people
-# and compilers. Licences stay.
+# Removes what nothing loads: an unused entry of a package needs core-js, and people and compilers read the rest.
+# Licences stay.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -r node_modules/core-js \
   && find node_modules -type f -regex '.*\.\(map\|[cm]?ts\|md\)' ! -iname 'licen*' -delete
 
 
-# No shell, no package manager; nothing in it is written at run time, so the root may be read-only.
+# No shell and no package manager; nothing is written at run time, so the root file system may be read-only.
 FROM ${RUNTIME_IMAGE} AS production
 WORKDIR /app
 COPY --from=production-dependencies /app/package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 ENV NODE_ENV=production
-# By number: Kubernetes cannot tell from a name that it is not root.
+# By number: Kubernetes cannot verify from a name that it is not root.
 USER 65532:65532
 EXPOSE 3000
 CMD ["dist/main.js"]

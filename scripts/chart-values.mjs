@@ -1,6 +1,6 @@
 /**
- * The table of values in the chart's README, from values.yaml and its comments: writes it, or with `--check` ends with 1
- * where it is out of date.
+ * Writes the table of values in the chart's README, from values.yaml and its comments. With `--check` exits with 1 if
+ * the table is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,11 +11,11 @@ const chart = join(dirname(dirname(fileURLToPath(import.meta.url))), 'helm', 'or
 const readmePath = join(chart, 'README.md');
 const TABLE = /(<!-- values -->\n)[^]*(<!-- \/values -->)/;
 
-/** Kubernetes' own objects: shown whole. */
+/** Kubernetes objects: shown whole. */
 const WHOLE = /(resources|[sS]ecurityContext|labels|limits)$/;
 
 function rowsOf(map, prefix) {
-  // The comment above the first key stands with the map.
+  // The comment above the first key is stored with the map.
   return map.items.flatMap(({ key, value }, i) => {
     const path = prefix + key.value;
     const comment = textOf(key.commentBefore ?? (i === 0 ? map.commentBefore : undefined));

@@ -1,6 +1,6 @@
 /**
- * Checks what is in .github with those of the programs below that are on PATH, and says which are not. Downloads nothing.
- * `--required` fails where one is missing, as in CI.
+ * Checks .github with those of the programs below that are on PATH, and reports the missing ones. Downloads nothing.
+ * `--required` fails if one is missing, as in CI.
  */
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';

@@ -1,10 +1,10 @@
-# To be sourced: a Kubernetes for tests, whichever can be had here. Where SHARED_DIR names a folder of
-# tools, it is the one-node cluster from there (CONTRIBUTING), else a kind cluster of its own. The user's kubeconfig is not looked at, on purpose:
-# what is there may be real.
+# To be sourced: a Kubernetes cluster for tests. If SHARED_DIR names a folder of tools, it is the one-node cluster from
+# there (CONTRIBUTING), otherwise a new kind cluster. The user's kubeconfig is ignored on purpose: its clusters may be
+# real.
 #
 #   cluster_up             sets TEST_KUBECONFIG and TEST_CLUSTER (one-node or kind)
 #   cluster_image TAG      builds order-service:TAG and loads it into the cluster
-#   cluster_down [NAME]    ends the cluster, if this shell brought it up; else deletes that namespace from it
+#   cluster_down [NAME]    ends the cluster, if this shell started it; otherwise deletes that namespace from it
 
 _kind=order-service-test
 _kubeconfig=
@@ -73,20 +73,20 @@ _kubectl() {
   KUBECONFIG=$TEST_KUBECONFIG kubectl "$@"
 }
 
-# Its pods may take a while to end: that is left to the cluster.
+# Does not wait for its pods to end.
 _delete_namespace() {
   if [ -n "${1:-}" ]; then _kubectl delete namespace "$1" --ignore-not-found --wait=false >/dev/null; fi
 }
 
 
-# In the moment in which a service loses its last pod, a connection to it could leave the machine, and whoever answers
-# out there would be taken for the service for as long as that connection is kept.
+# While a service has no pod, a connection to it could leave the machine, and an outside server that answers would be
+# taken for the service as long as the connection is kept.
 _keep_services_inside() {
   local rule='FORWARD --destination 10.96.0.0/16 --protocol tcp --jump REJECT --reject-with tcp-reset'
   iptables --check $rule 2>/dev/null || iptables --insert $rule
 }
 
-# The one-node cluster has few volumes, and none whose claim is gone is offered again until somebody sees to it.
+# The one-node cluster has few volumes, and does not offer one again after its claim is deleted.
 _free_volumes() {
   local fields='{.status.phase} {.metadata.name} {.spec.local.path}' phase volume path
   _kubectl get pv -o jsonpath="{range .items[*]}$fields{'\n'}{end}" | while read -r phase volume path; do

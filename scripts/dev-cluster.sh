@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The kind cluster to develop in, made where it is missing. `--check` only looks at the kube context, and ends with 0
-# if that is this cluster on this machine. docs/development.md says what to do with it.
+# Creates the kind cluster for development, if it is missing. `--check` only checks that the kube context is this
+# cluster on this machine, and then exits with 0. How to use it: docs/development.md.
 set -euo pipefail
 
 cluster=order-service
@@ -47,7 +47,7 @@ has_cluster() {
   return 1
 }
 
-# The name alone says nothing: a context can be called anything.
+# The name alone proves nothing: a context can have any name.
 require_local_context() {
   local current server
   current=$(kubectl config current-context 2>/dev/null) || current=

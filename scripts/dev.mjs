@@ -1,11 +1,11 @@
 /**
- * Prepares what is missing, then is the watcher that runs the service from its sources and restarts it on a change: in
- * this very process, so that signals reach it.
+ * Prepares what is missing, then becomes the watcher that runs the service from its sources and restarts it on a
+ * change: in the same process, so that signals reach it.
  */
 import { performance } from 'node:perf_hooks';
 import { install, requireNode } from './project.mjs';
 
-/** Of one Ctrl-C, the terminal sends one signal and npm forwards another: what comes this soon is the same request. */
+/** On Ctrl-C the terminal sends one signal and npm forwards another: a signal this soon is the same request. */
 const SAME_REQUEST_MS = 500;
 
 requireNode();
@@ -17,7 +17,7 @@ endInOrder();
 process.argv.splice(2, 0, 'watch', '--include=src', 'src/main.ts');
 import('../node_modules/tsx/dist/cli.mjs');
 
-/** To the watcher, a second signal means to kill the service. */
+/** The watcher kills the service on a second signal. */
 function passSignalsOnce() {
   const emit = process.emit;
   let first = -Infinity;
@@ -31,7 +31,7 @@ function passSignalsOnce() {
   };
 }
 
-/** Where no service runs, after a mistake in its sources, the watcher would end as if a signal had killed it. */
+/** After a mistake in the sources no service runs, and the watcher would exit as if a signal had killed it. */
 function endInOrder() {
   process.on('exit', (code) => {
     if (code === 128 + 2 || code === 128 + 15) process.exitCode = 0;

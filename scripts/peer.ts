@@ -1,5 +1,5 @@
 /**
- * Plays the other services by hand: sells a ticket, pays an order, lets one expire. Prints the id of what it announced;
+ * Plays the other services by hand: sells a ticket, pays an order, expires one. Prints the id of what it published;
  * nothing else goes to stdout.
  */
 import { randomBytes } from 'node:crypto';
@@ -36,7 +36,7 @@ const PATIENCE_MS = 10_000;
 interface Announcement {
   readonly subject: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** What it is about, to be printed. */
+  /** The id that is printed. */
   readonly id: string;
 }
 
@@ -116,13 +116,13 @@ function numberIn(name: string, value: string): number {
   throw new WrongArguments(`--${name} takes a number, 0 or above`);
 }
 
-/** Only what is used here: nothing is signed, and nothing is stored. */
+/** Reads only the settings used here: nothing is signed or stored. */
 function settings(env: NodeJS.ProcessEnv): Config {
   const used = Object.entries(env).filter(([name]) => /^(NATS_\w+|CLUSTER_ID|HOST|PORT)$/.test(name));
   return loadConfig({ ...Object.fromEntries(used), JWT_KEY: 'no token is signed or verified with this' });
 }
 
-/** Under its own client id, beside whoever is connected. */
+/** Publishes with its own client id, beside other clients. */
 async function toBroker(config: Config, url: string, { subject, data }: Announcement): Promise<void> {
   const clientId = `peer-${randomBytes(4).toString('hex')}`;
   let reason = 'it does not answer';

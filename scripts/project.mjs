@@ -1,7 +1,7 @@
 /**
- * What has to be there before anything of this project can run, made only where it is missing or out of date.
- * Nothing but Node: it runs before the dependencies are there, and in old syntax, so that an old Node gets as
- * far as being told so. All it says goes to stderr.
+ * Makes what must exist before this project can run, if it is missing or out of date. Uses only Node, because it runs
+ * before the dependencies are installed, and old syntax, so that an old Node can report that it is too old. All output
+ * goes to stderr.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Ends the process where this Node is older than package.json asks for. */
+/** Exits if this Node is older than package.json requires. */
 export function requireNode() {
   const wanted = /[\d.]+/.exec(readJson('package.json').engines.node)[0];
   const [major, minor] = wanted.split('.').map(Number);
@@ -20,7 +20,7 @@ export function requireNode() {
   fail(`This needs Node ${wanted} or newer; ${process.execPath} is ${process.versions.node}.`);
 }
 
-/** Installs what package-lock.json names, if anything else is installed. Runs no package's install script. */
+/** Installs the packages of package-lock.json, if others are installed. Runs no install script of a package. */
 export function install() {
   if (isInstalled()) return;
   say('Installing dependencies (npm ci) ...');
@@ -33,7 +33,7 @@ export function build(always) {
   const sources = hashOfSources();
   if (!always && isBuiltFrom(sources)) return;
   say('Building dist/ (tsc) ...');
-  // Into a directory of its own first: a broken or parallel build never leaves half a dist/.
+  // Into another directory first: a failed or parallel build never leaves an incomplete dist/.
   const fresh = join(root, 'dist.' + process.pid);
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const options = ['-p', root, '--outDir', fresh, '--noEmitOnError', '--pretty'];

@@ -1,4 +1,4 @@
-/** `release-notes.mjs VERSION` prints what the CHANGELOG says of a version, and fails where it says nothing. */
+/** `release-notes.mjs VERSION` prints the section of a version in the CHANGELOG, and fails if there is none. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-/** Prepares what is missing, then is the service: in this very process, so that signals reach it. */
+/** Prepares what is missing, then becomes the service: in the same process, so that signals reach it. */
 import { build, install, requireNode } from './project.mjs';
 
 requireNode();

@@ -6,7 +6,7 @@ import { signToken } from '../src/http/tokens';
 const USAGE = 'usage: npm run --silent token -- --user ID [--email ADDRESS] [--expires-in SECONDS]';
 const WEEK_SECONDS = 7 * 24 * 60 * 60;
 
-/** Throws where the arguments make no sense. */
+/** Throws if the arguments are invalid. */
 function parse(args: string[]): { userId: string; email: string; expiresInSeconds: number } {
   const { values } = parseArgs({
     args,

@@ -1,7 +1,7 @@
 /**
- * package.json says the version. `version.mjs` writes it to the files that repeat it, and makes a section of it from what
- * is unreleased: `npm version` runs this before it commits. `version.mjs check [TAG]` fails where one of them, or the tag,
- * has another.
+ * package.json holds the version. `version.mjs` writes it to the files that repeat it, and names the unreleased section
+ * of the CHANGELOG after it: `npm version` runs this before it commits. `version.mjs check [TAG]` fails if a file or
+ * the tag has another version.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,7 @@ const file = (path) => join(root, path);
 const read = (path) => readFileSync(file(path), 'utf8');
 const { version } = JSON.parse(read('package.json'));
 
-/** The version is what the second group matches. */
+/** The second group matches the version. */
 const REPEATED = {
   'helm/order-service/Chart.yaml': /^((?:version|appVersion): )(.+)$/gm,
   'helm/order-service/README.md': /(docker build -t REGISTRY\/order-service:)([\w.-]+)/g,

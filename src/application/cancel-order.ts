@@ -4,13 +4,13 @@ import type { Metrics } from './ports';
 export type CancelOrder = (command: {
   readonly userId: string;
   readonly orderId: string;
-  /** What the order must be: one of these versions. */
+  /** The order must have one of these versions. */
   readonly versions?: readonly number[];
 }) => Promise<'cancelled' | 'not-found' | 'already-paid' | 'precondition-failed'>;
 
 /**
- * The owner cancels. Cancelling what is cancelled already is a success, whatever `versions` are asked for: the answer to
- * an earlier attempt may have been lost. Someone else's order is not found.
+ * The owner cancels an order. If it is cancelled already, that is a success, whatever `versions` are given: the answer
+ * to an earlier attempt may have been lost. For other users the order is not found.
  */
 export function createCancelOrder(deps: {
   changeOrder: ChangeOrder;

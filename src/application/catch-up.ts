@@ -1,19 +1,19 @@
 import type { Clock, Log } from './ports';
 
 /**
- * Knows whether this replica has caught up with payments, so that an expiry heard first does not cancel what
- * was paid in time: after an outage both channels replay, in no order between them.
+ * Whether this replica has caught up with payments, so that an expiry received first does not cancel an order that was
+ * paid in time: after an outage both channels replay, in no order between them.
  */
 export interface CatchUp {
-  /** `group`: the payments that this replica is to handle; `watch`: those that any replica is. */
+  /** `group`: the payments that this replica handles; `watch`: those that any replica handles. */
   subscriptionChanged(subscription: 'group' | 'watch'): (isUp: boolean) => void;
-  /** The database was found, or lost. */
+  /** The database became ready, or was lost. */
   databaseChanged(ready: boolean): void;
-  /** A payment was published, for whichever replica to handle. */
+  /** A payment was published, for any replica to handle. */
   paymentHeard(orderId: string, publishedAt: Date): void;
-  /** A payment came; to be called before it is handled. */
+  /** A payment arrived; call this before it is handled. */
   paymentReceived(publishedAt: Date): void;
-  /** A payment could not be handled yet and will come again. */
+  /** A payment could not be handled yet and will be redelivered. */
   paymentPostponed(): void;
   /** Until the returned function is called, a payment of this order is in flight here. */
   paymentInFlight(orderId: string): () => void;
@@ -23,15 +23,15 @@ export interface CatchUp {
 
 /**
  * Caught up: both subscriptions to payments have been up for `catchUpSeconds` without a break, and in that time no
- * payment came that was older than that, and none was postponed. Where old payments never cease, expiry goes on
- * when it has been held up by them for `hardLimitSeconds`, and says so: a ticket must not be blocked for ever. While
- * one of them is down nothing expires, for a payment may be waiting in the broker. An order whose payment was heard does
- * not expire before the hard limit either: whoever is to handle it may have died, or cannot reach the database.
- * All of that is counted in time with the database: without it no payment can be written, and no expiry either.
+ * payment older than that arrived and none was postponed. If old payments do not stop, orders expire anyway once expiry
+ * was delayed for `hardLimitSeconds`, with a warning: a ticket must not be blocked for ever. While a subscription is
+ * down nothing expires, because a payment may be waiting in the broker. An order whose payment was watched does not
+ * expire before the hard limit either: the replica that handles the payment may have died, or cannot reach the
+ * database. Only time with the database counts: without it neither a payment nor an expiry can be written.
  */
 export function createCatchUp(deps: {
   clock: Pick<Clock, 'now' | 'monotonic'>;
-  /** Whether the database is there already. */
+  /** Whether the database is ready already. */
   databaseReady: boolean;
   catchUpSeconds: number;
   hardLimitSeconds: number;
@@ -42,16 +42,16 @@ export function createCatchUp(deps: {
   const hardLimitMs = deps.hardLimitSeconds * 1000;
 
   const up = new Set<'group' | 'watch'>();
-  /** When a payment of the order was heard last; the longest ago first. */
+  /** When a payment of the order was watched last; the oldest first. */
   const heard = new Map<string, number>();
   const inFlight = new Map<string, number>();
-  /** The last time that expiry was held up, and until when if nothing else comes; undefined while a subscription is down. */
+  /** The latest delay of expiry: its start, and its end unless extended; undefined while a subscription is down. */
   let behind: { readonly since: number; readonly until: number } | undefined;
   let said: 'nothing' | 'caught up' | 'gave up' = 'nothing';
   let withoutDatabaseMs = 0;
   let withoutDatabaseSince = deps.databaseReady ? undefined : clock.monotonic();
 
-  /** Time with the database: it stops while that is unavailable. */
+  /** Time that stops while the database is unavailable. */
   function now(): number {
     return (withoutDatabaseSince ?? clock.monotonic()) - withoutDatabaseMs;
   }
@@ -109,7 +109,7 @@ export function createCatchUp(deps: {
     },
     databaseChanged(ready) {
       if (ready) {
-        // It goes on from where it stood.
+        // The time continues from where it stopped.
         withoutDatabaseMs = clock.monotonic() - now();
         withoutDatabaseSince = undefined;
       } else {

@@ -6,30 +6,30 @@ import { Unavailable } from './ports';
 import type { Clock, Metrics, OrderStore, StoredOrder } from './ports';
 import type { Turns } from './turns';
 
-/** After that it is not tried again: whoever waits for the answer hears that it is not known. */
+/** After that it is not retried: the caller gets {@link Unavailable}. */
 const SETTLE = { withinMs: 3_000, attempts: 5, pauses: { firstMs: 25, longestMs: 50 } };
 
 export type ChangeResult =
   | { readonly type: 'changed' | 'unchanged'; readonly order: Order }
   | { readonly type: 'refused'; readonly reason: 'already-paid' }
-  /** `permit` said no. Nothing was changed. */
+  /** `permit` returned false. Nothing was changed. */
   | { readonly type: 'not-permitted' }
   | { readonly type: 'unknown-order' };
 
 export type ChangeOrder = (
   orderId: string,
   input: OrderInput,
-  /** Asked with the order as read and what was decided about it, before anything is answered or written. */
+  /** Called with the order as read and the decision about it, before anything is answered or written. */
   permit?: (order: Order, decision: Decision['type']) => boolean,
 ) => Promise<ChangeResult>;
 
 /**
- * The one way an order changes: read, decide, one guarded write; a lost race or an unknown outcome reads and
- * decides again. Rejects with {@link Unavailable} when that does not come to an end.
+ * The only way to change an order: read, decide, one guarded write. After a lost race or an unknown outcome it reads
+ * and decides again. Rejects with {@link Unavailable} when the attempts are used up.
  */
 export function createChangeOrder(deps: {
   orders: Pick<OrderStore, 'find' | 'save' | 'confirmReads'>;
-  /** Tells the relay that the order has something to publish. Returns at once. */
+  /** Notifies the relay that the order has events to publish. Returns at once. */
   nudge: (order: { readonly orderId: string; readonly ticketId: string }) => void;
   turns: Pick<Turns, 'over'>;
   clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
@@ -38,14 +38,14 @@ export function createChangeOrder(deps: {
   const { orders, clock, metrics } = deps;
 
   return async function changeOrder(orderId, input, permit = () => true) {
-    /** The status that a write of ours met whose answer never came. */
+    /** The status before the first write of ours that got no answer. */
     let unanswered: OrderStatus | undefined;
     const result = await untilKnown(attempt, { ...SETTLE, clock, onRetry: () => metrics.retried('change') });
     if (result) return result;
     throw new Unavailable(
       unanswered === undefined
         ? `order ${orderId} changes too often`
-        : `what became of order ${orderId} is not known`,
+        : `the outcome of a change of order ${orderId} is not known`,
     );
 
     async function attempt(): Promise<ChangeResult | undefined> {
@@ -56,7 +56,7 @@ export function createChangeOrder(deps: {
       if (decision.type === 'changed') return write(before, decision);
       if (decision.type === 'unchanged') await orders.confirmReads();
       if (decision.type === 'unchanged' && unanswered !== undefined) {
-        // Nothing is left to do because our own write, whose answer never came, has done it.
+        // Nothing is left to change because our own write, which got no answer, has changed it.
         metrics.decided(input.type, unanswered, 'changed');
         announce(before, before.order);
         return { type: 'changed', order: before.order };

@@ -9,7 +9,7 @@ export interface PaymentReceived {
 
 export type CompleteOrder = (input: PaymentReceived) => Promise<'done' | 'unknown-order'>;
 
-/** A payment was taken: the order is complete, or the payment has to be given back. */
+/** Records a payment: it completes the order, or must be refunded. */
 export function createCompleteOrder(deps: {
   changeOrder: ChangeOrder;
   metrics: Pick<Metrics, 'orderOutcome' | 'refundRequired'>;
@@ -25,7 +25,7 @@ export function createCompleteOrder(deps: {
     const recorded = result.order.payments.find(
       ({ id, stripeId }) => id === payment.id && stripeId === payment.stripeId,
     );
-    // Another name of a charge that was counted before.
+    // Another id of a charge that was counted before.
     if (recorded?.sameAs !== undefined) return 'done';
     const refund = recorded?.refund;
     if (refund === undefined) {

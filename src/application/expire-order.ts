@@ -6,12 +6,12 @@ import type { Clock, Log, Metrics, OrderStore } from './ports';
 
 export type ExpireOrder = (orderId: string) => Promise<'done' | 'payments-behind' | 'unknown-order'>;
 
-/** Earlier than any difference between the clocks of database and peers explains. */
+/** More than the clocks of the database and the peers can differ. */
 const EARLY_MS = 10_000;
 
 /**
- * The order's time is up. Cancels it only if nobody paid, and only while payments are caught up. Whether the time is up
- * is the expiration service's decision: what comes long before `expiresAt` is carried out, and reported.
+ * Cancels an order whose time is up, if it is not paid and while payments are caught up. The expiration service decides
+ * whether the time is up: an expiry long before `expiresAt` is carried out, and reported.
  */
 export function createExpireOrder(deps: {
   changeOrder: ChangeOrder;
@@ -49,12 +49,12 @@ export function createExpireOrder(deps: {
 const SWEEP_EVERY_MS = 5_000;
 const ORDERS_PER_SWEEP = 100;
 
-/** Expires overdue orders whose ExpirationComplete never came, so that no ticket is blocked for ever. */
+/** Expires overdue orders whose ExpirationComplete never arrived, so that no ticket is blocked for ever. */
 export function createExpirySweep(deps: {
   orders: Pick<OrderStore, 'overdue'>;
   expireOrder: ExpireOrder;
   clock: Clock;
-  /** How long after an order's `expiresAt` the sweep leaves it to ExpirationComplete. */
+  /** How long after an order's `expiresAt` the sweep still waits for ExpirationComplete. */
   graceSeconds: number;
   log: Pick<Log, 'debug' | 'warn'>;
 }): Loop {

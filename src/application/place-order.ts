@@ -16,14 +16,14 @@ import type {
 } from './ports';
 import type { Turns } from './turns';
 
-/** How long a repeated idempotency key gets the first answer again. */
+/** How long a repeated idempotency key gets the first answer. */
 const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 
-/** Turns that one request may lose to others. */
+/** How many turns one request may lose to others. */
 const TURNS_LOST = 10;
 
 const ORDER_ID = /^[0-9a-f]{24}$/i;
-/** Ids of orders that are known to be ours, or of another service: the latest ones. */
+/** How many order ids are remembered as ours, or as another service's: the latest ones. */
 const HOLDS_REMEMBERED = 10_000;
 
 export interface PlaceOrderCommand {
@@ -33,17 +33,17 @@ export interface PlaceOrderCommand {
 }
 
 export type PlaceOrderResult =
-  /** `order` is the order as it was placed, whatever has become of it since. */
+  /** `order` is the order as it was placed, whatever its state is now. */
   | { readonly type: 'placed' | 'replayed'; readonly order: Order }
   | { readonly type: 'unknown-ticket' }
-  /** `ownOrderId`: it is the caller's own order that holds the ticket. */
+  /** `ownOrderId`: set if the caller's own order holds the ticket. */
   | { readonly type: 'reserved'; readonly ownOrderId?: string }
   /** The ticket service holds the ticket for an order that is not known here. */
   | { readonly type: 'reserved-elsewhere' }
   /** The idempotency key was used for another ticket. */
   | { readonly type: 'key-reused' };
 
-/** What came of one insert: the answer, or what to insert instead. */
+/** The outcome of one insert: the answer, or what to insert instead. */
 type Attempt =
   | { readonly type: 'answered'; readonly result: PlaceOrderResult }
   | { readonly type: 'turn lost'; readonly placement: Placement }
@@ -52,16 +52,16 @@ type Attempt =
 export type PlaceOrder = (command: PlaceOrderCommand) => Promise<PlaceOrderResult>;
 
 /**
- * Places an order in two round trips to the database: the ticket, and one insert that decides everything. The orders
- * of a ticket take turns. A turn is given once, by a unique index; the next one only when the order before is known
- * for certain to be cancelled. So no two orders ever hold one ticket. A ticket that is announced as held for an order
- * costs a third round trip, once per order and replica: whether that order is ours.
+ * Places an order in two round trips to the database: the ticket, and one insert that decides everything. A unique
+ * index gives each turn of a ticket once, and the next turn is tried only when the order before is certainly cancelled:
+ * so no two orders ever hold one ticket. If the ticket service holds the ticket for an order, a third round trip, once
+ * per order and replica, finds out whether that order is ours.
  */
 export function createPlaceOrder(deps: {
   orders: Pick<OrderStore, 'insert' | 'find' | 'findByKey' | 'confirmReads'>;
   tickets: Pick<TicketStore, 'find'>;
   turns: Turns;
-  /** Hands over what the insert gave us the right to publish. Returns at once. */
+  /** Publishes under the lease that the insert took. Returns at once. */
   publish: (lease: PublishingLease) => void;
   /** Whether to take the publishing lease with the insert. */
   takeLease: () => boolean;
@@ -72,9 +72,9 @@ export function createPlaceOrder(deps: {
   expirationWindowSeconds: number;
 }): PlaceOrder {
   const { orders, tickets, turns, clock, metrics, log } = deps;
-  /** Orders of ours that tickets are held for. An order never ceases to exist. */
+  /** Our orders for which tickets are held. Orders are never deleted. */
   const ourHolds = new LRUCache<string, true>({ max: HOLDS_REMEMBERED });
-  /** Orders of others, as far as the log tells of them already. */
+  /** Orders of other services that are logged already. */
   const reportedHolds = new LRUCache<string, true>({ max: HOLDS_REMEMBERED });
 
   return async function placeOrder(command) {
@@ -108,11 +108,11 @@ export function createPlaceOrder(deps: {
         placement = outcome.placement;
         turnsLost += 1;
       } else {
-        // Keys that were outlived come to an end: each is a day older than the next.
+        // The chain of expired keys ends: each is a day older than the next.
         placement = { ...placement, idempotencyKey: outcome.idempotencyKey };
       }
     }
-    throw new Unavailable(`ticket ${ticket.id} changes its order too often`);
+    throw new Unavailable(`ticket ${ticket.id} gets new orders too often`);
   };
 
   async function insert(command: PlaceOrderCommand, placement: Placement): Promise<Attempt> {
@@ -148,17 +148,17 @@ export function createPlaceOrder(deps: {
 
   async function keyTaken(command: PlaceOrderCommand, now: Date, earlier: Order): Promise<Attempt> {
     const age = now.getTime() - earlier.createdAt.getTime();
-    // After a day the key counts as new: it goes on under a name of its own, which names the order before.
+    // After a day the key counts as new: it is stored under another name, which contains the id of the order before.
     if (age > IDEMPOTENCY_KEY_LIFE_MS) {
       return { type: 'key outlived', idempotencyKey: storedKey(command, earlier.id) };
     }
-    // The ticket is the whole request, so another ticket is another request.
+    // The request consists of the ticket, so another ticket is another request.
     if (earlier.ticket.id !== command.ticketId) return answered({ type: 'key-reused' });
     await orders.confirmReads();
     return answered({ type: 'replayed', order: asPlaced(earlier) });
   }
 
-  // --- tickets that are held for somebody else's order ----------------------------------------------------
+  // --- tickets that are held for another service's order ---------------------------------------------------
 
   async function isOurs(orderId: string): Promise<boolean> {
     if (ourHolds.has(orderId)) return true;
@@ -167,7 +167,7 @@ export function createPlaceOrder(deps: {
     return true;
   }
 
-  /** What a repeated idempotency key was answered, and is answered again whatever has become of the ticket. */
+  /** The first answer to a repeated idempotency key, whatever the state of the ticket is now. */
   async function answerGivenBefore(
     command: PlaceOrderCommand,
     now: Date,
@@ -200,7 +200,7 @@ function answered(result: PlaceOrderResult): Attempt {
   return { type: 'answered', result };
 }
 
-/** JSON joins user and key so that no other pair gives the same text. */
+/** JSON joins user and key unambiguously: no other pair gives the same text. */
 function storedKey({ userId, idempotencyKey }: PlaceOrderCommand, previousOrderId?: string): string {
   return JSON.stringify([userId, idempotencyKey, previousOrderId ?? null]);
 }

@@ -1,9 +1,9 @@
-/** What the use cases need from the outside. Adapters implement these; nothing here knows how. */
+/** The interfaces that the use cases need. Adapters implement them. */
 import type { OrderEvent } from '../domain/events';
 import type { Decision, Order, OrderChange, OrderInput, OrderStatus } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
 
-// --- time and chance -------------------------------------------------------------------------
+// --- time and randomness ---------------------------------------------------------------------
 
 export type Cancel = () => void;
 
@@ -24,8 +24,8 @@ export type NewId = () => string;
 // --- stores ----------------------------------------------------------------------------------
 
 /**
- * The store could not answer, or could not say whether a write took place. Whatever was asked may or may
- * not have happened; asking again is safe.
+ * The store did not answer, or the outcome of a write is unknown. The request may or may not have taken effect;
+ * repeating it is safe.
  */
 export class Unavailable extends Error {
   readonly code = 'unavailable';
@@ -51,7 +51,7 @@ export interface Placement {
   /** The orders of a ticket take turns: 0 for its first one. Unique per ticket, for ever. */
   readonly turn: number;
   readonly events: readonly OutboxEvent[];
-  /** Unambiguous per user and key. Absent: the request named no key. */
+  /** Unique per user and key. Absent: the request had no key. */
   readonly idempotencyKey?: string;
   /** Whether the placing replica takes the publishing lease with the insert. */
   readonly withLease: boolean;
@@ -69,7 +69,7 @@ export interface StoredOrder {
   readonly turn: number;
   /** How many events the outbox holds: the next event's `seq`. */
   readonly recorded: number;
-  /** Since when some of them are not published. Orders of earlier releases may have none. */
+  /** Since when some of them are not published. Orders of earlier releases may lack it. */
   readonly unpublishedSince?: Date;
 }
 
@@ -89,9 +89,9 @@ export interface OrderQuery {
 
 export interface OrderStore {
   /**
-   * One atomic write: order, turn, key, events and lease. At most one order has a turn of a ticket, and at most
-   * one an idempotency key, however many replicas insert. An insert of unknown outcome is settled inside, by the
-   * same order id. Rejects with {@link Unavailable} when it cannot be settled in time.
+   * One atomic write: order, turn, key, events and lease. At most one order has a turn of a ticket, and at most one an
+   * idempotency key, however many replicas insert. The store itself settles an insert of unknown outcome, with the same
+   * order id. Rejects with {@link Unavailable} when it cannot be settled in time.
    */
   insert(placement: Placement): Promise<PlacementResult>;
   find(id: string): Promise<StoredOrder | undefined>;
@@ -103,8 +103,8 @@ export interface OrderStore {
    */
   save(change: Change): Promise<boolean>;
   /**
-   * Resolves when everything read before the call is durable. To be awaited before an answer or an
-   * acknowledgement that rests on a read alone: what was read may not have reached the journal yet.
+   * Resolves when everything read before the call is durable. Await it before an answer or an acknowledgement that
+   * depends on a read alone: that may not have reached the journal yet.
    */
   confirmReads(): Promise<void>;
   /** Newest first by (createdAt, id), a total order. */
@@ -116,8 +116,8 @@ export interface OrderStore {
 // --- publishing ------------------------------------------------------------------------------
 
 /**
- * A live lease on an order's publishing and what may be published under it: only what a durable write of our
- * own returned.
+ * A live lease on an order's publishing, and the events that may be published under it: only those that a durable write
+ * of our own returned.
  */
 export interface PublishingLease {
   readonly orderId: string;
@@ -127,7 +127,7 @@ export interface PublishingLease {
   readonly events: readonly OutboxEvent[];
   /** Failed attempts at the first of them. */
   readonly attempts: number;
-  /** By {@link Clock.monotonic}, from before the lease was asked for: after this moment it may be another's. */
+  /** By {@link Clock.monotonic}, counted from before the request: after this moment another replica may hold it. */
   readonly leaseUntil: number;
 }
 
@@ -135,13 +135,11 @@ export interface PublishingLease {
 export type Claimable = Pick<PublishingLease, 'orderId' | 'ticketId' | 'turn'> & { readonly freeSince: Date };
 
 export interface Outbox {
-  /**
-   * The ticket's order of the earliest turn that has events to publish. That those before it have none is durable.
-   */
+  /** The ticket's order of the earliest turn that has events to publish. It is durable that earlier turns have none. */
   earliest(ticketId: string): Promise<string | undefined>;
-  /** The next `limit` claimable orders behind `after`, those that could have been claimed for the longest first. */
+  /** The next `limit` claimable orders after `after`, in the order in which they became claimable. */
   claimable(limit: number, after?: Claimable): Promise<readonly Claimable[]>;
-  /** Takes the lease if it is free and something is to be published. */
+  /** Takes the lease if it is free and there are events to publish. */
   claim(orderId: string): Promise<PublishingLease | undefined>;
   /**
    * Marks the first `count` events of the lease as published. Resolves to what is left to publish under the
@@ -155,18 +153,18 @@ export interface Outbox {
   ): Promise<PublishingLease | undefined>;
   /** Gives the lease back, if it is still ours; the order is claimable again after `delayMs`. */
   release(lease: PublishingLease, delayMs: number, attempts: number): Promise<void>;
-  /** How many orders have events to publish, as far as the store counts, and since when the oldest has. */
+  /** How many orders have events to publish, up to the limit of the store, and since when the oldest has. */
   backlog(): Promise<{ readonly pending: number; readonly oldest?: Date }>;
 }
 
 export interface OutboxHistory {
-  /** What was published before, of one ticket or of all: ticket by ticket, its orders by turn, their events in order. */
+  /** The published events of one ticket or of all: ticket by ticket, its orders by turn, their events in order. */
   published(ticketId?: string): AsyncIterable<OutboxEvent>;
 }
 
 /**
- * A publish was not acknowledged. `disconnected`: it never left or its fate is unknown, and the connection is
- * gone. `timeout`: no acknowledgement in time. `refused`: the broker said no to this message.
+ * A publish was not acknowledged. `disconnected`: the connection is lost, and the message was not sent or its outcome
+ * is unknown. `timeout`: no acknowledgement in time. `refused`: the broker refused this message.
  */
 export class PublishFailed extends Error {
   readonly code = 'publish-failed';
@@ -181,9 +179,9 @@ export class PublishFailed extends Error {
 }
 
 export interface Publisher {
-  /** Whether a publish has a chance right now. */
+  /** Whether publishing is possible now. */
   available(): boolean;
-  /** Resolves when the broker has acknowledged this very message; rejects with {@link PublishFailed}. */
+  /** Resolves when the broker has acknowledged this message; rejects with {@link PublishFailed}. */
   publish(subject: string, data: string): Promise<void>;
   /** Calls back each time publishing becomes possible. */
   onAvailable(listener: () => void): void;
@@ -193,25 +191,25 @@ export interface Publisher {
 
 export interface Message {
   readonly subject: string;
-  /** The broker's number of it within the subject, from 1. */
+  /** The broker's number within the subject, from 1. */
   readonly sequence: number;
-  /** The broker's time of it. */
+  /** The broker's timestamp. */
   readonly publishedAt: Date;
   readonly redelivered: boolean;
   readonly data: Buffer;
 }
 
-/** `done`: acknowledge. `retry`: leave unacknowledged, so that the broker delivers it again. Never rejects. */
+/** `done`: acknowledge. `retry`: leave unacknowledged, so that the broker redelivers it. Never rejects. */
 export type Receive = (message: Message) => Promise<'done' | 'retry'>;
 
 /**
  * `group`: this member's share of a durable queue group, everything from the beginning of the channel, at least once.
- * `watch`: every message that is not older than `sinceMs`, in order, whichever member of the group handles it, and from
- * there again after each loss of the broker; nothing is acknowledged.
+ * `watch`: every message not older than `sinceMs`, in order, whichever member of the group handles it; replayed from
+ * there after each loss of the broker; nothing is acknowledged.
  */
 export type Subscription = {
   readonly subject: string;
-  /** Up, for the first time or again; or broken: messages may go elsewhere or wait meanwhile. */
+  /** Up, for the first time or again; or down: messages may wait or go to other members. */
   readonly onChange?: (isUp: boolean) => void;
 } & (
   | { readonly mode: 'group'; readonly receive: Receive }
@@ -219,51 +217,51 @@ export type Subscription = {
 );
 
 export interface Subscriber {
-  /** Kept up through every loss of the broker until {@link Subscriber.stopReceiving}. */
+  /** Restored after every loss of the broker, until {@link Subscriber.stopReceiving}. */
   subscribe(subscriptions: readonly Subscription[]): void;
-  /** Takes no more messages; resolves when those in flight are settled and acknowledged. Keeps the durable. */
+  /** Receives no more messages; resolves when those in flight are settled and acknowledged. Keeps the durable. */
   stopReceiving(): Promise<void>;
 }
 
 export interface Bus extends Publisher, Subscriber {
-  /** Connects, and reconnects for ever; resolves at once. */
+  /** Connects, and reconnects for ever; returns at once. */
   start(): void;
   close(): Promise<void>;
 }
 
-/** A message that could not be handled: parked, and tried again, or a dead letter. */
+/** A message that could not be handled: parked while it is retried, or a dead letter. */
 export interface FailedMessage {
   /** `<subject>:<sequence>:<broker timestamp>`: a broker that lost its store counts from 1 again. */
   readonly id: string;
   readonly subject: string;
   readonly sequence: number;
   readonly publishedAt: Date;
-  /** The message as text; base64 when `encoding` says so, for what is not UTF-8. */
+  /** The message as text; as base64, with `encoding`, if it is not UTF-8. */
   readonly data: string;
   readonly encoding?: 'base64';
   readonly reason: string;
   readonly attempts: number;
-  /** When it is tried again: it is parked. Absent: it is a dead letter, until someone replays it. */
+  /** When a parked message is retried. Absent: it is a dead letter, until someone replays it. */
   readonly retryAt?: Date;
-  /** When it was put here. */
+  /** When it was stored. */
   readonly at: Date;
 }
 
 export interface FailedMessages {
   /** Durable when it resolves. Does nothing if the message is there already. */
   put(message: FailedMessage): Promise<void>;
-  /** Parked messages whose time has come, oldest first; each is given to one caller until `claimedUntil`. */
+  /** Parked messages that are due, oldest first; each is given to one caller until `claimedUntil`. */
   takeDue(claimedUntil: Date, limit: number): Promise<readonly FailedMessage[]>;
-  /** Puts back one that failed again; without `retryAt` it is dead. */
+  /** Parks one that failed again; without `retryAt` it becomes a dead letter. */
   postpone(id: string, update: { reason: string; attempts: number; retryAt?: Date }): Promise<void>;
   remove(id: string): Promise<void>;
   list(limit: number): Promise<readonly FailedMessage[]>;
-  /** Makes one (or all, without an id) due now, with a fresh count; resolves to how many. */
+  /** Makes one (or all, without an id) due now, with no attempts counted; resolves to how many. */
   replay(id?: string): Promise<number>;
   count(): Promise<{ readonly parked: number; readonly dead: number }>;
 }
 
-// --- seeing inside ---------------------------------------------------------------------------
+// --- observability ---------------------------------------------------------------------------
 
 export interface Log {
   debug(fields: object, text: string): void;
@@ -273,8 +271,8 @@ export interface Log {
 }
 
 /**
- * `place`: another order had the turn, or an idempotency key was outlived. `change`: another change came first.
- * `insert`, `booking`, `change` too: the database did not say what became of it.
+ * `place`: another order had the turn, or an idempotency key had expired. `change`: another change came first.
+ * `insert`, `booking`, `change` too: the outcome in the database was unknown.
  */
 export type RetriedOperation =
   'place' | 'change' | 'insert' | 'booking' | 'parked_message' | 'broker_connection' | 'database_connection';
@@ -284,11 +282,11 @@ export interface Metrics {
     outcome:
       'placed' | 'refused_reserved' | 'refused_elsewhere' | 'cancelled_by_user' | 'expired' | 'completed',
   ): void;
-  /** An order was cancelled by an ExpirationComplete that came long before its `expiresAt`. */
+  /** An ExpirationComplete cancelled an order long before its `expiresAt`. */
   expiredEarly(): void;
   /**
-   * What was decided by the order's state table, once it is durable; `unchanged` of a payment means that it was known.
-   * Nothing is counted where the caller was not permitted to ask.
+   * A decision of the order's state table, once it is durable; `unchanged` for a payment means that it was known
+   * already. Nothing is counted if the change was not permitted.
    */
   decided(input: OrderInput['type'], status: OrderStatus, decision: Decision['type']): void;
   refundRequired(reason: 'late' | 'second'): void;

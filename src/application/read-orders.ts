@@ -14,7 +14,7 @@ export interface OrderPage {
 
 export type ListOrders = (query: OrderQuery) => Promise<OrderPage>;
 
-/** One's own order; someone else's looks like none. */
+/** The user's own order; another user's order is not found. */
 export function createFindOrder(deps: { orders: Pick<OrderStore, 'find'> }): FindOrder {
   return async function findOrder({ userId, orderId }) {
     const stored = await deps.orders.find(orderId);
@@ -24,7 +24,7 @@ export function createFindOrder(deps: { orders: Pick<OrderStore, 'find'> }): Fin
 
 export function createListOrders(deps: { orders: Pick<OrderStore, 'list'> }): ListOrders {
   return async function listOrders(query) {
-    // One more than asked for tells whether there is a next page.
+    // One more than asked for shows whether there is a next page.
     const found = await deps.orders.list({ ...query, limit: query.limit + 1 });
     const orders = found.slice(0, query.limit);
     const last = orders.at(-1);

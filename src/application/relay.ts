@@ -12,36 +12,36 @@ import type {
   Publisher,
 } from './ports';
 
-/** A publish is not begun unless this much of the lease is left: the broker's acknowledgement may take so long. */
+/** A publish starts only with this much of the lease left: the acknowledgement may take that long. */
 export const ACK_TIMEOUT_MS = 5_000;
 export const LEASE_MS = 15_000;
 
 const POLL_EVERY_MS = 1_000;
-/** Tickets whose events are published side by side. */
+/** Tickets whose events are published concurrently. */
 const IN_FLIGHT = 64;
-/** So many are looked up at once: a look at a long backlog may cost a server the same, however few are asked for. */
+/** Orders per query: on a long backlog a query may cost the server the same, however few orders it asks for. */
 const PAGE = 1_000;
-/** Above that, what is placed is left to the poll, and the poll waits: a lease would run out in such a row. */
+/** With more tickets waiting, new orders are left to the poll, which waits: leases would run out in the queue. */
 const MOST_WAITING = 1_000;
 const FAILING = { firstMs: 1_000, longestMs: 5 * 60_000 };
 
 export interface Relay {
-  /** Whether what is placed now can be published soon, so that its lease is worth taking. */
+  /** Whether an order that is placed now can be published soon, so that taking its lease is useful. */
   takesMore(): boolean;
-  /** Publishes under a lease that the caller was given. Returns at once. */
+  /** Publishes under a lease that the caller holds. Returns at once. */
   publish(lease: PublishingLease): void;
-  /** Something of this order is to be published. Returns at once. */
+  /** This order has events to publish. Returns at once. */
   nudge(order: { readonly orderId: string; readonly ticketId: string }): void;
   start(): void;
-  /** One last pass over what is pending, then no more; resolves when nothing is in flight. */
+  /** Publishes what is pending in one last pass; resolves when nothing is in flight. */
   stop(): Promise<void>;
 }
 
 /**
- * Publishes what the outbox holds: at least once, each order's events strictly in order, a ticket's earlier orders
- * before its next. Only the holder of an order's lease publishes, so that replicas need not know each other. Each ticket
- * is worked at by one slot: whoever marks the last event as published of an order that came to its end goes on with the ticket's next
- * one. A failing order backs off and holds up only itself and its ticket's next orders.
+ * Publishes the events of the outbox: at least once, each order's events strictly in order, a ticket's earlier orders
+ * before its next. Only the holder of an order's lease publishes, so replicas need not know each other. Each ticket is
+ * worked on by one slot: after it has marked the last event of an ended order as published, it continues with the
+ * ticket's next order. A failing order backs off and delays only itself and its ticket's next orders.
  */
 export function createRelay(deps: {
   outbox: Outbox;
@@ -56,7 +56,7 @@ export function createRelay(deps: {
     limit: IN_FLIGHT,
     mostWaiting: MOST_WAITING,
     onError: (error, ticketId) =>
-      log.warn({ err: error, ticketId }, 'publishing stopped; it goes on when the lease has run out'),
+      log.warn({ err: error, ticketId }, 'publishing stopped; it continues when the lease has run out'),
   });
 
   let stopping = false;
@@ -64,14 +64,14 @@ export function createRelay(deps: {
     clock,
     everyMs: POLL_EVERY_MS,
     task: () => publishBacklog(() => !stopping),
-    onError: reportTo(log, 'looking for events to publish failed and will be tried again'),
+    onError: reportTo(log, 'the search for events to publish failed and will be retried'),
   });
   publisher.onAvailable(() => poll.wake());
 
   return {
     takesMore: () => publisher.available() && slots.hasRoom(),
     publish(lease) {
-      // After the answer to whoever placed the order.
+      // After the answer to the buyer.
       setImmediate(() => void slots.take(lease.ticketId, () => publishUnderLease(lease)));
     },
     nudge({ orderId, ticketId }) {
@@ -86,7 +86,7 @@ export function createRelay(deps: {
     },
   };
 
-  /** One pass over all that can be claimed. The next of it is looked up when the slots have room: none is kept in memory. */
+  /** One pass over all claimable orders. The next page is read when the slots have room, so memory use is bounded. */
   async function publishBacklog(goesOn: () => boolean): Promise<void> {
     let last: Claimable | undefined;
     do {
@@ -95,12 +95,12 @@ export function createRelay(deps: {
     } while (last && goesOn());
   }
 
-  /** Resolves to the last one that was looked at, if there may be more behind it. */
+  /** Resolves to the last order found, if there may be more after it. */
   async function takeSome(after?: Claimable): Promise<Claimable | undefined> {
     if (!publisher.available()) return undefined;
     const found = await outbox.claimable(PAGE, after);
     for (const one of firstOfEachTicket(found)) {
-      // Whoever is there goes on with the ticket's next order by itself.
+      // A slot at this ticket continues with its next order anyway.
       if (!slots.isAt(one.ticketId)) void slots.take(one.ticketId, () => begin(one));
     }
     return found.length === PAGE ? found.at(-1) : undefined;
@@ -112,7 +112,7 @@ export function createRelay(deps: {
     } catch (error) {
       log.warn(
         { err: error },
-        'the last look for events to publish failed; another replica will publish them',
+        'the last search for events to publish failed; another replica will publish them',
       );
     }
   }
@@ -123,7 +123,7 @@ export function createRelay(deps: {
     return turn === 0 ? claimAndPublish(orderId) : publishEarliest(ticketId);
   }
 
-  /** Whoever holds an earlier order of the ticket does the same when that has nothing left. */
+  /** If another replica holds the earliest order, it does the same when that has nothing left to publish. */
   async function publishEarliest(ticketId: string): Promise<void> {
     if (!publisher.available()) return;
     const orderId = await outbox.earliest(ticketId);
@@ -148,13 +148,13 @@ export function createRelay(deps: {
       return;
     }
     await outbox.release(lease, 0, lease.attempts);
-    // After the release: if the earlier orders came to their end before it, their holder found this one taken.
+    // After the release: if the earlier orders ended before it, their holder found this one leased.
     goOn(lease.ticketId);
   }
 
   /**
-   * The events of the ticket's earlier turns go first; else a peer would hear of the old order's end after the new
-   * one's beginning and free the new buyer's ticket.
+   * The events of the ticket's earlier turns go first: a peer that received the old order's cancellation after the new
+   * order's creation would free the new buyer's ticket.
    */
   async function isItsTurn({ orderId, ticketId, turn, events: [event] }: PublishingLease): Promise<boolean> {
     if (turn === 0 || event?.seq !== 0) return true;
@@ -174,7 +174,7 @@ export function createRelay(deps: {
         if (rest) await giveBack(rest, failure);
         return;
       }
-      // Its lease is left to run out.
+      // Too little of the lease is left: it runs out.
       if (published === 0) return;
       last = current.events[published - 1];
       current = rest;
@@ -182,13 +182,13 @@ export function createRelay(deps: {
     if (last && mayEndTurn(last)) goOn(lease.ticketId);
   }
 
-  /** How many of the events are with the broker now, and why not all of them. */
+  /** How many of the events the broker has acknowledged, and why not all of them. */
   async function publishEach(
     lease: PublishingLease,
   ): Promise<{ published: number; failure?: PublishFailed }> {
     let published = 0;
     for (const event of lease.events) {
-      // Without a full acknowledgement timeout of lease left, another may publish it at the same time.
+      // With less of the lease left, another replica may publish it at the same time.
       if (clock.monotonic() + ACK_TIMEOUT_MS > lease.leaseUntil) break;
       try {
         metrics.publishAttempt(event.subject);
@@ -205,7 +205,7 @@ export function createRelay(deps: {
   }
 
   async function giveBack(lease: PublishingLease, failure: PublishFailed): Promise<void> {
-    // A lost connection says nothing about this order; the others may be the order's own fault.
+    // A lost connection is not the order's fault; the other failures may be.
     if (failure.reason === 'disconnected') {
       await outbox.release(lease, 0, lease.attempts);
       return;
@@ -215,18 +215,18 @@ export function createRelay(deps: {
     const delayMs = backoff(clock, attempts, FAILING);
     log.error(
       { err: failure, orderId, seq: events[0]?.seq, attempts, retryInMs: Math.round(delayMs) },
-      'the broker did not take an event; it will be tried again',
+      'the broker did not acknowledge an event; it will be retried',
     );
     await outbox.release(lease, delayMs, attempts);
   }
 }
 
-/** Only behind a cancellation another order of the ticket can wait. */
+/** Whether another order of the ticket may wait for this event: a creation never ends a turn. */
 function mayEndTurn({ subject }: OutboxEvent): boolean {
   return subject !== 'order:created';
 }
 
-/** Nothing waits for the mark of a creation: of all marks nearly all. */
+/** Nothing waits for the mark of a creation, and nearly all marks are of creations. */
 function hasteFor({ events }: PublishingLease, published: number): 'now' | 'can wait' {
   const isLast = published === events.length;
   return isLast && !events.some(mayEndTurn) ? 'can wait' : 'now';

@@ -7,17 +7,17 @@ export function pause(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
   });
 }
 
-/** Resolves when all of them have. Rejects as one of them did, and not before the others have ended too. */
+/** Resolves when all have resolved. If any rejects, it rejects too, but only after all have ended. */
 export async function allOf<T extends readonly unknown[] | []>(
   pieces: T,
 ): Promise<{ -readonly [Index in keyof T]: Awaited<T[Index]> }> {
-  // Some that are awaited begin only then, and once: queries of the database.
+  // Database queries start only when they are awaited: here, and once.
   const begun = pieces.map((piece) => Promise.resolve(piece));
   await Promise.allSettled(begun);
   return Promise.all(begun) as never;
 }
 
-/** Between half and one and a half times `ms`, so that replicas do not march in step. */
+/** Between half and one and a half times `ms`, so that replicas do not act at the same time. */
 export function jittered(clock: Pick<Clock, 'random'>, ms: number): number {
   return ms * (0.5 + clock.random());
 }
@@ -33,8 +33,8 @@ export function backoff(
 }
 
 /**
- * Attempts until the outcome is known: an attempt resolves to undefined while it is not. At least twice, for the first one
- * may have lasted as long as all of them may. Resolves to undefined when time or attempts are up.
+ * Retries until the outcome is known: an attempt resolves to undefined while it is not. At least twice, because the
+ * first attempt may take all the time. Resolves to undefined when time or attempts are used up.
  */
 export async function untilKnown<T>(
   attempt: () => Promise<T | undefined>,
@@ -58,22 +58,22 @@ export async function untilKnown<T>(
   }
 }
 
-/** Undefined for an outcome that is unknown, so that it is attempted again; any other error is thrown on. */
+/** Undefined for an unknown outcome, so that it is retried; rethrows any other error. */
 export function unknownIfUnavailable(error: unknown): undefined {
   if (!(error instanceof Unavailable)) throw error;
 }
 
 export interface Loop {
   start(): void;
-  /** Sees to it that the next run begins within `ms`, or as soon as the run in flight has ended. */
+  /** The next run starts within `ms`, or as soon as the run in flight has ended. */
   wake(ms?: number): void;
-  /** No run starts any more; resolves when the one in flight has ended. */
+  /** Starts no more runs; resolves when the one in flight has ended. */
   stop(): Promise<void>;
 }
 
 /**
- * Runs a task about every `everyMs`, never two runs at once. A task that wants to go on at once, because there
- * was more than one run could take, resolves to `again`.
+ * Runs a task about every `everyMs`, never two runs at once. A task resolves to `again` if it has more work than one
+ * run takes: then the next run starts at once.
  */
 export function createLoop(deps: {
   clock: Pick<Clock, 'after' | 'monotonic' | 'random'>;
@@ -132,8 +132,8 @@ export function createLoop(deps: {
 }
 
 /**
- * What a loop does with an error: it is logged, and the next run tries again. That the database is unavailable has been said
- * when it was lost; every loop would say it again with every run.
+ * Handles the errors of a loop: logs them; the next run is the retry. `Unavailable` is logged at debug level only,
+ * because the loss of the database is logged once, not by every loop with every run.
  */
 export function reportTo(log: Pick<Log, 'debug' | 'warn'>, message: string): (error: unknown) => void {
   return (error) => log[error instanceof Unavailable ? 'debug' : 'warn']({ err: error }, message);

@@ -1,21 +1,21 @@
 export interface Slots {
   /**
-   * Works at `key` when a slot is free and what was taken at it before is done. Never rejects; resolves when the work is
-   * done, and at once when nothing more is taken.
+   * Runs the work when a slot is free and the earlier work at `key` is done. Never rejects; resolves when the work is
+   * done, or at once after `close`.
    */
   take(key: string, work: () => Promise<void>): Promise<void>;
-  /** Whether something was taken at the key that is not done. */
+  /** Whether work at the key is not done yet. */
   isAt(key: string): boolean;
-  /** Whether so few keys wait for a slot that more may come. */
+  /** Whether fewer keys than `mostWaiting` wait for a slot. */
   hasRoom(): boolean;
   /** Resolves when there is room. */
   room(): Promise<void>;
-  /** Nothing more is taken, but where something was taken already; resolves when what was taken is done. */
+  /** Takes no more work, except at keys with unfinished work; resolves when all work is done. */
   close(): Promise<void>;
 }
 
 /**
- * A bounded number of keys are worked at side by side, each by one slot at a time, first come first served.
+ * Runs work at a bounded number of keys concurrently, one at a time per key, first come first served.
  * @param deps.limit how many keys
  * @param deps.mostWaiting there is room while fewer keys than that wait for a slot
  */
@@ -24,7 +24,7 @@ export function createSlots(deps: {
   mostWaiting: number;
   onError: (error: unknown, key: string) => void;
 }): Slots {
-  /** What was taken at each key and is not done; of each key the first is in flight, or waits for one. */
+  /** The unfinished work at each key; the first is in flight, or waits for a slot. */
   const taken = new Map<string, (() => Promise<void>)[]>();
   const waiting: string[] = [];
   let running = 0;
@@ -73,7 +73,7 @@ export function createSlots(deps: {
     await works[0]?.();
     running -= 1;
     works.shift();
-    // Behind the other keys: a long row of works at one of them must not keep those from a slot.
+    // Behind the other keys: much work at one key must not keep them from a slot.
     if (works.length > 0) waiting.push(key);
     else taken.delete(key);
     runNext();

@@ -1,16 +1,16 @@
 import { LRUCache } from 'lru-cache';
 
-/** What this replica knows for certain about the turns of tickets. Not knowing costs a round trip, never a promise. */
+/** The turns that are certainly over, as far as this replica knows. A missing entry costs only a round trip. */
 export interface Turns {
   /** The turn to try for the next order of the ticket. */
   next(ticketId: string): number;
-  /** That turn's order is cancelled, and that is durable. */
+  /** The order of that turn is durably cancelled. */
   over(ticketId: string, turn: number): void;
-  /** The database was lost, and may come back with another past. */
+  /** The database was lost, and may come back with different data. */
   forget(): void;
 }
 
-/** The latest ones. */
+/** Only the latest. */
 const TICKETS_REMEMBERED = 20_000;
 
 export function createTurns(): Turns {

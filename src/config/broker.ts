@@ -22,8 +22,8 @@ export const CLIENT_ID = z
   .default('order-service');
 
 /**
- * The servers of `NATS_URL`, each with what it takes to get in, as the client's options name it. With `tls` the connection
- * is encrypted, or there is none. Undefined: none given, or refused.
+ * The servers of `NATS_URL`, with login and TLS options as the client names them. With `tls`, no connection is made
+ * unencrypted. Undefined: none was given, or it was refused.
  */
 export function readBroker(given: Given) {
   const problemsBefore = given.problems.length;
@@ -59,18 +59,18 @@ function readAddresses(text: string, refuse: (why: string) => undefined) {
   const login = logins[0];
   if (logins.some((other) => JSON.stringify(other) !== JSON.stringify(login))) {
     refuse(
-      'has servers with other credentials than the first: all take the same, in each of them or outside the URL',
+      'has servers with different credentials: all must have the same, in each of them or outside the URL',
     );
   }
   const schemes = urls.map(({ scheme }) => scheme);
   const encrypted = schemes.includes('tls');
   if (encrypted && schemes.some((scheme) => scheme !== 'tls')) {
-    refuse('has servers with tls:// and others without: one kind for all');
+    refuse('has servers with tls:// and others without: use it for all or for none');
   }
   return { hosts: hosts.flatMap((host) => (host ? [host] : [])), login, encrypted };
 }
 
-/** A single word before the host is a token, as everywhere with NATS. */
+/** A user without a password is a token, as for every NATS client. */
 function toLogin(server: NonNullable<ReturnType<typeof splitCredentials>>) {
   if (server.username === undefined) return undefined;
   if (server.password === undefined) return { token: server.username };
@@ -80,11 +80,11 @@ function toLogin(server: NonNullable<ReturnType<typeof splitCredentials>>) {
 function readHost(rest: string, refuse: (why: string) => undefined) {
   const [, host, port = DEFAULT_PORT, behind] = /^([^/?#:[\]]+)(?::([^/?#:]*))?\/?(.*)$/s.exec(rest) ?? [];
   if (rest.startsWith('['))
-    return refuse('has an IPv6 address, to which the client of the broker cannot connect: give it a name');
+    return refuse('has an IPv6 address, which the NATS client does not support: use a host name');
   if (host === undefined || !/^[\w.-]+$/.test(host))
-    return refuse(`has no host that could be one, as in ${RIGHT_FORM}`);
+    return refuse(`has no valid host: must be a URL such as ${RIGHT_FORM}`);
   if (!isPort(port)) return refuse('has a port that is not between 1 and 65535');
-  if (behind !== '') return refuse(`must end behind the port, as in ${RIGHT_FORM}`);
+  if (behind !== '') return refuse(`must end after the port, as in ${RIGHT_FORM}`);
   return { host, port };
 }
 

@@ -1,16 +1,16 @@
 import type { Given } from './environment';
 
-/** Said of a URL whose user or password cannot be told from the rest of it. */
+/** The problem of a URL whose user or password cannot be separated from the rest. */
 export const mustBeEncoded = (prefix: 'MONGO' | 'NATS') =>
   'holds a character in the user name or the password that must be percent-encoded there; ' +
   `${prefix}_USERNAME and ${prefix}_PASSWORD take any character as it is`;
 
-/** What may not stand as it is in a user name or a password of a URL. */
+/** Must be percent-encoded in the user name and the password of a URL. */
 const RESERVED = /[:/?#[\]@\s]/;
 
 /**
- * What stands before the host of a URL, decoded. Without a colon there is no password. `rest` is what comes behind.
- * Undefined: something in it is not percent-encoded that should be.
+ * Decodes user and password before the host of a URL; `rest` begins with the host. Without a colon there is no
+ * password. Undefined: a character that must be percent-encoded is not.
  */
 export function splitCredentials(
   afterScheme: string,
@@ -34,7 +34,7 @@ function decoded(text: string): string | undefined {
   }
 }
 
-/** `PREFIX_USERNAME` and `PREFIX_PASSWORD`, which come together, and only where the URL holds none. */
+/** `PREFIX_USERNAME` and `PREFIX_PASSWORD`: both or neither, and only if the URL holds no user. */
 export function readCredentials(
   given: Given,
   prefix: 'MONGO' | 'NATS',

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { readText } from './environment';
 
-/** What a URL may set. */
+/** The options that a URL may set. */
 const OPTIONS = words(`
   appName authMechanism authMechanismProperties authSource compressors directConnection loadBalanced localThresholdMS
   maxConnecting maxIdleTimeMS replicaSet retryReads retryWrites srvMaxHosts srvServiceName ssl tls
@@ -11,8 +11,8 @@ const OPTIONS = words(`
 `);
 
 /**
- * What URLs often set and the service decides by itself, for its promises rest on it: it is taken out of the URL, with
- * a warning where it says something else than what is done anyway.
+ * URLs often set these, but the service sets them itself because its guarantees depend on them: they are removed from
+ * the URL, with a warning unless the value is the one used anyway.
  */
 const DONE_ANYWAY: Readonly<Record<string, string>> = {
   w: 'majority',
@@ -30,19 +30,19 @@ const DECIDED_HERE = words(`
 
 const KNOWN = new Map([...OPTIONS, ...DECIDED_HERE].map((name) => [name.toLowerCase(), name]));
 
-/** Options whose values are secret: a `&` in one makes an option's name of what comes behind it. */
+/** Options with secret values: an unescaped `&` in one turns the rest of the secret into an option name. */
 const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'authMechanismProperties'];
 
-/** By option: values for which the driver needs a module that does not come with it. */
+/** By option: values that need a module which the driver does not include. */
 const NEEDS_A_MODULE: Readonly<Record<string, RegExp>> = {
   authMechanism: /^(gssapi|mongodb-aws)$/i,
   compressors: /snappy|zstd/i,
 };
 
 export interface Option {
-  /** As the driver writes it. */
+  /** In the spelling of the driver. */
   readonly name: string;
-  /** As it was written. */
+  /** As given. */
   readonly value: string;
 }
 
@@ -50,7 +50,7 @@ export function isDecidedHere({ name }: Option): boolean {
   return DECIDED_HERE.includes(name);
 }
 
-/** Whether it asks for something else than what is done anyway. */
+/** Whether it is ignored and differs from the value used anyway. */
 export function isWithoutEffect(option: Option): boolean {
   return isDecidedHere(option) && DONE_ANYWAY[option.name] !== option.value;
 }
@@ -68,7 +68,7 @@ export function readOptions(query: string, refuse: (why: string) => void): Optio
       refuse(
         isSafe
           ? `has an option that is not known or not supported: ${written}`
-          : `has an option that is not known or not supported: number ${at + 1} behind the ?`,
+          : `has an option that is not known or not supported: number ${at + 1} after the ?`,
       );
       continue;
     }
@@ -84,7 +84,7 @@ export function readOptions(query: string, refuse: (why: string) => void): Optio
   return options;
 }
 
-/** What the driver would read when it connects, and then never get over. */
+/** Checks the files that the driver reads when it connects: it would not recover from a bad one. */
 export function checkFiles(options: readonly Option[], srv: boolean, refuse: (why: string) => void): void {
   const value = (name: string) => {
     const found = options.find((option) => option.name === name);
@@ -112,12 +112,12 @@ export function checkFiles(options: readonly Option[], srv: boolean, refuse: (wh
     try {
       read(file.text);
     } catch {
-      refuse(`names a ${name} that does not hold what it should, in PEM, or with another password`);
+      refuse(`names a ${name} that does not hold the right content in PEM, or has another password`);
     }
   }
 }
 
-/** The driver says best what it takes; its own words may hold parts of the URL, so only names of options are said. */
+/** The driver decides what is valid. Its messages may contain parts of the URL: only option names are reported. */
 export function checkWithDriver(
   options: readonly Option[],
   url: (options: readonly Option[]) => string,
@@ -125,7 +125,7 @@ export function checkWithDriver(
 ): void {
   if (driverTakes(url(options))) return;
   if (!driverTakes(url([]))) {
-    refuse('is not one that the driver takes');
+    refuse('is not accepted by the driver');
     return;
   }
   const withoutIt = (one: Option) => options.filter((option) => option !== one);
@@ -133,19 +133,17 @@ export function checkWithDriver(
   const byThemselves = options.filter((one) => !driverTakes(url([one])));
   const named = [culprits, byThemselves, options].find((found) => found.length > 0) ?? [];
   const names = named.map(({ name }) => name).join(', ');
-  refuse(
-    `has options that the driver does not take, because of their values or of what stands beside them: ${names}`,
-  );
+  refuse(`has options that the driver does not accept, because of their values or in combination: ${names}`);
 }
 
-/** Loaded only where there is a database: the embedded default is ready before Mongoose is even parsed. */
+/** The driver is loaded only with a database: the embedded default starts without parsing Mongoose. */
 function driverTakes(url: string): boolean {
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const driver = require('../adapters/mongo/driver') as typeof import('../adapters/mongo/driver');
   return driver.takesUrl(url);
 }
 
-/** As the driver reads the values of options. */
+/** Decodes the value of an option as the driver does. */
 function decodeLoosely(value: string): string {
   return new URLSearchParams(`value=${value}`).get('value') ?? '';
 }

@@ -5,15 +5,15 @@ import { checkFiles, checkWithDriver, isDecidedHere, isWithoutEffect, readOption
 import type { Option } from './database-options';
 
 const RIGHT_FORM = 'mongodb://HOST:27017/orders';
-/** Databases of MongoDB itself: one is not replicated, the others are its bookkeeping. */
+/** MongoDB's own databases: `local` is not replicated, the others hold its metadata. */
 const NOT_OURS = ['admin', 'config', 'local'];
 
-/** A name, an address, an IPv6 address in brackets or the percent-encoded path of a socket, and a port. */
+/** A name, an address, an IPv6 address in brackets or the percent-encoded path of a socket, and perhaps a port. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\]|%2f[\w%.~-]+)(?::(\d{1,5}))?$/i;
 
 const DOES_NOT_VERIFY = /^tls(Insecure|AllowInvalid)/;
 
-/** The database's URL with everything that the driver is to know. Undefined: none was given, or it was refused. */
+/** The complete database URL for the driver. Undefined: none was given, or it was refused. */
 export function readDatabase(given: Given): string | undefined {
   const refuse = (why: string) => given.refuse('MONGO_URL', why);
   const text = given.get('MONGO_URL');
@@ -49,11 +49,11 @@ export function readDatabase(given: Given): string | undefined {
 
   const unverified = options.filter(({ name, value }) => DOES_NOT_VERIFY.test(name) && value === 'true');
   if (unverified.length > 0) {
-    given.warn(`MONGO_URL: ${unverified.map(({ name }) => name).join(', ')}: whoever answers is believed`);
+    given.warn(`MONGO_URL: ${unverified.map(({ name }) => name).join(', ')}: server identity not verified`);
   }
   const ignored = options.filter(isWithoutEffect).map(({ name }) => name);
   if (ignored.length > 0) {
-    given.warn(`MONGO_URL: without effect, for the service decides it by itself: ${ignored.join(', ')}`);
+    given.warn(`MONGO_URL: ignored, because the service sets them itself: ${ignored.join(', ')}`);
   }
   return url(options.filter((option) => !isDecidedHere(option)));
 }
@@ -63,14 +63,14 @@ function split(text: string, refuse: (why: string) => undefined) {
   if (/\s/.test(text)) return refuse('holds a space or a line break');
   if (afterScheme === undefined)
     return refuse(
-      `must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`,
+      `must be a URL that begins with mongodb:// or mongodb+srv:// and has a host, as in ${RIGHT_FORM}`,
     );
   const user = splitCredentials(afterScheme);
   if (!user) return refuse(mustBeEncoded('MONGO'));
   const [, hosts = '', database = '', query = ''] = /^([^/?#]*)\/?([^?#]*)\??([^#]*)/.exec(user.rest) ?? [];
   if (hosts === '')
     return refuse(
-      `must be a URL with a host that begins with mongodb:// or mongodb+srv://, as in ${RIGHT_FORM}`,
+      `must be a URL that begins with mongodb:// or mongodb+srv:// and has a host, as in ${RIGHT_FORM}`,
     );
   if (afterScheme.includes('#')) return refuse('holds a #, which must be percent-encoded');
   if (/%(?![\da-f]{2})/i.test(user.rest)) return refuse('holds a % that begins no percent-encoded character');
@@ -89,7 +89,7 @@ function checkHosts(hosts: string, srv: boolean, refuse: (why: string) => undefi
     return;
   }
   if (all.some((found) => !found)) {
-    refuse(`has a host that is not one: HOST or HOST:PORT, several with commas between, as in ${RIGHT_FORM}`);
+    refuse(`has an invalid host: use HOST or HOST:PORT, several with commas between, as in ${RIGHT_FORM}`);
   } else if (all.some((found) => found?.[1] !== undefined && !isPort(found[1]))) {
     refuse('has a port that is not between 1 and 65535');
   }
@@ -105,14 +105,14 @@ function checkDatabaseName(encoded: string, refuse: (why: string) => undefined):
   if (name === '') {
     refuse(
       `must name the database, as in ${RIGHT_FORM} ` +
-        '(with ?authSource=admin behind it where the user is one of the database admin)',
+        '(and end with ?authSource=admin if the user is defined in the database admin)',
     );
   } else if (/[/\\. "$*<>:|?@\0]/.test(name) || Buffer.byteLength(name) > 63) {
-    refuse(`must have the name of a database and nothing else behind the hosts, as in ${RIGHT_FORM}`);
+    refuse(`must have a valid database name and nothing else after the hosts, as in ${RIGHT_FORM}`);
   } else if (NOT_OURS.includes(name.toLowerCase())) {
     refuse(
-      `must name a database of the service's own, as in ${RIGHT_FORM}?authSource=admin: ` +
-        `${NOT_OURS.join(', ')} are MongoDB's`,
+      `must name a database only for this service, as in ${RIGHT_FORM}?authSource=admin: ` +
+        `${NOT_OURS.join(', ')} belong to MongoDB`,
     );
   }
 }

@@ -3,28 +3,28 @@ import { z } from 'zod';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Each may also be given as the name of a file that holds it, in `NAME_FILE`. */
+/** Each may also be read from a file, named in `NAME_FILE`. */
 const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL', 'MONGO_PASSWORD', 'NATS_URL', 'NATS_PASSWORD'];
 
-/** What other services of such systems call the same things. */
+/** Names that other services of such systems use for the same settings. */
 const OLD_NAMES: Readonly<Record<string, readonly string[]>> = {
   MONGO_URL: ['MONGO_URI', 'MONGODB_URI'],
   NATS_CLUSTER_ID: ['CLUSTER_ID'],
   NATS_CLIENT_ID: ['CLIENT_ID'],
 };
-/** Of these, other programs are set with too: beside today's name, or with a value that could not be meant, they are theirs. */
+/** Other programs use these too: one is ignored if it is no plain id, or differs from the current name's value. */
 const COMMON_NAMES = ['CLUSTER_ID', 'CLIENT_ID'];
 const PLAIN_ID = /^[\w-]+$/;
 
-/** The settings that were given, under the names of today. Only what is asked for is looked at. */
+/** The given settings, under their current names. Only those that are read are checked. */
 export interface Given {
   /** Undefined: not set, or not readable. */
   get(name: string): string | undefined;
-  /** Whether it was given in any way, even one that failed. */
+  /** Whether it was given, even if it could not be read. */
   has(name: string): boolean;
   /** The fields of a schema. Undefined: at least one was refused. */
   read<S extends z.ZodRawShape>(shape: S): z.output<z.ZodObject<S>> | undefined;
-  /** `why` never holds a part of a secret. Undefined, so that who reads can end with it. */
+  /** `why` never contains a part of a secret. Undefined, so that a caller can return it. */
   refuse(name: string, why: string): undefined;
   warn(text: string): void;
   readonly problems: readonly string[];
@@ -32,7 +32,7 @@ export interface Given {
 }
 
 interface Found {
-  /** Under which name. */
+  /** The name under which it was given. */
   readonly name: string;
   /** Undefined: it could not be read. */
   readonly value: string | undefined;
@@ -43,7 +43,7 @@ export function readEnvironment(env: Environment): Given {
   const warnings: string[] = [];
   const looked = new Map<string, Found | undefined>();
 
-  /** An empty value, as manifests leave it, is no value. */
+  /** An empty value, as in some manifests, counts as not set. */
   function plain(name: string): string | undefined {
     return env[name]?.trim() ? env[name] : undefined;
   }
@@ -89,7 +89,7 @@ export function readEnvironment(env: Environment): Given {
     }
     const file = readText(path);
     if ('text' in file && file.text.trim() !== '') {
-      // Only the line end that editors add: a password may begin or end with a space.
+      // Removes only the line end that editors add: a password may begin or end with a space.
       return { name, value: file.text.replace(/[\r\n]+$/, '') };
     }
     problems.push(`${name}_FILE: the file that it names ${'problem' in file ? file.problem : 'is empty'}`);
@@ -119,8 +119,8 @@ export function readEnvironment(env: Environment): Given {
 }
 
 /**
- * The text of a file, else what is wrong with it, as the end of a sentence about the file. The path is never quoted: where
- * somebody has put a secret itself into its place, that would print it.
+ * The text of a file, or why it cannot be read, as the end of a sentence about the file. The path is never quoted: it
+ * may be a secret that was set in the wrong place.
  */
 export function readText(path: string): { readonly text: string } | { readonly problem: string } {
   try {

@@ -7,13 +7,13 @@ const REDELIVERY = { REDELIVERY_WAIT_SECONDS: wholeNumber(1, 3600).default(5) };
 
 const EXPIRATION = {
   EXPIRATION_WINDOW_SECONDS: seconds(1).default(900),
-  // A payment that was taken in the last moment needs some time to get here.
+  // A payment taken at the last moment needs some time to arrive.
   EXPIRATION_GRACE_SECONDS: seconds(1).default(60),
   CATCH_UP_SECONDS: seconds(1).default(15),
   CATCH_UP_LIMIT_SECONDS: seconds(1).default(600),
 };
 
-/** The times that have to fit each other, or orders that were paid in time expire. Undefined: one was refused. */
+/** Times that must be consistent, or orders paid in time expire. Undefined: at least one was refused. */
 export function readTimes(given: Given) {
   const redelivery = given.read(REDELIVERY);
   const env = given.read(EXPIRATION);
@@ -21,7 +21,7 @@ export function readTimes(given: Given) {
   const expiration = {
     /** How long an order may stay unpaid. */
     windowSeconds: env.EXPIRATION_WINDOW_SECONDS,
-    /** How long after that the sweep leaves it to ExpirationComplete. */
+    /** How long after that the sweep still waits for ExpirationComplete. */
     graceSeconds: env.EXPIRATION_GRACE_SECONDS,
     catchUpSeconds: env.CATCH_UP_SECONDS,
     catchUpLimitSeconds: env.CATCH_UP_LIMIT_SECONDS,
@@ -50,13 +50,13 @@ function checkPairs(
   } else if (catchUpLimitSeconds < 2 * catchUpSeconds) {
     given.warn(
       'CATCH_UP_LIMIT_SECONDS is shorter than twice CATCH_UP_SECONDS: ' +
-        'orders expire before the first late payment was waited for as long as CATCH_UP_SECONDS says',
+        'orders may expire before CATCH_UP_SECONDS have passed since the first late payment',
     );
   }
   if (catchUpSeconds > windowSeconds + graceSeconds) {
     given.warn(
       'CATCH_UP_SECONDS is longer than EXPIRATION_WINDOW_SECONDS and EXPIRATION_GRACE_SECONDS together: ' +
-        'after each start and each reconnect it keeps orders from expiring for longer than they may stay unpaid',
+        'after each start and each reconnect no order expires for longer than it may stay unpaid',
     );
   }
 }

@@ -2,12 +2,12 @@ import { BlockList, isIP } from 'node:net';
 import type { Given } from './environment';
 
 /**
- * Signs tokens where everything is kept in memory and nobody else can come in. It is public: refused as soon as
- * anything is real.
+ * Signs tokens of the embedded default. It is public: refused in production, with a real database or broker, and with a
+ * `HOST` that others can reach.
  */
 export const DEVELOPMENT_JWT_KEY = 'development only: everyone knows this key';
 
-/** Public as well, of development set-ups in which all else is real: refused in production. */
+/** Also public, of development set-ups with a real database and broker: refused in production. */
 const PUBLIC_KEYS = [
   // helm/values-development.yaml
   'for development only, this key is known to everyone',
@@ -22,7 +22,7 @@ export interface JwtKeys {
   readonly previousKey: string | undefined;
 }
 
-/** `real`: why the public key is refused, each as the end of "because"; empty where nothing is at stake. */
+/** `real`: reasons to refuse the public key, each as the end of "because"; empty if it is allowed. */
 export function readKeys(given: Given, real: readonly string[]): JwtKeys {
   const because = `because ${real.join(', ')}`;
   if (real.length > 0 && !given.has('JWT_KEY')) {
@@ -55,13 +55,13 @@ export function isHost(text: string): boolean {
   return isIP(text) !== 0 || /^[\w.-]+$/.test(text);
 }
 
-/** Whether only this machine can reach what listens there. */
+/** Whether only this machine can connect to a server that listens there. */
 export function isLoopback(host: string): boolean {
   const version = isIP(host);
   if (version === 0) return host.toLowerCase() === 'localhost';
   const loopback = new BlockList();
   loopback.addSubnet('127.0.0.0', 8, 'ipv4');
   loopback.addAddress('::1', 'ipv6');
-  // Without the zone that a link-local address may have.
+  // Removes the zone that a link-local address may have.
   return loopback.check(host.replace(/%.*/, ''), version === 4 ? 'ipv4' : 'ipv6');
 }

@@ -23,7 +23,7 @@ export class InvalidSettings extends Error {
 const PROBES = ['/livez', '/readyz', '/metrics'];
 const SHORTEST_GOOD_SHUTDOWN_SECONDS = 10;
 
-/** Exactly as browsers send it: in small letters, and without a port that the scheme implies. */
+/** Exactly as browsers send it: in lower case, and without the default port of the scheme. */
 function isOrigin(text: string): boolean {
   return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
@@ -44,7 +44,7 @@ const settings = {
     .refine((path) => !PROBES.includes(path.toLowerCase()), `must not be one of ${PROBES.join(', ')}`)
     .default('/api/v1/orders'),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
-  // Above ten minutes, after which the most patient of the usual load balancers close an idle connection.
+  // Above ten minutes, the longest idle timeout of the usual load balancers.
   KEEP_ALIVE_SECONDS: wholeNumber(1, 24 * 3600).default(620),
   CORS_ORIGINS: z
     .string()
@@ -56,7 +56,7 @@ const settings = {
     .default([]),
   NATS_CLUSTER_ID: CLUSTER_ID,
   NATS_CLIENT_ID: CLIENT_ID,
-  // It is the durable name too, and the broker refuses a colon in that.
+  // Also the durable name, in which the broker refuses a colon.
   QUEUE_GROUP_NAME: z
     .string()
     .regex(/^[\w.-]+$/, 'may contain letters, digits, ., - and _ only')
@@ -66,7 +66,7 @@ const settings = {
   SHUTDOWN_SECONDS: wholeNumber(1, 3600).default(20),
 };
 
-/** The settings from the environment. Throws {@link InvalidSettings} with every problem there is. */
+/** Reads the settings. Throws {@link InvalidSettings} with all problems. */
 export function loadConfig(environment: Environment, { isTerminal = false } = {}) {
   return load(environment, (given) => {
     const production = given.get('NODE_ENV') === 'production';
@@ -80,8 +80,8 @@ export function loadConfig(environment: Environment, { isTerminal = false } = {}
     warnOfEmbedded(given);
     if (production && env.SHUTDOWN_SECONDS < SHORTEST_GOOD_SHUTDOWN_SECONDS) {
       given.warn(
-        `SHUTDOWN_SECONDS is below ${SHORTEST_GOOD_SHUTDOWN_SECONDS}: what is in flight at a stop may be cut off, ` +
-          'for the database and the broker may take 5 seconds each',
+        `SHUTDOWN_SECONDS is below ${SHORTEST_GOOD_SHUTDOWN_SECONDS}: a stop may interrupt work in flight, ` +
+          'because the database and the broker may take 5 seconds each',
       );
     }
     const { expiration, redeliveryWaitSeconds } = times;
@@ -109,7 +109,7 @@ export function loadConfig(environment: Environment, { isTerminal = false } = {}
       },
       /** The deadline for an orderly stop. */
       shutdownSeconds: env.SHUTDOWN_SECONDS,
-      /** What is allowed but should be known, to be logged at start. */
+      /** Settings that are allowed but risky, to be logged at start. */
       warnings: given.warnings,
     };
   });
@@ -117,10 +117,10 @@ export function loadConfig(environment: Environment, { isTerminal = false } = {}
 
 function toHttp(env: z.output<z.ZodObject<typeof settings>>, isEmbedded: boolean) {
   return {
-    /** Undefined: all interfaces. Where everyone knows the key, nobody from outside may come in. */
+    /** Undefined: all interfaces. With the embedded store only this machine: the default key is public. */
     host: env.HOST ?? (isEmbedded ? '127.0.0.1' : undefined),
     port: env.PORT,
-    /** Where the orders are, without a slash at the end: empty for the root. */
+    /** The path of the orders, without a slash at the end: empty for the root. */
     basePath: env.API_BASE_PATH === '/' ? '' : env.API_BASE_PATH,
     /** Requests per user and replica; 0 switches the limit off. */
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
@@ -131,7 +131,7 @@ function toHttp(env: z.output<z.ZodObject<typeof settings>>, isEmbedded: boolean
   };
 }
 
-/** What the operator's commands need: the database, and with `broker` where to publish. */
+/** The settings of the operator's commands: the database and, with `broker`, the broker. */
 export function loadAdminConfig(env: Environment, { broker }: { broker: boolean }) {
   return load(env, (given) => {
     mustHave(given, broker ? ['MONGO_URL', 'NATS_URL'] : ['MONGO_URL'], 'is required');
@@ -149,7 +149,7 @@ function readPublisher(given: Given) {
   return servers && ids && { servers, clusterId: ids.NATS_CLUSTER_ID, clientId: ids.NATS_CLIENT_ID };
 }
 
-/** What a peer of the service needs that signs its own tokens. */
+/** The settings of a peer that signs its own tokens. */
 export function loadPeerConfig(env: Environment) {
   return load(env, (given) => {
     for (const name of ['NATS_URL', 'JWT_KEY']) {
@@ -164,7 +164,7 @@ export function loadPeerConfig(env: Environment) {
 
 export type PeerConfig = ReturnType<typeof loadPeerConfig>;
 
-/** The key that the service signs with, given the same environment; its other settings do not matter. */
+/** The key of a service with this environment; its other settings are not checked. */
 export function loadSigningKey(env: Environment): string {
   return load(env, (given) => ({ key: given.get('JWT_KEY') ?? DEVELOPMENT_JWT_KEY })).key;
 }
@@ -191,7 +191,7 @@ function whatIsReal(given: Given): string[] {
   ];
 }
 
-/** What is allowed, and keeps less than it seems to. */
+/** Warns of an embedded store or broker: their data is lost. */
 function warnOfEmbedded(given: Given): void {
   const store = !given.has('MONGO_URL');
   const broker = !given.has('NATS_URL');
@@ -204,12 +204,12 @@ function warnOfEmbedded(given: Given): void {
   } else if (store) {
     given.warn(
       'MONGO_URL is not set and NATS_URL is: orders are kept IN MEMORY and lost at the end, ' +
-        'and with them what is taken from the broker in the name of QUEUE_GROUP_NAME',
+        'and with them all messages that QUEUE_GROUP_NAME acknowledges',
     );
   } else if (broker) {
     given.warn(
-      'NATS_URL is not set and MONGO_URL is: events go round IN MEMORY and reach no one else, ' +
-        'and those of the orders in the database count as published for good',
+      'NATS_URL is not set and MONGO_URL is: events are published IN MEMORY and reach no other service, ' +
+        'and those of the orders in the database stay marked as published',
     );
   }
 }

@@ -4,10 +4,10 @@ import type { RequestHandler } from 'express';
 import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from '../http/problems';
 
 const ROUTE = '/development/events/:subject';
-/** What the other services publish. */
+/** Subjects that the other services publish. */
 const SUBJECTS = ['ticket:created', 'ticket:updated', 'payment:created', 'expiration:complete'];
 const LOOPBACK = /^(::1|(::ffff:)?127\.[\d.]+)$/;
-/** Only browsers and proxies send these: either may speak for somebody who is not on this machine. */
+/** Only browsers and proxies send these: either may act for somebody on another machine. */
 const SENT_FOR_OTHERS = ['origin', 'sec-fetch-site', 'forwarded', 'via', 'x-forwarded-for'];
 
 const notFromHere = problem(
@@ -18,10 +18,9 @@ const notFromHere = problem(
 const notJson = problem(415, 'not-json', 'Content-Type must be application/json', 'Content-Type');
 
 /**
- * The app, and beside it a route through which a person plays the other services on the embedded broker:
- * `POST /development/events/ticket:created` publishes the body under this subject. Whoever reaches it can sell, pay and
- * expire anything without signing in, so that it is for programs on this machine only, and never mounted over anything
- * real.
+ * Adds a route to the app that plays the other services on the embedded broker: `POST
+ * /development/events/ticket:created` publishes the body under this subject. It can sell, pay and expire anything
+ * without sign-in, so it is for programs on this machine only, and is never mounted with a real store or broker.
  */
 export function withDevelopmentRoute(
   app: RequestListener,
@@ -55,7 +54,7 @@ const refuseOthers: RequestHandler = (req, res, next) => {
   else sendProblem(res, notFromHere);
 };
 
-/** A page of another site could send any other type without being asked first. */
+/** A page of another site could send any other type without a preflight. */
 const requireJson: RequestHandler = (req, res, next) => {
   if (req.is('application/json') === false) sendProblem(res, notJson);
   else next();

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Publisher, TicketStore } from '../application/ports';
 
-/** What a ticket service would have announced, so that there is something to order. */
+/** Tickets as a ticket service publishes them, so that there is something to order. */
 export const SAMPLE_TICKETS = [
   {
     id: '5f0000000000000000000001',
@@ -26,7 +26,7 @@ export const SAMPLE_TICKETS = [
   },
 ] as const;
 
-/** Puts the sample tickets in the way every ticket comes in, through the bus; resolves when they can be ordered. */
+/** Publishes the sample tickets on the bus, like any ticket; resolves when they can be ordered. */
 export async function announceSampleTickets(
   ticketService: Publisher,
   tickets: Pick<TicketStore, 'find'>,

@@ -1,8 +1,8 @@
 import { SAMPLE_TICKETS } from './sample-tickets';
 
-/** What the greeting tells, as it is on this machine. */
+/** The values in the greeting. */
 export interface Greeting {
-  /** Where it answers, as part of a URL. */
+  /** The host of the service, as part of a URL. */
   readonly host: string;
   readonly port: number;
   readonly basePath: string;
@@ -14,8 +14,8 @@ export interface Greeting {
 }
 
 /**
- * How to try the service: lines that can be copied one by one, in any order once there is a TOKEN and, for those that
- * name it, an ORDER.
+ * How to try the service: commands to copy one by one, in any order once TOKEN and, if a command names it, ORDER are
+ * set.
  */
 export function welcome(greeting: Greeting): string {
   const ordersUrl = `http://${greeting.host}:${greeting.port}${greeting.basePath}`;
@@ -51,7 +51,7 @@ ${howToPlay(greeting)}
 `;
 }
 
-/** Only where this machine reaches the service by a loopback address: from others nobody may play. */
+/** Only with a loopback address: the development route refuses all others. */
 function howToPlay({ host, port, expiresFromSeconds }: Greeting): string {
   if (!/^127\.|^\[::1\]$/.test(host)) return '';
   const settings = [

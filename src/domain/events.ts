@@ -1,6 +1,6 @@
 /**
- * The facts an order announces, as its peers read them. The field names are a wire contract with
- * services that we do not own: fields may be added, none renamed or removed.
+ * The events of an order, as its peers read them. The field names are a wire contract with services that we do not own:
+ * fields may be added, none renamed or removed.
  */
 
 export interface OrderCreated {
@@ -26,7 +26,7 @@ export interface OrderCancelled {
   };
 }
 
-/** A payment was taken that the order cannot keep. An addition of ours; peers that do not know it ignore it. */
+/** A payment was taken that the order cannot keep. Our own addition: peers that do not know it ignore it. */
 export interface RefundRequired {
   readonly subject: 'order:refund-required';
   readonly data: {
@@ -36,7 +36,7 @@ export interface RefundRequired {
     /** Absent where the payment service sent none. */
     readonly stripeId?: string;
     readonly reason: RefundReason;
-    /** Whether the broker stamped the payment before the order's `expiresAt`. */
+    /** Whether the broker's timestamp of the payment is before the order's `expiresAt`. */
     readonly paidInTime: boolean;
     readonly ticket: { readonly id: string; readonly price: number };
   };

@@ -10,12 +10,12 @@ export interface Payment {
   readonly id: string;
   /** The provider's id of the charge. Not every payment service sends one. */
   readonly stripeId?: string;
-  /** When the broker took the payment's message. */
+  /** The broker's timestamp of the payment's message. */
   readonly at: Date;
   /** Set when the order could not keep this payment. */
   readonly refund?: RefundReason;
   /**
-   * The id of the payment that recorded this charge first. The entry only adds another name of that charge: it is
+   * The id of the payment that recorded this charge first. This entry only adds another id of that charge: it is
    * neither kept nor refunded a second time.
    */
   readonly sameAs?: string;
@@ -40,14 +40,14 @@ export type OrderInput =
   | { readonly type: 'expire' }
   | { readonly type: 'pay'; readonly payment: ReceivedPayment };
 
-/** A payment as it was heard, before anything was decided about it. */
+/** A payment as received, before any decision about it. */
 export type ReceivedPayment = Omit<Payment, 'refund' | 'sameAs'>;
 
-/** What one input changes of an order, besides its version. */
+/** The changes of one input to an order, besides its version. */
 export interface OrderChange {
   readonly status?: 'complete' | 'cancelled';
   readonly reason?: CancelReason;
-  /** To be added to those there are. */
+  /** Is added to the existing payments. */
   readonly payment?: Payment;
 }
 
@@ -58,7 +58,7 @@ export type Decision =
 
 const UNCHANGED: Decision = { type: 'unchanged' };
 
-/** A new order and its announcement. */
+/** A new order and its OrderCreated event. */
 export function place(request: {
   id: string;
   userId: string;
@@ -110,7 +110,7 @@ export function decide(order: Order, input: OrderInput): Decision {
   }
 }
 
-/** Whether the order keeps its ticket from everyone else. A complete order keeps it for ever. */
+/** Whether the order blocks its ticket for everyone else. A complete order blocks it for ever. */
 export function holdsTicket(order: Pick<Order, 'status'>): boolean {
   return order.status !== 'cancelled';
 }
@@ -128,8 +128,8 @@ function cancel({ id, version, status, ticket }: Order, reason: CancelReason): D
 }
 
 /**
- * A charge is known by its payment id or by its provider's id, whichever comes: one charge is kept once or refunded
- * once, though its payment may be sent again under another id.
+ * A payment id and a provider id both identify a charge: one charge is kept once or refunded once, even if its payment
+ * is sent again under another id.
  */
 function pay(order: Order, payment: ReceivedPayment): Decision {
   const sameId = order.payments.find(({ id }) => id === payment.id);
@@ -163,10 +163,10 @@ function changed(change: OrderChange, events: readonly OrderEvent[] = []): Decis
   return { type: 'changed', change, events };
 }
 
-/** A cancelled order never comes back: its ticket may have been sold again. */
+/** A cancelled order stays cancelled: its ticket may have been sold again. */
 function refundFor(order: Order): RefundReason | undefined {
   if (order.status === 'cancelled') return 'late';
-  // A complete order without any payment was imported: the first payment it hears is its own.
+  // A complete order without payments was imported: the first payment received is its own.
   if (order.status === 'complete' && order.payments.length > 0) return 'second';
   return undefined;
 }

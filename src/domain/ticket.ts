@@ -1,4 +1,4 @@
-/** The local copy of a ticket. Ticket events carry the whole ticket, so the newest version is the truth. */
+/** The local copy of a ticket. Ticket events carry the whole ticket, so only the newest version counts. */
 export interface Ticket {
   /** 24 hexadecimal characters. */
   readonly id: string;
@@ -7,7 +7,7 @@ export interface Ticket {
   readonly price: number;
   /** The seller. Not every ticket service sends one. */
   readonly userId?: string;
-  /** The order that the ticket service holds the ticket for; perhaps one of another service. */
+  /** The order for which the ticket service holds the ticket; it may belong to another service. */
   readonly orderId?: string;
 }
 

@@ -19,11 +19,11 @@ import type { TokenSettings } from './tokens';
 import { validateCancelling, validateListing, validatePlacing, validateShowing } from './validation';
 
 export interface AppDeps {
-  /** Where the orders are, without a slash at the end: empty for the root. */
+  /** The path of the orders, without a slash at the end: empty for the root. */
   readonly basePath: string;
   readonly useCases: OrderUseCases;
   readonly session: TokenSettings;
-  /** The origins whose pages may use this API with their users' cookies; of all others browsers keep it away. */
+  /** The origins whose pages may use this API with their users' cookies; browsers block all others. */
   readonly corsOrigins: readonly string[];
   /** Per user; 0 switches the limit off. */
   readonly rateLimitPerMinute: number;
@@ -83,13 +83,13 @@ export function createApp(deps: AppDeps): RequestListener {
   };
 }
 
-/** What an API needs of it: browsers are to render, frame, sniff and guess nothing. */
+/** The security headers of an API: browsers must not render, frame or sniff anything. */
 const securityHeaders: RequestHandler = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
     directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   },
-  // Whoever terminates TLS knows whether the whole host is to be reached over it only.
+  // The TLS proxy decides this: it knows whether the whole host is reachable over TLS only.
   strictTransportSecurity: false,
   referrerPolicy: { policy: 'no-referrer' },
   crossOriginOpenerPolicy: false,
@@ -103,19 +103,19 @@ const securityHeaders: RequestHandler = helmet({
 
 const notJson = problem(415, 'not-json', 'Content-Type must be application/json', 'Content-Type');
 
-/** A body of another type is refused unread; a request without any body is left to the validation. */
+/** A body of another type is refused unread; a request without a body is left to the validation. */
 const requireJson: RequestHandler = (req, res, next) => {
   const isOther = req.is('application/json') === false && req.headers['content-length'] !== '0';
   if (isOther) sendProblem(res, notJson);
   else next();
 };
 
-// A body is about 50 bytes long: nobody has a reason to compress one.
+// A body has about 50 bytes: there is no reason to compress it.
 const parseJson = express.json({ limit: '10kb', inflate: false, type: () => true });
 
 /**
- * Express skips every handler, the last ones too, where the request target is no path; it would answer such a
- * request itself, unlogged.
+ * If the request target is not a path, Express skips every handler, even the last, and answers the request itself,
+ * unlogged.
  */
 function toPath(target: string): string {
   if (target.startsWith('/')) return target;

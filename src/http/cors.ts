@@ -1,7 +1,7 @@
 import cors from 'cors';
 import type { RequestHandler } from 'express';
 
-/** What a page may read of an answer besides its body. */
+/** Response headers that a page may read. */
 const EXPOSED = [
   'ETag',
   'Link',
@@ -20,13 +20,12 @@ const ACCEPTED = [
   'If-None-Match',
   'X-Request-Id',
 ];
-/** Browsers ask again after two hours at the latest. */
+/** Browsers repeat a preflight after two hours at the latest. */
 const PREFLIGHT_SECONDS = 7_200;
 
 /**
- * Says on every answer, also on refusals, whether the pages of its Origin may read it: those of `origins` may, with
- * cookies; all others may not. Answers nothing itself: a preflight gets the answer of OPTIONS. Without `origins` it says
- * nothing.
+ * Adds CORS headers to every answer, also to refusals: pages of `origins` may read it, with cookies; all others may
+ * not. Answers nothing itself: a preflight gets the answer of OPTIONS. Without `origins` it does nothing.
  */
 export function shareWith(origins: readonly string[]): RequestHandler[] {
   if (origins.length === 0) return [];

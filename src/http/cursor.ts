@@ -1,4 +1,4 @@
-/** A place in the listing: the last order of a page. */
+/** A position in the listing: the last order of a page. */
 export interface Position {
   readonly createdAt: Date;
   readonly id: string;
@@ -6,7 +6,7 @@ export interface Position {
 
 const CONTENT = /^(\d{1,15})\.([0-9a-f]{24})$/;
 
-/** Opaque to clients, who only hand it back. */
+/** Opaque to clients, which only send it back. */
 export function encodeCursor({ createdAt, id }: Position): string {
   return Buffer.from(`${createdAt.getTime()}.${id}`).toString('base64url');
 }

@@ -1,15 +1,15 @@
-/** The tag of an order's representation: two of one version are the same, byte for byte. */
+/** The tag of an order's representation: representations of one version are equal, byte for byte. */
 export function etagOf(version: number): string {
   return `"${version}"`;
 }
 
-/** A tag of a list, up to the comma behind it. A comma may also be in the tag. */
+/** A tag of a list, and the comma after it. The tag may contain a comma too. */
 const NEXT_TAG = /[\t ,]*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[\t ]*(?:,[\t ,]*|$)/y;
 const VERSION = /^"(0|[1-9]\d{0,14})"$/;
 
 /**
- * What an If-Match header asks for: `any` order, or one of these versions. Undefined for what is no list of tags. Weak tags
- * and those that {@link etagOf} did not make match none.
+ * The versions that an If-Match header allows, or `any`. Undefined if it is no list of tags. Weak tags, and tags that
+ * {@link etagOf} did not make, match none.
  */
 export function readIfMatch(header: string): 'any' | readonly number[] | undefined {
   if (header === '*') return 'any';

@@ -7,7 +7,7 @@ import { pinoHttp } from 'pino-http';
 import type { SignInRefusal } from './session';
 
 export interface HttpMetrics {
-  /** `route` is the template, never the path: its values are few. */
+  /** `route` is the template, never the path, so it has few values. */
   readonly observe: (method: string, route: string, status: number, seconds: number) => void;
   /** The metrics of the whole service as text. */
   readonly expose: () => Promise<{ contentType: string; body: string }>;
@@ -19,20 +19,20 @@ declare module 'express-serve-static-core' {
     startedAt?: number;
     /** The template of the route that matched. */
     routeTemplate?: string;
-    /** The order that the request turned out to be about. */
+    /** The order that the request is about, once it is known. */
     orderId?: string;
-    /** Why nobody is signed in. */
+    /** Why sign-in was refused. */
     signInRefused?: SignInRefusal;
   }
 }
 
 const UNMATCHED = 'unmatched';
-/** As proxies log it: the client was gone before the answer was out. */
+/** As proxies log it: the client disconnected before the answer was sent. */
 const CLIENT_CLOSED_REQUEST = 499;
 const LONGEST_PATH = 200;
 const ACCEPTABLE_REQUEST_ID = /^[\w.:-]{1,100}$/;
 
-/** The first of all: what comes before it does not count. */
+/** The first handler: time before it is not measured. */
 export function measureRequests({ observe }: HttpMetrics): RequestHandler {
   return (req, res, next) => {
     req.startedAt = performance.now();
@@ -43,7 +43,7 @@ export function measureRequests({ observe }: HttpMetrics): RequestHandler {
   };
 }
 
-/** Puts the template on the request: after an error nothing else would tell which route it was. */
+/** Stores the template in the request: after an error nothing else identifies the route. */
 export function nameRoute(template: string): RequestHandler {
   return (req, _res, next) => {
     req.routeTemplate = template;
@@ -52,9 +52,9 @@ export function nameRoute(template: string): RequestHandler {
 }
 
 /**
- * One flat line per request, made of what is named below and nothing else: no header and no body ever gets in.
- * Requests of the `quiet` routes are logged at debug level, unless something broke. Takes the caller's request id if it is a sane one, and
- * answers with the one it uses.
+ * One flat log line per request, with the fields named below only: never a header or a body. Requests of the `quiet`
+ * routes are logged at debug level, unless an error was thrown. Uses the caller's request id if it is acceptable, and
+ * answers with the id used.
  */
 export function logRequests(logger: Logger, quiet: readonly string[]): RequestHandler {
   const levelFor = ({ routeTemplate = '' }: Request, { err, statusCode }: Response): LevelWithSilent => {

@@ -29,7 +29,7 @@ const keyReused = problem(
   'Idempotency-Key',
 );
 
-/** Handlers that stand behind sign-in and validation. They speak HTTP and decide nothing. */
+/** Handlers after sign-in and validation. They translate HTTP and decide nothing. */
 export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
   const locationOf = (orderId: string) => `${basePath}/${orderId}`;
 
@@ -57,7 +57,7 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
     }
   };
 
-  /** Names only the caller's own order: a double click finds what the first one made. */
+  /** Names only the caller's own order: the second click of a double click gets the order of the first. */
   function reservedBy(orderId: string | undefined): Problem {
     return orderId === undefined
       ? reserved
@@ -82,7 +82,7 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
     const orderId = takeOrderId(req);
     const order = await useCases.findOrder({ userId: userIdOf(req), orderId });
     if (!order) return sendProblem(res, unknownOrder);
-    // Express answers 304 by itself where If-None-Match names the tag.
+    // Express itself answers 304 if If-None-Match names the tag.
     res.set({ ETag: etagOf(order.version), 'Cache-Control': 'private, no-cache' }).json(toBody(order));
   };
 
@@ -114,7 +114,7 @@ function takeOrderId(req: Request): string {
 }
 
 function userIdOf({ session }: Request): string {
-  if (!session) throw new Error('a route of orders does not stand behind sign-in');
+  if (!session) throw new Error('a route of orders has no sign-in before it');
   return session.userId;
 }
 

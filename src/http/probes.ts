@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 
-/** `database`: it answers and its indexes are verified. `draining`: the process is about to end. */
+/** `database`: it answers and its indexes are verified. `draining`: the process is stopping. */
 export interface Readiness {
   readonly database: 'up' | 'down';
   readonly broker: 'up' | 'down';
@@ -8,16 +8,16 @@ export interface Readiness {
 }
 
 export interface Probes {
-  /** Asked with every request, so it must not do any work. */
+  /** Called for every request, so it must not do any work. */
   readonly ready: () => Readiness;
 }
 
-/** Answers as long as the process turns round. */
+/** Answers as long as the event loop runs. */
 export const livez: RequestHandler = (_req, res) => {
   res.set('Cache-Control', 'no-store').json({ status: 'alive' });
 };
 
-/** Whether requests should be sent here. Without the broker everything over HTTP still works: degraded, but ready. */
+/** Whether this replica should get requests. Without the broker all of HTTP still works: degraded, but ready. */
 export function readyz({ ready }: Probes): RequestHandler {
   return (_req, res) => {
     const { database, broker, draining } = ready();
@@ -30,7 +30,7 @@ export function readyz({ ready }: Probes): RequestHandler {
   };
 }
 
-/** While the process drains, clients are told to come back on a new connection: that one leads elsewhere. */
+/** While draining, closes connections after their answer, so that clients reconnect to another replica. */
 export function closeWhenDraining({ ready }: Probes): RequestHandler {
   return (_req, res, next) => {
     if (ready().draining) res.setHeader('Connection', 'close');

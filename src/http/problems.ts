@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { Unavailable } from '../application/ports';
 
-/** One thing that is wrong. `field`: the part of the request that it is about. */
+/** One error of the request. `field`: the part of the request that is wrong. */
 export interface ProblemError {
   readonly message: string;
   readonly field?: string;
@@ -13,7 +13,7 @@ export interface Problem {
   readonly type: string;
   readonly status: number;
   readonly title: string;
-  /** What more there is to say than the title. */
+  /** More details than the title. */
   readonly detail?: string;
   readonly errors: readonly ProblemError[];
   readonly extensions?: { readonly orderId: string };
@@ -23,7 +23,7 @@ export interface Problem {
 const PROBLEM_JSON = 'application/problem+json';
 const RETRY_AFTER_SECONDS = '2';
 
-/** A problem whose title says it all. */
+/** A problem that needs no more than a title. */
 export function problem(status: number, name: string, title: string, field?: string): Problem {
   return {
     type: `urn:order-service:problem:${name}`,
@@ -51,7 +51,7 @@ const unavailable: Problem = {
   headers: { 'Retry-After': RETRY_AFTER_SECONDS },
 };
 
-/** What express.json() calls its refusals. */
+/** By the error types of express.json(). */
 const bodyProblems = new Map<unknown, Problem>([
   ['entity.parse.failed', malformedJson],
   ['entity.too.large', bodyTooLarge],
@@ -60,7 +60,7 @@ const bodyProblems = new Map<unknown, Problem>([
   ['request.aborted', incompleteBody],
 ]);
 
-/** Answers with the problem. The only way an error leaves this service, but for {@link problemAnswer}. */
+/** Answers with the problem. All errors of this service are sent here, or with {@link problemAnswer}. */
 export function sendProblem(res: Response, problem: Problem): void {
   res
     .status(problem.status)
@@ -68,7 +68,7 @@ export function sendProblem(res: Response, problem: Problem): void {
     .json(documentOf(problem, res.get('X-Request-Id')));
 }
 
-/** The whole answer as it is on the wire, the last one of its connection: where there is no response to answer with. */
+/** The complete answer as text, the last one of its connection: used where there is no response object. */
 export function problemAnswer(problem: Problem, requestId: string): string {
   const { status, headers } = problem;
   const body = JSON.stringify(documentOf(problem, requestId));
@@ -94,7 +94,7 @@ function documentOf({ errors, extensions, headers: _, ...rest }: Problem, reques
   };
 }
 
-/** The last route: nothing else wanted the request. */
+/** The last route: no other matched the request. */
 export const refuseUnknownRoute: RequestHandler = (_req, res) => sendProblem(res, notFound);
 
 /** The route exists, but only for `methods`. */
@@ -117,13 +117,13 @@ export function allowOnly(methods: string): RequestHandler {
 }
 
 /**
- * Turns whatever was thrown into a problem. What nobody expected tells the client nothing; `res.err` takes it into the
+ * Turns any thrown error into a problem. The client gets no details of an unexpected error; `res.err` adds it to the
  * log line of the request.
  */
 export const handleError: ErrorRequestHandler = (error: unknown, _req, res, _next) => {
   const known = toProblem(error);
   if (known.status >= 500) res.err = error instanceof Error ? error : new Error(String(error));
-  // An answer that has begun can only be broken off.
+  // An answer that has begun can only be aborted.
   if (res.headersSent) res.destroy();
   else sendProblem(res, known);
 };

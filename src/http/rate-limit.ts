@@ -5,7 +5,7 @@ import { problem, sendProblem } from './problems';
 const WINDOW_MS = 60_000;
 const tooManyRequests = problem(429, 'too-many-requests', 'Too many requests');
 
-/** Limits the requests of each user on this replica. To stand behind sign-in. `perMinute` 0 switches it off. */
+/** Limits the requests of each user on this replica. Must come after sign-in. `perMinute` 0 switches it off. */
 export function limitRate(perMinute: number): RequestHandler[] {
   if (perMinute === 0) return [];
   return [

@@ -5,11 +5,11 @@ import type { RequestHandler } from 'express';
 import { methodNotAllowed, problem, problemAnswer, sendProblem } from './problems';
 import type { Problem } from './problems';
 
-/** A request that was refused before anything of this service saw it. */
+/** A request that was refused before it reached a handler. */
 export interface Refusal {
   readonly requestId: string;
   readonly status: number;
-  /** Node's name of what is wrong. */
+  /** Node's error code. */
   readonly code: string | undefined;
 }
 
@@ -24,14 +24,14 @@ const missingHost: Problem = {
 };
 const unknownExpectation = problem(417, 'unknown-expectation', 'Only 100-continue can be expected', 'Expect');
 
-/** What Node calls its own refusals. */
+/** By Node's error code. */
 const problems = new Map<string | undefined, Problem>([
   ['HPE_HEADER_OVERFLOW', headersTooLarge],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', extensionsTooLarge],
   ['ERR_HTTP_REQUEST_TIMEOUT', tooSlow],
 ]);
 
-/** As Node looks for it. */
+/** The same pattern as in Node. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
 /** A request and its answer. */
@@ -41,20 +41,20 @@ export interface Exchange {
 }
 
 /**
- * Where Node would refuse a request by itself, in a few bare words, the answer is a problem document as any other. It comes
- * after the answers to earlier requests of the connection, never into the middle of one, and never as a second one.
+ * Requests that Node itself refuses, with a bare status line, get a problem document like any other. It comes after the
+ * answers to earlier requests of the connection, never into the middle of one, and never as a second one.
  */
 export function refuseAsProblems(
   server: Server,
   deps: {
-    /** Those of the connection of which something is still to come: the body or the answer. The oldest first. */
+    /** The exchanges of the connection whose body or answer is incomplete, oldest first. */
     inFlight: (socket: Socket) => Iterable<Exchange>;
     onRefused: (refusal: Refusal) => void;
   },
 ): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const { code } = error;
-    // Node counts the time for the first request from the connection on; from its first byte on, it does so again.
+    // Node starts the first request's timeout at the connection, and again at the first byte: the former is ignored.
     if (code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) return;
 
     const all = [...deps.inFlight(socket)];
@@ -68,7 +68,7 @@ export function refuseAsProblems(
       end();
       return;
     }
-    // What else comes is not read: it must not keep the connection alive.
+    // Further data is not read: it must not keep the connection alive.
     socket.pause();
     before.res.once('close', end);
   });
@@ -90,7 +90,7 @@ export function refuseAsProblems(
   }
 }
 
-/** What Node leaves to the handler when it is told to, or when there is one for it. */
+/** The checks that Node leaves to the handler, as `createHttpServer` asks it to. */
 export const refuseUnanswerable: RequestHandler = ({ httpVersion, headers }, res, next) => {
   const { host, expect } = headers;
   if (httpVersion !== '1.1') next();

@@ -7,12 +7,12 @@ import type { Exchange, Refusal } from './refusals';
 import { createUnusedConnections } from './unused-connections';
 
 /**
- * How many requests of one connection may wait for their answers. Node begins all that it has read at once, and keeps the
- * answers of a client that does not take them.
+ * How many requests of one connection may be in flight. Node starts all that it has read at once, and keeps the answers
+ * of a client that does not read them.
  */
 const MOST_AT_ONCE = 100;
 const CLOSE_IDLE_EVERY_MS = 50;
-/** On a connection that is idle a request may be on its way: it is still answered, and told to be the last one. */
+/** A request may be on its way on an idle connection: it is still answered, with `Connection: close`. */
 const LINGER_MS = 1_000;
 
 const USUAL = {
@@ -20,28 +20,28 @@ const USUAL = {
   headersMs: 5_000,
   requestMs: 10_000,
   checkEveryMs: 1_000,
-  /** A connection on which nothing moves while a request is in flight. Longer than any answer takes to be made. */
+  /** A connection without traffic while a request is in flight. Longer than it takes to make any answer. */
   noProgressMs: 30_000,
-  /** A connection between two requests: above the idle time of proxies, so that they never meet a closed one. */
+  /** A connection between two requests: above the idle timeout of proxies, so that they never use a closed one. */
   keepAliveMs: 620_000,
   /** The same while there are more connections than `mostKeptLong`: an idle one takes some 12 kB of memory. */
   shortKeepAliveMs: 65_000,
   mostKeptLong: 5_000,
-  /** Connections without a first byte that may be open: with more, none may wait for longer than `headersMs`. */
+  /** How many connections without a first byte may be open: with more, none may wait longer than `headersMs`. */
   mostUnused: 100,
 };
-/** How long a client may take, and how many of them for long. `firstByteMs`: a connection before its first byte. */
+/** The time limits, and how many connections may use the long ones. `firstByteMs`: before the first byte. */
 export type Bounds = Readonly<typeof USUAL & { firstByteMs: number }>;
 const LEAST_FIRST_BYTE_MS = 60_000;
 
 export interface HttpServer {
-  /** Listens; resolves to where. Rejects when the port is taken. */
+  /** Listens; resolves to the address. Rejects when the port is taken. */
   start(): Promise<AddressInfo>;
-  /** Resolves when the requests in flight are answered; a moment after the call it accepts nothing new. */
+  /** Resolves when the requests in flight are answered; soon after the call it accepts no new connections. */
   stop(): Promise<void>;
 }
 
-/** An HTTP server that slow or idle clients cannot exhaust. Bounds that are not given are the usual ones. */
+/** An HTTP server that slow or idle clients cannot exhaust. Bounds that are not given have their defaults. */
 export function createHttpServer(
   handler: RequestListener,
   listenOn: { host: string | undefined; port: number },
@@ -59,13 +59,13 @@ export function createHttpServer(
     headersTimeout: bounds.headersMs,
     connectionsCheckingInterval: bounds.checkEveryMs,
     maxHeaderSize: 16 * 1024,
-    // Finds out which of the idle ones have nobody at the other end.
+    // Detects idle connections whose other end is unreachable.
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
     // Left to the handler, which answers with a problem.
     requireHostHeader: false,
   });
-  // Nothing else ends a connection whose answers are never read. One that is read slowly goes on: it is looked at twice.
+  // Nothing else ends a connection whose answers are never read. Node keeps one that is read slowly.
   server.timeout = bounds.noProgressMs;
 
   let open = 0;
@@ -78,7 +78,7 @@ export function createHttpServer(
   function count(change: number): void {
     open += change;
     const { keepAliveMs, shortKeepAliveMs, mostKeptLong } = bounds;
-    // Node looks at it with each answer.
+    // Node reads it at each answer.
     server.keepAliveTimeout = open > mostKeptLong ? Math.min(keepAliveMs, shortKeepAliveMs) : keepAliveMs;
   }
 
@@ -100,9 +100,9 @@ export function createHttpServer(
         });
       }),
     async stop() {
-      // Until then also new connections are served: a proxy may not know yet that this one is to end.
+      // New connections are served until then: a proxy may not know yet that this replica stops.
       if (open > 0) await setTimeout(LINGER_MS);
-      // Those that are busy are ended when they become idle.
+      // Busy connections are closed when they become idle.
       const whenIdle = setInterval(() => {
         server.closeIdleConnections();
         unused.end();
@@ -113,12 +113,12 @@ export function createHttpServer(
   };
 }
 
-/** What is in flight on each connection. */
+/** The exchanges in flight on each connection. */
 function createInFlight() {
   const all = new WeakMap<Socket, Set<Exchange>>();
   const of = (socket: Socket): ReadonlySet<Exchange> => all.get(socket) ?? new Set();
 
-  /** False where it is one too many: what was read together with that one still comes by. */
+  /** False above the limit: requests that were read together with that one still arrive here. */
   function add(exchange: Exchange): boolean {
     const { req, res } = exchange;
     const { socket } = req;

@@ -5,13 +5,13 @@ import { problem, sendProblem } from './problems';
 import type { Problem } from './problems';
 import type { TokenRefusal, VerifyToken } from './tokens';
 
-/** Who is calling, and what told us so. */
+/** The signed-in user, and how the token was sent. */
 export interface Session {
   readonly userId: string;
   readonly signedInBy: 'bearer' | 'cookie';
 }
 
-/** Why nobody is signed in. */
+/** Why sign-in was refused. */
 export type SignInRefusal = TokenRefusal | 'missing';
 
 interface PresentedToken {
@@ -21,21 +21,21 @@ interface PresentedToken {
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** There on every route behind {@link signIn}. */
+    /** Set on every route after {@link signIn}. */
     session?: Session;
   }
 }
 
 const BEARER = /^bearer(?:[\t ]+(.*))?$/i;
-/** `express:sess` is the name that cookie-session gives by default. */
+/** `express:sess` is the default name of cookie-session. */
 const COOKIE_NAMES = ['session', 'express:sess'];
-/** What the longest token takes in base64, and some more. */
+/** The longest token in base64, and a margin. */
 const LONGEST_COOKIE = 12 * 1024;
-/** Nobody has as many, and each that is not ours is verified with every key. */
+/** No client needs as many, and each that is not ours is verified with every key. */
 const MOST_TOKENS = 20;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/** Of several tokens, the reason that helps most is told: who had one that was good needs a new one. */
+/** Of several tokens, the most helpful reason is reported: a user with an expired token needs a new one. */
 const MOST_HELPFUL_FIRST: readonly TokenRefusal[] = ['expired', 'not-yet-valid', 'not-ours'];
 const DESCRIPTIONS = {
   expired: 'has expired',
@@ -48,7 +48,7 @@ const notSignedIn = notAuthorized(
 );
 const crossSite = problem(403, 'cross-site', 'Another site may not change anything', 'Sec-Fetch-Site');
 
-/** Lets in only whoever presents a token that can be trusted; everyone else gets 401, and hears why. */
+/** Accepts only requests with a valid token; all others get 401 and the reason. */
 export function signIn(verifyToken: VerifyToken): RequestHandler {
   return function signInHandler(req, res, next) {
     const presented = presentedTokens(req.headers);
@@ -84,8 +84,8 @@ function notAuthorized(detail: string, challenge: string): Problem {
 }
 
 /**
- * Browsers send cookies along with whatever another site makes them send; a Bearer token only a script can. The sites of
- * `allowedOrigins` may.
+ * Refuses changes that another site makes with a cookie: browsers add cookies to any request, but a Bearer token is
+ * sent by a script only. The sites of `allowedOrigins` are accepted.
  */
 export function refuseCrossSite(allowedOrigins: readonly string[]): RequestHandler {
   return (req, res, next) => {
@@ -98,13 +98,13 @@ export function refuseCrossSite(allowedOrigins: readonly string[]): RequestHandl
 }
 
 /**
- * A Bearer token, even a bad one, is what the caller wants to be known by: no cookie counts beside it. Another scheme and
- * what else is in cookies of these names are somebody else's.
+ * If there is a Bearer token, even a bad one, cookies are ignored. Other schemes, and other content in cookies of these
+ * names, belong to other software and are ignored too.
  */
 function presentedTokens({ authorization = '', cookie = '' }: IncomingHttpHeaders): PresentedToken[] {
   const bearer = BEARER.exec(authorization);
   if (bearer) return [{ token: bearer[1]?.trim() ?? '', signedInBy: 'bearer' }];
-  // Of several values of a name, the library would give the first one only: it gets them one by one.
+  // The library returns only the first of several values of a name, so each pair is parsed alone.
   const cookies = cookie.split(';').map((pair) => parseCookie(pair));
   return COOKIE_NAMES.flatMap((name) => cookies.map((one) => tokenInCookie(one[name])))
     .filter((token) => token !== undefined)
@@ -112,7 +112,7 @@ function presentedTokens({ authorization = '', cookie = '' }: IncomingHttpHeader
     .map((token) => ({ token, signedInBy: 'cookie' }));
 }
 
-/** The cookie is base64 of `{"jwt": "…"}`; unsigned, so anybody could have written anything into it. */
+/** The cookie is base64 of `{"jwt": "…"}`; it is unsigned, so its content is untrusted. */
 function tokenInCookie(value: string | undefined): string | undefined {
   if (!value || value.length > LONGEST_COOKIE) return undefined;
   let content: unknown;

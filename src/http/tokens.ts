@@ -3,18 +3,18 @@ import jwt from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
 
 /**
- * How tokens are checked. `keys`: HS256 secrets, made once with `crypto.createSecretKey` (from text, every
- * verification would parse it again, first as a public key): the current one first, then previous ones.
+ * How tokens are checked. `keys`: HS256 secrets, the current one first, then previous ones. They are made once with
+ * `crypto.createSecretKey`: from text, every verification would parse it again, first as a public key.
  */
 export interface TokenSettings {
   readonly keys: readonly KeyObject[];
   readonly now: () => Date;
 }
 
-/** `not-ours`: for every reason that has nothing to do with time, the signature first of all. */
+/** `not-ours`: every reason but time, such as a wrong signature. */
 export type TokenRefusal = 'expired' | 'not-yet-valid' | 'not-ours';
 
-/** The user whom the token stands for, or why it is not to be trusted. */
+/** The user of the token, or why it is refused. */
 export type VerifyToken = (token: string) => { readonly userId: string } | { readonly refused: TokenRefusal };
 
 interface Verified {
@@ -25,20 +25,20 @@ interface Verified {
 }
 
 const LONGEST_TOKEN = 8 * 1024;
-/** The clock of whoever signs may differ by so much from ours. */
+/** The signer's clock may differ from ours by this much. */
 const CLOCK_TOLERANCE_SECONDS = 5;
 const LONGEST_USER_ID = 200;
-/** Half of a surrogate pair: the database would give another id back, and that to all of them. */
+/** Half of a surrogate pair: the database would return another id, the same one for all of them. */
 const HALF_A_PAIR = /\p{Surrogate}/u;
 /** With the next limit: some megabytes at most. Longer tokens are verified every time. */
 const CACHED_TOKENS = 10_000;
 const LONGEST_CACHED_TOKEN = 1024;
 
 /**
- * Remembers verified tokens by their whole text. That changes no answer: the keys are fixed, the same text always
- * has the same signature and claims, and the only part of the verdict that changes, the time, is looked at on every
- * use. Tokens cannot be revoked here, cached or not: they are valid until they expire. Only what our key signed gets
- * in, so nobody else can fill it.
+ * Caches verified tokens by their whole text. That changes no verdict: the keys are fixed, the same text always has the
+ * same signature and claims, and the time, the only part that changes, is checked on every use. Tokens cannot be
+ * revoked here, cached or not: they are valid until they expire. Only tokens that our key signed are cached, so nobody
+ * else can fill the cache.
  */
 export function createTokenVerifier({ keys, now }: TokenSettings): VerifyToken {
   const cache = new LRUCache<string, Verified>({ max: CACHED_TOKENS });
@@ -64,20 +64,20 @@ function judge({ userId, notBefore, expires }: Verified, seconds: number): Retur
   return { userId };
 }
 
-/** All but the time, which {@link judge} looks at. */
+/** Checks all but the time, which {@link judge} checks. */
 function verify(token: string, keys: readonly KeyObject[]): Verified | undefined {
   for (const key of keys) {
     try {
       const untimed = { ignoreExpiration: true, ignoreNotBefore: true };
       return toVerified(jwt.verify(token, key, { algorithms: ['HS256'], ...untimed }));
     } catch {
-      // Whatever it was, this key does not vouch for this token.
+      // Whatever the error, this key does not verify this token.
     }
   }
   return undefined;
 }
 
-/** A signature says who wrote the claims, not that they have the right shape. */
+/** A signature proves who wrote the claims, not that they have the right shape. */
 function toVerified(claims: unknown): Verified | undefined {
   if (typeof claims !== 'object' || claims === null) return undefined;
   const { id, email, iat, nbf = -Infinity, exp = Infinity } = claims as Record<string, unknown>;
@@ -88,7 +88,7 @@ function toVerified(claims: unknown): Verified | undefined {
   return { userId: id, notBefore: nbf, expires: exp };
 }
 
-/** A token such as the sign-in service would give to this user. */
+/** A token like those of the sign-in service for this user. */
 export function signToken(
   key: string,
   { userId, email, expiresInSeconds }: { userId: string; email: string; expiresInSeconds: number },

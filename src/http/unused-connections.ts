@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 
 export interface UnusedConnections {
-  /** To be told of every new connection. */
+  /** Call for every new connection. */
   opened(socket: Socket): void;
-  /** To be told of every request; true for the first one of its connection. */
+  /** Call for every request; true for the first one of its connection. */
   used(socket: Socket): boolean;
-  /** Ends those on which nothing came; also the others, once a request has had its time since the first call. */
+  /** Closes those that sent nothing; the others too, once `headersMs` have passed since the first call. */
   end(): void;
 }
 
@@ -16,9 +16,9 @@ interface Wait {
 }
 
 /**
- * Connections without a request yet. Proxies open some ahead, and send a request on one much later: each may wait for
- * `firstByteMs`. Where there are more than `most` at once, none may wait for longer than the headers of a request could take,
- * and none may after its first byte: Node counts from the first byte of a request on, and skips line ends before it.
+ * Connections without a request yet. Proxies open some ahead and send a request much later: each may wait for
+ * `firstByteMs`. With more than `most` at once, none may wait longer than `headersMs`. Nor may any after its first
+ * byte: Node's timeouts start at the first byte of a request, and Node skips line ends before it.
  */
 export function createUnusedConnections(bounds: {
   readonly firstByteMs: number;
@@ -30,13 +30,13 @@ export function createUnusedConnections(bounds: {
   let checking: NodeJS.Timeout | undefined;
   let endedSince: number | undefined;
 
-  /** Nothing that comes over a connection moves its end, as it would move a timeout of the socket. */
+  /** Data on a connection does not extend its time, as it would extend a timeout of the socket. */
   function check(): void {
     const now = performance.now();
     for (const [socket, wait] of unused) {
       if (!wait.hasBegun && socket.bytesRead > 0) {
         wait.hasBegun = true;
-        // After Node's own end of it, which sends an answer.
+        // Later than Node's own timeout, which sends an answer.
         wait.until = now + bounds.headersMs + 2 * bounds.checkEveryMs;
       }
       if (now > wait.until) socket.destroy();
@@ -58,7 +58,7 @@ export function createUnusedConnections(bounds: {
       unused.set(socket, { until: now + bounds.firstByteMs, hasBegun: false });
       checking ??= setInterval(check, bounds.checkEveryMs).unref();
       socket.once('close', () => used(socket));
-      // Not the server's: that one is for connections with a request.
+      // Switches off the server's timeout, which is for connections with a request.
       socket.setTimeout(0);
       if (unused.size <= bounds.most) return;
       for (const wait of unused.values()) {

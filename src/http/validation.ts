@@ -11,7 +11,7 @@ import type { ProblemError } from './problems';
 
 const MOST_PER_PAGE = 200;
 const DEFAULT_PER_PAGE = 100;
-/** Of the fields that should not be there, so many are named. */
+/** How many unknown fields are named. */
 const MOST_NAMED = 10;
 const LONGEST_NAME = 100;
 
@@ -22,7 +22,7 @@ const HEADERS = [IDEMPOTENCY_KEY, IF_MATCH];
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
 const ID_PATTERN = /^[0-9a-f]{24}$/i;
 
-// A value may have any type here, and the other validators look into arrays: so "is it text" always comes first.
+// A value may have any type here, and the other validators check the elements of arrays: so the text check comes first.
 const text = { isString: { bail: true } } as const;
 const id = { ...text, matches: { options: ID_PATTERN, bail: true }, toLowerCase: true } as const;
 
@@ -71,7 +71,7 @@ const listing: Schema = {
   },
   cursor: {
     in: 'query',
-    errorMessage: 'cursor must be one that a listing gave out',
+    errorMessage: 'cursor must be one that a listing returned',
     optional: true,
     ...text,
     custom: { options: (value: string) => decodeCursor(value) !== undefined, bail: true },
@@ -79,7 +79,7 @@ const listing: Schema = {
   },
 };
 
-/** Each refuses with 400 what its reader below could not read. */
+/** Each refuses with 400 what its reader below cannot read. */
 export const validatePlacing = validate(placing, ({ body }) => unknownBodyFields(body, ['ticketId']));
 export const validateShowing = validate(showing);
 export const validateCancelling = validate(cancelling);
@@ -145,8 +145,8 @@ function unknownBodyFields(body: unknown, known: readonly string[]): ProblemErro
 }
 
 /**
- * In place of express-validator's checkExact(), which looks names up in a plain object: it takes `constructor` and
- * `__proto__` for known fields, and throws where such a field is null.
+ * Replaces express-validator's checkExact(), which looks names up in a plain object: that accepts `constructor` and
+ * `__proto__` as known fields, and throws if such a field is null.
  */
 function unknownFields(fields: object, known: readonly string[]): ProblemError[] {
   return Object.keys(fields)

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * What peers send. Fields that are not named here are ignored, so that peers may add some. What is named must be right,
- * for a wrong copy would be sold; where nothing is lost by it, other spellings of the same are accepted.
+ * The messages of peers. Unknown fields are ignored, so that peers may add some. Known fields must be valid, because a
+ * wrong copy would be sold; other spellings of a value are accepted where nothing is lost by it.
  */
 
 const id = z
@@ -13,7 +13,7 @@ const id = z
 const LONGEST_NAME = 255;
 /** In characters: a listing holds the titles of 200 orders. */
 const LONGEST_TITLE = 1_000;
-/** What names something must come back from the database as it was: half a surrogate pair does not. */
+/** Ids must come back from the database unchanged: half a surrogate pair does not. */
 const text = z
   .string()
   .min(1)
@@ -22,17 +22,17 @@ const text = z
 
 const DECIMAL = /^\s*-?\d+(\.\d+)?\s*$/;
 
-/** Null and an empty text say the same as a field that is not there. */
+/** Null and an empty text count as absent. */
 const optionalText = z.preprocess(
   (value) => (value === null || value === '' ? undefined : value),
   text.optional(),
 );
-/** Whatever it is, the ticket is held: one that cannot be an order of ours counts as one of another service. */
+/** Any value means that the ticket is held: one that is no order id of ours counts as another service's order. */
 const holder = z.preprocess(
   (value) => (value === null || value === '' ? undefined : value),
   z.unknown().transform((value) => (value === undefined ? undefined : nameOf(value))),
 );
-/** Where a form's value went through unchanged, it is a text. */
+/** A peer that passes on the value of a form sends text. */
 const price = z.preprocess(
   (value) => (typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value),
   z.number().min(0),
@@ -58,7 +58,7 @@ export const paymentMessage = z
 export type Parsed<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
-/** Bytes to a message of this shape, or why not, naming the field. */
+/** Parses a message of this shape, or returns the reason why not, which names the field. */
 export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {
   const text = decodeUtf8(data);
   if (text === undefined) return { ok: false, reason: 'is not UTF-8' };
@@ -69,7 +69,7 @@ export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {
   return { ok: false, reason: result.error.issues.map(describeIssue).join('; ') };
 }
 
-/** No character is cut in two: none is longer than two units. */
+/** Cuts no character in two: none is longer than two units. */
 function firstCharacters(title: string): string {
   if (title.length <= LONGEST_TITLE) return title;
   return Array.from(title.slice(0, 2 * LONGEST_TITLE))
@@ -106,7 +106,7 @@ function describeIssue({ path, message }: z.core.$ZodIssue): string {
   return path.length > 0 ? `${path.join('.')}: ${message}` : message;
 }
 
-/** Whether messages of the subject are copies of tickets: those that come together are stored together. */
+/** Whether messages of the subject are copies of tickets: concurrent ones are stored together. */
 export function isOfTickets(subject: string): boolean {
   return subject.startsWith('ticket:');
 }

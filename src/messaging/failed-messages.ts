@@ -4,7 +4,7 @@ import { decodeUtf8 } from './contracts';
 /** A document of the database holds 16 MB, and base64 takes a third more. */
 const MOST_KEPT_BYTES = 8 * 1024 * 1024;
 
-/** A message as it is put aside, whatever its bytes are: all of it, up to 8 MB. */
+/** A message in its stored form, whatever its bytes are: all of it, up to 8 MB. */
 export function toFailedMessage(message: Message, why: string, now: Date): FailedMessage {
   const { subject, sequence, publishedAt } = message;
   const data = message.data.subarray(0, MOST_KEPT_BYTES);
@@ -23,7 +23,7 @@ export function toFailedMessage(message: Message, why: string, now: Date): Faile
   };
 }
 
-/** The message again, as if the broker had delivered it once more. */
+/** The stored message, as if the broker had redelivered it. */
 export function toMessage({ subject, sequence, publishedAt, data, encoding }: FailedMessage): Message {
   return { subject, sequence, publishedAt, redelivered: true, data: Buffer.from(data, encoding ?? 'utf8') };
 }

@@ -8,11 +8,11 @@ import { expirationMessage, parse, paymentMessage, ticketMessage } from './contr
 
 export type Verdict =
   | { readonly type: 'done' }
-  /** Not now: the broker delivers it again. */
+  /** Not now: the broker redelivers it. */
   | { readonly type: 'retry'; readonly reason: string }
-  /** Nothing to do with it yet: parked and tried again from there, so that it takes none of the places in flight. */
+  /** Cannot be handled yet: it is parked and retried from the store, so that it is not in flight meanwhile. */
   | { readonly type: 'park'; readonly reason: string }
-  /** It will never be right: a dead letter, for a person to look at. */
+  /** Can never be handled: a dead letter, for a person to check. */
   | { readonly type: 'reject'; readonly reason: string };
 
 /** A verdict, and what the message was about, as far as it could be read. */
@@ -25,10 +25,10 @@ const DONE: Verdict = { type: 'done' };
 
 /** A payment that was taken a moment before the expiry may still be on its way here, or to another replica. */
 const SETTLE_MS = 250;
-/** An expiry of which all replicas have heard since; generous, for the broker and the database have a clock each. */
+/** Payments before an older expiry have arrived. Generous, because the clocks of broker and database may differ. */
 const SETTLED_AFTER_MS = 10_000;
 
-/** What is done with the messages of each subject. */
+/** The handler of each subject. */
 export function createHandlers(deps: {
   tickets: Pick<TicketStore, 'apply'>;
   expireOrder: ExpireOrder;

@@ -18,27 +18,27 @@ import { bound, chain, errorsToVerdicts, report, storeFailed, tellCatchUp } from
 const PAYMENTS = 'payment:created';
 
 /**
- * More than the broker delivers of its own accord. When replicas die it delivers what they had to the others, as much as
- * that may be: beyond this it is refused at once, and comes again. Copies of tickets share their round trips; of all else
- * each message waits for a connection to the database.
+ * More than the broker's own limit in flight. When replicas die it redelivers all their messages to the others: above
+ * this limit they are refused at once, and redelivered. Copies of tickets share round trips; every other message waits
+ * for a database connection.
  */
 const MOST_IN_FLIGHT = { tickets: 2_048, others: 256 };
 
 export interface Inbox {
-  /** For the broker: when a message is acknowledged, everything that came of it is durable. */
+  /** For the broker: a message is acknowledged only when its outcome is durable. */
   readonly subscriptions: readonly Subscription[];
   /** The verdict on one message, without storing it anywhere. Never rejects. */
   readonly handle: Handler;
 }
 
-/** What is heard, and all that is done with a message. */
+/** The subscriptions, and all handling of their messages. */
 export function createInbox(deps: {
   tickets: Pick<TicketStore, 'apply'>;
   expireOrder: ExpireOrder;
   completeOrder: CompleteOrder;
   catchUp: CatchUp;
   failedMessages: Pick<FailedMessages, 'put'>;
-  /** How far back payments that any replica handles are heard. */
+  /** How far back the watch of all payments starts. */
   watchPaymentsSeconds: number;
   clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'messageHandled' | 'deadLettered'>;
@@ -54,7 +54,7 @@ export function createInbox(deps: {
   const settle = chain([report(deps), storeFailed(deps)], handle);
   const settleTicket = chain([bound(MOST_IN_FLIGHT.tickets, deps)], settle);
   const settleOther = chain([bound(MOST_IN_FLIGHT.others, deps)], settle);
-  /** Never refused and never kept: expiry waits for it. */
+  /** Never refused and never delayed: expiry waits for payments. */
   const settlePayment = chain([tellCatchUp(catchUp)], settle);
 
   function group(subject: string): Subscription {
@@ -70,7 +70,7 @@ export function createInbox(deps: {
 
   function hearPayment({ data, publishedAt }: Message): void {
     const payment = parse(paymentMessage, data);
-    // One that cannot be read is rejected by whoever has to handle it.
+    // The replica that handles it rejects a payment that cannot be read.
     if (payment.ok) catchUp.paymentHeard(payment.value.orderId, publishedAt);
   }
 

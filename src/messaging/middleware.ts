@@ -6,10 +6,10 @@ import { toFailedMessage } from './failed-messages';
 import type { Handler } from './handlers';
 import { FIRST_RETRY_MS } from './parked-messages';
 
-/** What is done around a handler, whatever the message is about. */
+/** A wrapper of a handler, for any subject. */
 export type Middleware = (next: Handler) => Handler;
 
-/** A message that could not be handled stays in flight so long, and what is delivered of it meanwhile costs nothing. */
+/** How long a message that could not be handled stays in flight: its redeliveries meanwhile cost nothing. */
 const REST_MS = 1_000;
 
 /** The first of `around` is the outermost. */
@@ -17,7 +17,7 @@ export function chain(around: readonly Middleware[], handler: Handler): Handler 
   return around.reduceRight((next, middleware) => middleware(next), handler);
 }
 
-/** Never rejects: without the database the message comes again, and after a mistake of ours it is parked. */
+/** Never rejects: without the database the message is redelivered; after an unexpected error it is parked. */
 export function errorsToVerdicts(log: Pick<Log, 'error'>): Middleware {
   return (next) => async (message) => {
     try {
@@ -30,7 +30,7 @@ export function errorsToVerdicts(log: Pick<Log, 'error'>): Middleware {
   };
 }
 
-/** Stores what is parked or rejected. The verdict is the same once it is stored, and `retry` if that could not be done. */
+/** Stores parked and rejected messages. Keeps the verdict if that succeeds; otherwise it is `retry`. */
 export function storeFailed(deps: {
   failedMessages: Pick<FailedMessages, 'put'>;
   clock: Pick<Clock, 'now'>;
@@ -54,7 +54,7 @@ export function storeFailed(deps: {
   };
 }
 
-/** One line and one measurement for each message. */
+/** One log line and one measurement per message. */
 export function report(deps: {
   clock: Pick<Clock, 'monotonic'>;
   metrics: Pick<Metrics, 'messageHandled'>;
@@ -69,14 +69,14 @@ export function report(deps: {
     const durationMs = Math.round(seconds * 1000);
     const fields = { ...describe(message), ...about, verdict: type, ...reason, durationMs };
     if (type === 'done') deps.log.info(fields, 'message handled');
-    // It comes again every few seconds, and so do all others: that the database is unavailable has been logged once.
+    // It is redelivered every few seconds, like all others: the loss of the database is logged once.
     else if (type === 'retry') deps.log.debug(fields, 'message not handled yet');
     else deps.log.warn(fields, 'message not handled');
     return verdict;
   };
 }
 
-/** Refuses at once what is above `limit`, so that it comes again, and keeps what could not be handled for a moment. */
+/** Refuses messages above `limit` at once, so that they are redelivered; delays a `retry` verdict for a moment. */
 export function bound(
   limit: number,
   deps: { clock: Pick<Clock, 'after' | 'random'>; metrics: Pick<Metrics, 'messageHandled'> },
@@ -99,7 +99,7 @@ export function bound(
   };
 }
 
-/** Expiry goes by what has come of payments. */
+/** Reports payments to the catch-up, on which expiry depends. */
 export function tellCatchUp(catchUp: Pick<CatchUp, 'paymentReceived' | 'paymentPostponed'>): Middleware {
   return (next) => async (message) => {
     catchUp.paymentReceived(message.publishedAt);

@@ -13,8 +13,8 @@ const CLAIM_MS = 30_000;
 const ATTEMPTS = 10;
 
 /**
- * Tries parked messages again, about a quarter of an hour in all, until their order is known; then they are
- * dead letters, until someone replays them.
+ * Retries parked messages until their order is known, for about a quarter of an hour; after that they are dead letters,
+ * until someone replays them.
  */
 export function createParkedMessages(deps: {
   failedMessages: FailedMessages;
@@ -40,7 +40,7 @@ export function createParkedMessages(deps: {
       log.info({ messageId: failed.id, attempts: failed.attempts }, 'a parked message was handled');
       return;
     }
-    // Not the message's fault: the same attempt again, later.
+    // Not the message's fault: this attempt does not count.
     const attempts = verdict.type === 'retry' ? failed.attempts : failed.attempts + 1;
     const { reason } = verdict;
     if (verdict.type === 'reject' || attempts >= ATTEMPTS) {
@@ -61,6 +61,6 @@ export function createParkedMessages(deps: {
     clock,
     everyMs: POLL_EVERY_MS,
     task: pollOnce,
-    onError: reportTo(log, 'trying parked messages failed and will be tried again'),
+    onError: reportTo(log, 'handling parked messages failed and will be retried'),
   });
 }

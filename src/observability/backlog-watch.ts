@@ -5,7 +5,7 @@ import type { ServiceMetrics } from './metrics';
 
 const EVERY_MS = 10_000;
 
-/** Keeps the metrics of what waits in the database fresh, off the path of whoever scrapes them. */
+/** Updates the metrics of the backlog in the background: a scrape does not wait for the database. */
 export function createBacklogWatch(deps: {
   outbox: Pick<Outbox, 'backlog'>;
   failedMessages: Pick<FailedMessages, 'count'>;
@@ -21,7 +21,7 @@ export function createBacklogWatch(deps: {
       deps.metrics.setBacklog(backlog, deps.clock.now());
       deps.metrics.setFailedMessages(failed);
     },
-    // The database's own metric tells that it is unavailable.
-    onError: (error) => deps.log.debug({ err: error }, 'counting what waits failed'),
+    // order_service_database_up shows that the database is unavailable.
+    onError: (error) => deps.log.debug({ err: error }, 'counting the backlog failed'),
   });
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface Build {
-  /** The version in package.json, the one place that says it. */
+  /** The version in package.json, its only source. */
   readonly version: string;
   readonly node: string;
 }
@@ -13,7 +13,7 @@ export function readBuild(): Build {
   return { version, node: process.versions.node };
 }
 
-/** The nearest one above: sources and builds are not equally deep below it. */
+/** The nearest one above: sources and builds have different depths. */
 function packageJson(folder: string): string {
   const path = join(folder, 'package.json');
   return existsSync(path) || folder === dirname(folder) ? path : packageJson(dirname(folder));

@@ -4,18 +4,18 @@ import type { Config } from '../config/load-config';
 
 /** A log that nobody reads must not take all memory. */
 const MOST_UNWRITTEN_BYTES = 8 * 1024 * 1024;
-/** How long a full pipe may block the process before it goes on, or exits. */
+/** How long a full pipe may block the process before it continues, or exits. */
 const FLUSH_PATIENCE_MS = 1_000;
 
 export interface ServiceLogger {
   readonly logger: Logger;
-  /** Calls back for each line that is dropped, because those before it are not read fast enough. */
+  /** Calls back for each line that is dropped because earlier lines are not read fast enough. */
   onLineDropped(listener: () => void): void;
-  /** Writes out what is still on its way, if somebody reads it; to be called before the process exits. */
+  /** Writes the lines that are still buffered, if somebody reads them; call it before the process exits. */
   flush(): void;
 }
 
-/** One JSON line per entry, written asynchronously, for log lines must not hold up requests. */
+/** One JSON line per entry, written asynchronously, so that logging does not delay requests. */
 export function createLogger(config: Config['log'], instance: string): ServiceLogger {
   const pretty = config.format === 'pretty' ? prettyDestination() : undefined;
   const json = pino.destination({
@@ -30,7 +30,7 @@ export function createLogger(config: Config['log'], instance: string): ServiceLo
       base: { service: 'order-service', instance },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      // A net under everything that is logged on purpose without them.
+      // A second safeguard: no log line contains these on purpose.
       redact: {
         paths: ['authorization', 'cookie', 'jwt', 'token', '*.authorization', '*.cookie', '*.jwt', '*.token'],
         censor: '[redacted]',
@@ -46,7 +46,7 @@ export function createLogger(config: Config['log'], instance: string): ServiceLo
       try {
         json.flushSync();
       } catch {
-        // Nobody reads it. What exits would try again.
+        // Nobody reads the log. Without this, the exit would try again.
         json.destroy();
       }
     },
@@ -54,8 +54,8 @@ export function createLogger(config: Config['log'], instance: string): ServiceLo
 }
 
 /**
- * Asked each time that a write finds the pipe full. Writes that are asynchronous may try for ever, each in a turn of the
- * event loop of its own; a synchronous one keeps the process from everything else.
+ * Called each time a write finds the pipe full. Asynchronous writes may retry for ever, each in its own turn of the
+ * event loop; a synchronous write blocks the process.
  */
 function isStillPatient(): () => boolean {
   let since: number | undefined;
@@ -68,7 +68,7 @@ function isStillPatient(): () => boolean {
   };
 }
 
-/** Loaded only where a person reads along; production images do not carry it. */
+/** Loaded only for the pretty format; production images do not contain it. */
 function prettyDestination(): DestinationStream | undefined {
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports

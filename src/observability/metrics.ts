@@ -12,7 +12,7 @@ export interface ServiceMetrics extends Metrics {
   expose(): Promise<{ contentType: string; body: string }>;
 }
 
-/** Name, what it says, and its labels. */
+/** Name, help and labels. */
 type Definition = readonly [name: string, help: string, ...labels: string[]];
 
 const defined = <Key extends string>(definitions: Record<Key, Definition>) => definitions;
@@ -26,14 +26,14 @@ export const COUNTERS = defined({
   orders: ['order_service_orders_total', 'Orders by outcome', 'outcome'],
   decisions: [
     'order_service_decisions_total',
-    'What inputs met which status of an order, and what was decided',
+    'Decisions about orders, by input, status before and decision',
     ...['input', 'status', 'decision'],
   ],
   expiredEarly: [
     'order_service_early_expirations_total',
     'Orders that an ExpirationComplete cancelled long before their expiresAt',
   ],
-  refunds: ['order_service_refunds_required_total', 'Payments that must be given back', 'reason'],
+  refunds: ['order_service_refunds_required_total', 'Payments that must be refunded', 'reason'],
   publishAttempts: ['order_service_publish_attempts_total', 'Attempts to publish an event', 'subject'],
   publishFailures: [
     'order_service_publish_failures_total',
@@ -41,7 +41,7 @@ export const COUNTERS = defined({
     'reason',
   ],
   deadLettered: ['order_service_dead_lettered_total', 'Messages that became dead letters', 'subject'],
-  retries: ['order_service_retries_total', 'Operations tried again', 'operation'],
+  retries: ['order_service_retries_total', 'Operations that were retried', 'operation'],
   logLinesDropped: [
     'order_service_log_lines_dropped_total',
     'Log lines that were not written, because those before them were not read fast enough',
@@ -79,7 +79,7 @@ export function createMetrics(): ServiceMetrics {
   const counters = registered(COUNTERS, (options) => new Counter(options));
   const gauges = registered(GAUGES, (options) => new Gauge(options));
   gauges.build.set({ ...readBuild() }, 1);
-  // From zero on: a series that begins with its first event shows no increase.
+  // Starts at zero: a series that begins with its first event shows no increase.
   for (const reason of ['late', 'second']) counters.refunds.inc({ reason }, 0);
   for (const reason of ['disconnected', 'timeout', 'refused']) counters.publishFailures.inc({ reason }, 0);
 

@@ -5,27 +5,27 @@ export const USAGE = `Usage: admin dead-letters list [--limit N]
        admin dead-letters replay ID | --all
        admin outbox republish --ticket ID | --all
 
-Reads the settings of the service that it needs: MONGO_URL, for the outbox NATS_URL too, and what belongs to them.
+Reads these settings of the service: MONGO_URL and, for the outbox, NATS_URL, with the settings that belong to them.
 `;
 
-/** What the commands work on. */
+/** The dependencies of the commands. */
 export interface Admin {
   readonly failedMessages: FailedMessages;
   readonly outboxHistory: OutboxHistory;
-  /** A connection of its own to the broker, beside those of the running service. */
+  /** Opens a connection to the broker, separate from those of the running service. */
   connectPublisher(): Promise<Publisher>;
   close(): Promise<void>;
 }
 
 const OBJECT_ID = /^[0-9a-f]{24}$/i;
 
-/** What an operator asked for. */
+/** A parsed command line. */
 export interface Command {
   readonly needsBroker: boolean;
   readonly run: (admin: Admin) => Promise<void>;
 }
 
-/** The command of an argument list; undefined where it is none. */
+/** Parses an argument list; undefined if it is not a valid command. */
 export function parseCommand(args: string[]): Command | undefined {
   const options = {
     limit: { type: 'string' },
@@ -73,7 +73,7 @@ async function replayDeadLetters({ failedMessages }: Admin, id?: string): Promis
   print({ replayed });
 }
 
-/** One after the other: the order is the point. */
+/** One after the other: their order must be kept. */
 async function republish({ outboxHistory, connectPublisher }: Admin, ticketId?: string): Promise<void> {
   const publisher = await connectPublisher();
   let republished = 0;
@@ -83,7 +83,7 @@ async function republish({ outboxHistory, connectPublisher }: Admin, ticketId?: 
       republished += 1;
     }
   } finally {
-    // Where it fails in the middle too.
+    // Also after a failure in the middle.
     print({ republished });
   }
 }

@@ -7,7 +7,7 @@ import { REQUEST_MS, textOf, USER } from './attempt';
 import type { Attempt, Json } from './attempt';
 import type { Settings } from './settings';
 
-/** One attempt at each server, for a broker may start later than its peers; else why the last one let nobody in. */
+/** Tries each server once, because a broker may start after its peers; otherwise the last failure as text. */
 export async function reachBroker({
   servers,
   clusterId,
@@ -29,7 +29,7 @@ export async function reachBroker({
   return isUnanswered ? `${text}: is NATS_CLUSTER_ID=${clusterId} the cluster's id?` : text;
 }
 
-/** A peer on the broker, with the plain client. */
+/** A connection as a peer has it, with the plain client. */
 function openBroker({ url, login, tls }: PeerConfig['servers'][number], clusterId: string) {
   const client = connect(clusterId, `${USER}-${randomUUID()}`, {
     url,
@@ -47,7 +47,7 @@ function openBroker({ url, login, tls }: PeerConfig['servers'][number], clusterI
     }
   });
   ended.catch(() => {});
-  // The client reports success of what is outstanding when the connection ends, and sets no limit to connecting.
+  // When the connection ends, the client reports success for outstanding requests; connecting has no time limit.
   const ask = (question: (resolve: () => void, reject: (error: Error) => void) => void) =>
     Promise.race([new Promise<void>(question), ended, timeout()]);
 
@@ -70,7 +70,9 @@ function openBroker({ url, login, tls }: PeerConfig['servers'][number], clusterI
     heard(subject: string, { id, version }: Json): Attempt {
       if (lost) throw lost;
       const isIt = (data: Json) => data['id'] === id && data['version'] === version;
-      return events.find((event) => event.subject === subject && isIt(event.data))?.data ?? 'it did not come';
+      return (
+        events.find((event) => event.subject === subject && isIt(event.data))?.data ?? 'it did not arrive'
+      );
     },
     close() {
       client.close();
@@ -80,7 +82,7 @@ function openBroker({ url, login, tls }: PeerConfig['servers'][number], clusterI
 }
 
 async function timeout(): Promise<never> {
-  // Longer than the client's own limits, which say more.
+  // Longer than the client's own timeouts, whose errors say more.
   await pause(REQUEST_MS + 1_000, undefined, { ref: false });
   throw new Error('no answer');
 }

@@ -4,13 +4,13 @@ import { REQUEST_MS, textOf, USER } from './attempt';
 import type { Attempt, Json } from './attempt';
 import type { Settings } from './settings';
 
-/** Asks the service in the name of a buyer. */
+/** Calls the service as a buyer. */
 export function caller({ ordersUrl, jwtKey }: Settings) {
   const token = signToken(jwtKey, { userId: USER, email: `${USER}@example.com`, expiresInSeconds: 600 });
   const headers = {
     authorization: `Bearer ${token}`,
     'content-type': 'application/json',
-    // A repeated attempt gets the first answer, should that have been lost.
+    // A retry gets the first answer again if that was lost.
     'idempotency-key': randomUUID(),
   };
   return async (method: string, path: string, body?: Json): Promise<Attempt> => {
@@ -25,7 +25,7 @@ export function caller({ ordersUrl, jwtKey }: Settings) {
     if (response.ok) return text === '' ? {} : (JSON.parse(text) as Json);
     const refusal = `answered ${response.status} ${text.replace(/\s+/g, ' ').slice(0, 200)}`;
     const isTicketOnItsWay = response.status === 404 && method === 'POST';
-    // 502 and 504 are what a proxy says of a service that is not there yet.
+    // A proxy answers 502 or 504 while the service is not available yet.
     if (isTicketOnItsWay || [502, 503, 504].includes(response.status)) return refusal;
     throw new Error(refusal);
   };

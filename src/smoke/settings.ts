@@ -8,7 +8,7 @@ const environment = z.object({
     error: ({ input }) =>
       input === undefined ? 'is not set' : 'must be a URL such as http://orders:3000/api/v1/orders',
   }),
-  /** For everything together: for so long it also waits for what does not answer yet. */
+  /** For all steps together, including the wait for servers that do not answer yet. */
   DEADLINE_SECONDS: z
     .string()
     .regex(/^[1-9]\d{0,3}$/, 'must be a whole number between 1 and 9999')
@@ -21,7 +21,7 @@ export interface Settings extends PeerConfig {
   readonly deadlineMs: number;
 }
 
-/** The settings, else what is wrong with them. */
+/** The settings, or the problems with them. */
 export function readSettings(): Settings | readonly string[] {
   const given = Object.entries(process.env).filter(([, value]) => value !== '');
   const own = environment.safeParse(Object.fromEntries(given));

@@ -5,7 +5,7 @@ import { reachBroker } from './broker';
 import { caller } from './orders';
 import type { Settings } from './settings';
 
-/** The service as its peers and a buyer see it. Leaves behind a ticket and a cancelled order. */
+/** Tests the service as a peer and a buyer. Leaves a ticket and a cancelled order behind. */
 export async function smoke(settings: Settings): Promise<void> {
   const step = steps(settings.deadlineMs);
   const call = caller(settings);
@@ -13,19 +13,19 @@ export async function smoke(settings: Settings): Promise<void> {
   const ticket = { id: ticketId, version: 0, title: 'Smoke test', price: 1, userId: USER };
 
   const broker = await step('connect to the broker', () => reachBroker(settings));
-  await step('listen to order:created', () => broker.listen('order:created'));
-  await step('listen to order:cancelled', () => broker.listen('order:cancelled'));
-  await step(`announce ticket ${ticketId}`, () => broker.publish('ticket:created', ticket));
+  await step('subscribe to order:created', () => broker.listen('order:created'));
+  await step('subscribe to order:cancelled', () => broker.listen('order:cancelled'));
+  await step(`publish ticket ${ticketId}`, () => broker.publish('ticket:created', ticket));
   const { id } = await step('place an order', () => call('POST', '', { ticketId }));
   const path = `/${String(id)}`;
   await step(`read order ${String(id)}`, () => call('GET', path));
-  await step('hear OrderCreated', () => broker.heard('order:created', { id, version: 0 }));
+  await step('receive OrderCreated', () => broker.heard('order:created', { id, version: 0 }));
   await step('cancel the order', () => call('DELETE', path));
-  await step('hear OrderCancelled', () => broker.heard('order:cancelled', { id, version: 1 }));
+  await step('receive OrderCancelled', () => broker.heard('order:cancelled', { id, version: 1 }));
   await broker.close();
 }
 
-/** Attempts each step until it is done; all steps share one deadline. */
+/** Tries each step until it succeeds; all steps share one deadline. */
 function steps(milliseconds: number) {
   const deadline = performance.now() + milliseconds;
   return async <T>(what: string, attempt: () => T | string | Promise<T | string>): Promise<T> => {

@@ -10,7 +10,7 @@ interface Common {
   readonly log: Log;
 }
 
-/** The store that the settings ask for. Adapters are loaded only where they are used. */
+/** The configured store. Adapters are loaded only where they are used. */
 export async function chooseStore(
   mongoUrl: string | undefined,
   replicaId: string,
@@ -35,7 +35,7 @@ export async function chooseStore(
   });
 }
 
-/** The bus that the settings ask for; of an embedded one also a connection such as the ticket service would have. */
+/** The configured bus; with an embedded broker also a connection like that of the ticket service. */
 export async function chooseBus(
   nats: Config['nats'],
   { clock, metrics, log }: Common & { readonly clock: Clock },

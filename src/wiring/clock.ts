@@ -1,6 +1,6 @@
 import type { Clock } from '../application/ports';
 
-/** The process's own time; what is stored goes by the database's. */
+/** The process's own time; stored times are database time. */
 export const ticking: Omit<Clock, 'now'> = {
   monotonic: () => performance.now(),
   random: Math.random,

@@ -60,7 +60,7 @@ export function createCore(deps: CoreDeps) {
     completeOrder: createCompleteOrder({ changeOrder, ...common }),
     catchUp,
     failedMessages,
-    // Those that an order which has not expired yet can be waiting for.
+    // Payments on which an order that has not expired yet may depend.
     watchPaymentsSeconds: windowSeconds + graceSeconds + hardLimitSeconds,
     ...common,
   });
@@ -83,15 +83,15 @@ export function createCore(deps: CoreDeps) {
       findOrder: createFindOrder({ orders }),
       listOrders: createListOrders({ orders }),
     },
-    /** To be told whenever the database was found or lost. */
+    /** Call this whenever the database becomes ready or is lost. */
     databaseChanged(ready: boolean): void {
       catchUp.databaseChanged(ready);
       if (ready) subscribing.look();
       else turns.forget();
     },
-    /** Begins to hear as soon as the database is ready; payments are caught up on only while their subscriptions are up. */
+    /** Subscribes as soon as the database is ready; payments catch up only while their subscriptions are up. */
     subscribe: subscribing.allow,
-    /** Hears no more; resolves when what is in flight is settled and acknowledged. */
+    /** Receives no more; resolves when what is in flight is settled and acknowledged. */
     stopReceiving(): Promise<void> {
       subscribing.end();
       return bus.stopReceiving();
@@ -99,7 +99,7 @@ export function createCore(deps: CoreDeps) {
   };
 }
 
-/** What is heard before anything can be stored would be refused, and come again only after the redelivery wait. */
+/** Messages received before anything can be stored would be refused until the redelivery wait is over. */
 function subscribeOnce(isReady: () => boolean, subscribe: () => void) {
   let state: 'not yet' | 'allowed' | 'over' = 'not yet';
   const end = (): void => void (state = 'over');

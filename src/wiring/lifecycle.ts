@@ -1,6 +1,6 @@
 import type { Log } from '../application/ports';
 
-/** Something that is started after what it needs and stopped before it. */
+/** A part is started after its dependencies and stopped before them. */
 export interface Part {
   readonly name: string;
   start?(): void | Promise<void>;
@@ -29,7 +29,7 @@ export function createLifecycle(parts: readonly Part[], deps: { deadlineMs: numb
         await part.stop?.();
         log.debug({ part: part.name }, 'stopped');
       } catch (error) {
-        // The others are to be stopped anyway.
+        // The other parts must be stopped anyway.
         log.error({ err: error, part: part.name }, 'stopping failed');
       }
     }

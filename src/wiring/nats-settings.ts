@@ -3,9 +3,9 @@ import type { Config } from '../config/load-config';
 import { isOfTickets } from '../messaging/contracts';
 
 /**
- * How many messages of a subject may be in flight at one replica: enough to keep its connections to the database busy. More
- * would wait for one of those until their time is up, and come again. Copies of tickets share a round trip, hundreds at a
- * time.
+ * How many messages of a subject may be in flight at one replica: enough to keep its database connections busy. More
+ * would wait for a connection until the redelivery wait is over, and be redelivered. Copies of tickets share a round
+ * trip, hundreds at a time.
  */
 const maxInFlight = (subject: string): number => (isOfTickets(subject) ? 512 : 64);
 

@@ -11,7 +11,7 @@ import { natsSettings } from './nats-settings';
 
 const PATIENCE_MS = 15_000;
 
-/** What the operator's command line works on. Rejects when the database does not answer. */
+/** The dependencies of the operator's command line. Rejects when the database does not answer. */
 export async function composeAdmin({ mongoUrl, nats }: AdminConfig, log: Log): Promise<Admin> {
   const clientId = `${nats?.clientId ?? 'order-service'}-admin-${randomBytes(4).toString('hex')}`;
   const store = createMongoStore({

@@ -10,16 +10,13 @@ import { compose } from './service';
 import type { Between, Service } from './service';
 
 /**
- * What comes this soon after the first signal is the same request to stop: of one Ctrl-C under npm the terminal sends one
- * signal and npm forwards another.
+ * A signal this soon after the first is the same request to stop: on Ctrl-C under npm the terminal sends one signal and
+ * npm forwards another.
  */
 const SAME_REQUEST_MS = 500;
 const PROGRAM_PATIENCE_MS = 2_000;
 
-/**
- * The whole life of the process: from its settings to its exit code, which is 0 where it was asked to end and 1 where
- * it could not go on.
- */
+/** The whole life of the process, from its settings to its exit code: 0 after a requested stop, 1 after a failure. */
 export function run(env: NodeJS.ProcessEnv, between?: Between): void {
   start(env, between).catch((error: unknown) => {
     process.stderr.write(`The Order Service cannot start: ${describeFailure(error)}\n`);
@@ -48,16 +45,16 @@ async function start(env: NodeJS.ProcessEnv, between?: Between): Promise<void> {
     log.logger.info({ address: address.address, port, path: config.http.basePath || '/' }, 'listening');
     if (service.embedded) await greet(config, service.embedded, address, env);
   } catch (error) {
-    // What a stop interrupts is no failure, and the stop ends the process.
+    // A start that a stop interrupts has not failed; the stop ends the process.
     if (isAskedToStop()) return;
-    // The broker, for one, keeps the client id of a connection that was not closed.
+    // For example, the broker keeps the client id of a connection that was not closed.
     await service.stop();
     log.flush();
     throw error;
   }
 }
 
-/** Whatever LOG_LEVEL leaves out: what is given up must not be given up in silence. */
+/** Written whatever LOG_LEVEL is: a lost guarantee must be visible. */
 function warn(warning: string, { logger }: ServiceLogger): void {
   if (logger.isLevelEnabled('warn')) logger.warn(warning);
   else process.stderr.write(`${warning}\n`);
@@ -88,14 +85,14 @@ async function greet(
       port: address.port,
       basePath: config.http.basePath,
       token,
-      // An expiry that came too early comes again.
+      // An expiry that is too early is redelivered.
       expiresFromSeconds: config.expiration.catchUpSeconds + config.nats.redeliveryWaitSeconds,
       hasDocker,
     }),
   );
 }
 
-/** Never a name: what else listens on this machine may have another of its addresses. */
+/** Never a name: another program may listen on another address of that name. */
 function hostOf({ address, family }: AddressInfo): string {
   if (address === '0.0.0.0' || address === '::') return '127.0.0.1';
   return family === 'IPv6' ? `[${address}]` : address;
@@ -107,7 +104,7 @@ function works(program: string, args: readonly string[], env: NodeJS.ProcessEnv)
   });
 }
 
-/** After an uncaught exception the state is unknown: what is pending is safe in the database. */
+/** After an uncaught exception the state is unknown; pending work is safe in the database. */
 function exitOnMistakes({ logger, flush }: ServiceLogger): void {
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception, exiting');
@@ -116,7 +113,7 @@ function exitOnMistakes({ logger, flush }: ServiceLogger): void {
   });
 }
 
-/** Returns whether a signal has asked for the end, which ends the process. */
+/** Stops the service and exits on a signal. The returned function: whether a signal has come. */
 function stopOnSignals(stop: () => Promise<boolean>, { logger, flush }: ServiceLogger): () => boolean {
   let askedAt: number | undefined;
   const onSignal = (signal: string) => {
@@ -147,7 +144,7 @@ function describeFailure(error: unknown): string {
     return [error.message, ...error.problems.map((problem) => `  ${problem}`)].join('\n');
   }
   if (!(error instanceof Error)) return String(error);
-  // Two services on one port is a mistake that everyone makes; a stack would not help.
+  // A port in use is a common mistake; a stack would not help.
   const isAddress = 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
   return isAddress ? `${error.message} (set PORT to another one)` : (error.stack ?? error.message);
 }

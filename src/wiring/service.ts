@@ -22,11 +22,11 @@ export interface Service {
   start(): Promise<AddressInfo>;
   /** Resolves to whether everything ended in order within the deadline. */
   stop(): Promise<boolean>;
-  /** Where store and broker are embedded: a connection such as the ticket service would have, and what came of it. */
+  /** With an embedded store and broker: a connection like that of the ticket service, and the tickets it published. */
   readonly embedded: { readonly peer: Publisher; readonly tickets: Pick<TicketStore, 'find'> } | undefined;
 }
 
-/** What may be put between the core and its adapters, where a build is made to try out what happens there. */
+/** Wrappers around adapters, for a build that tests what happens between them and the core. */
 export interface Between {
   orders(orders: OrderStore): OrderStore;
   bus(bus: Bus): Bus;
@@ -125,13 +125,13 @@ function httpServer(http: Config['http'], listener: RequestListener, log: Servic
   );
 }
 
-/** Where nothing is real, nobody else could play the other services. */
+/** With an embedded broker no other service can connect: a route takes their place. */
 async function playable(app: RequestListener, peer: Publisher): Promise<RequestListener> {
   const { withDevelopmentRoute } = await import('../demo/development-route.js');
   return withDevelopmentRoute(app, peer.publish);
 }
 
-/** Starts with the time in seconds, so that new orders sit side by side in the index; the rest is chance. */
+/** Starts with the time in seconds, so that new orders are adjacent in the index; the rest is random. */
 function newId(): string {
   const seconds = Math.floor(Date.now() / 1000) >>> 0;
   return seconds.toString(16).padStart(8, '0') + randomBytes(8).toString('hex');

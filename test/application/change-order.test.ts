@@ -116,7 +116,7 @@ describe('changing an order', () => {
       },
     });
     await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toThrow(
-      `what became of order ${ORDER} is not known`,
+      `the outcome of a change of order ${ORDER} is not known`,
     );
     expect(attempts).toBe(2);
   });

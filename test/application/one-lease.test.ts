@@ -132,7 +132,7 @@ describe('a lease', () => {
       {
         level: 'error',
         fields: { err: broker.failure, orderId: ORDER, seq: 0, attempts: 3, retryInMs: 4_000 },
-        text: 'the broker did not take an event; it will be tried again',
+        text: 'the broker did not acknowledge an event; it will be retried',
       },
     ]);
   });
@@ -191,7 +191,7 @@ describe('a lease', () => {
     expect(logged.at(-1)).toEqual({
       level: 'warn',
       fields: { err: failure, ticketId: 'ticket' },
-      text: 'publishing stopped; it goes on when the lease has run out',
+      text: 'publishing stopped; it continues when the lease has run out',
     });
   });
 });
@@ -226,14 +226,14 @@ describe('the relay', () => {
       {
         level: 'warn',
         fields: { err: failure },
-        text: 'looking for events to publish failed and will be tried again',
+        text: 'the search for events to publish failed and will be retried',
       },
     ]);
     await relay.stop();
     expect(logged.at(-1)).toEqual({
       level: 'warn',
       fields: { err: failure },
-      text: 'the last look for events to publish failed; another replica will publish them',
+      text: 'the last search for events to publish failed; another replica will publish them',
     });
   });
 });

@@ -164,7 +164,7 @@ describe('the turns of a ticket', () => {
   it('are not waited for without end', async () => {
     const taken = { type: 'turn-taken' as const, latest: { order: setUp([]).earlier({}), turn: 0 } };
     const { placeOrder } = setUp(new Array<typeof taken>(100).fill(taken));
-    await expect(placeOrder(command)).rejects.toThrow('changes its order too often');
+    await expect(placeOrder(command)).rejects.toThrow('gets new orders too often');
   });
 });
 

@@ -105,8 +105,11 @@ describe('the warning of what is embedded', () => {
   it.each([
     [{}, /^EVERYTHING IS KEPT IN MEMORY and lost at the end, and everyone knows the key/],
     [{ JWT_KEY }, /^MONGO_URL and NATS_URL are not set: everything is kept IN MEMORY/],
-    [{ JWT_KEY, NATS_URL }, /^MONGO_URL is not set and NATS_URL is: orders are kept IN MEMORY .*broker/],
-    [{ JWT_KEY, MONGO_URL }, /^NATS_URL is not set and MONGO_URL is: events go round IN MEMORY .*for good$/],
+    [{ JWT_KEY, NATS_URL }, /^MONGO_URL is not set and NATS_URL is: orders are kept IN MEMORY .*messages/],
+    [
+      { JWT_KEY, MONGO_URL },
+      /^NATS_URL is not set and MONGO_URL is: events are published IN MEMORY .*as published$/,
+    ],
   ])('tells with %j what is lost', (env, warning) => {
     expect(loadConfig(env).warnings).toEqual([expect.stringMatching(warning)]);
   });

@@ -57,14 +57,14 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
 
     expect(lines).toEqual([
       'ok   connect to the broker',
-      'ok   listen to order:created',
-      'ok   listen to order:cancelled',
-      expect.stringMatching(/^ok {3}announce ticket [0-9a-f]{24}$/),
+      'ok   subscribe to order:created',
+      'ok   subscribe to order:cancelled',
+      expect.stringMatching(/^ok {3}publish ticket [0-9a-f]{24}$/),
       'ok   place an order',
       expect.stringMatching(/^ok {3}read order [0-9a-f]{24}$/),
-      'ok   hear OrderCreated',
+      'ok   receive OrderCreated',
       'ok   cancel the order',
-      'ok   hear OrderCancelled',
+      'ok   receive OrderCancelled',
     ]);
     expect(code).toBe(0);
   });
@@ -81,7 +81,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     const { code, lines } = await smoke({ ...env, ORDERS_URL: atRoot.url });
     await atRoot.kill('SIGTERM');
 
-    expect(lines.at(-1)).toBe('ok   hear OrderCancelled');
+    expect(lines.at(-1)).toBe('ok   receive OrderCancelled');
     expect(code).toBe(0);
   });
 
@@ -111,7 +111,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
     await lateService.kill('SIGTERM');
     await late.stop();
 
-    expect(lines.at(-1)).toBe('ok   hear OrderCancelled');
+    expect(lines.at(-1)).toBe('ok   receive OrderCancelled');
     expect(code).toBe(0);
   });
 

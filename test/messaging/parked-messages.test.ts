@@ -160,7 +160,7 @@ describe('parked messages', () => {
     await clock.advance(1_000);
     expect(tried).toEqual([]);
     expect(said).toEqual([
-      ['warn', { err: new Error('a mistake') }, expect.stringMatching(/will be tried again$/)],
+      ['warn', { err: new Error('a mistake') }, expect.stringMatching(/will be retried$/)],
     ]);
     await clock.advance(1_000);
     expect(tried).toHaveLength(1);

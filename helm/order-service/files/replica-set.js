@@ -11,7 +11,7 @@ function decide(members, hellos) {
   if (hellos.some((hello) => hello && hello.setName)) return { done: 'the replica set is initiated' };
   const silent = members.filter((_, i) => !hellos[i]);
   if (silent.length > 0) return { wait: `no answer from ${silent.join(', ')}` };
-  // What the image starts to make its users is not the member yet.
+  // The mongod that the image starts to create its users is not the member yet.
   const other = members.filter((_, i) => !hellos[i].isreplicaset);
   if (other.length > 0) return { wait: `not started as a member: ${other.join(', ')}` };
   return { initiate: { _id: 'rs0', members: members.map((host, _id) => ({ _id, host })) } };

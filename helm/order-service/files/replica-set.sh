@@ -1,4 +1,4 @@
-# Initiates the replica set from its first member, once; then, and on the other members, it has nothing to do.
+# Initiates the replica set from its first member, once; later, and on the other members, it does nothing.
 set -u
 trap 'exit 0' TERM
 if [ "${HOSTNAME##*-}" = 0 ]; then

@@ -1,4 +1,4 @@
-{{/* What the service is told, and what is computed for it. */}}
+{{/* The settings of the service, given and computed. */}}
 
 {{/* YAML reads large numbers as floats, which would be written as 1e+09. */}}
 {{- define "order-service.scalar" -}}
@@ -33,7 +33,7 @@ mongodb://{{ include "order-service.mongodb.members" . }}/{{ $database }}?authSo
 {{- end }}
 {{- end }}
 
-{{/* HOST:PORT of each member, by the names that they know each other by. */}}
+{{/* HOST:PORT of each member, by the names that they use among themselves. */}}
 {{- define "order-service.mongodb.members" -}}
 {{- $members := list }}
 {{- range $ordinal := until (int .Values.mongodb.replicas) }}
@@ -60,8 +60,8 @@ mongodb://{{ include "order-service.mongodb.members" . }}/{{ $database }}?authSo
 {{- end }}
 
 {{/*
-A secret value: as given, else as it is in the cluster, else a random one. It is asked for more than once in a
-rendering, by the secret and by the checksum of it, and must be the same each time: so it is remembered in "values".
+A secret value: as given, or as in the cluster, or a random one. A rendering uses it more than once, in the secret and
+in its checksum, and it must be the same each time: so it is stored in "values".
 Takes (dict "context" $ "values" MAP "field" NAME "secret" NAME "key" NAME).
 */}}
 {{- define "order-service.secretValue" -}}
@@ -90,7 +90,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- toYaml $data }}
 {{- end }}
 
-{{/* What is given in values about external servers, as far as it may be secret. */}}
+{{/* The values of external servers that may be secret. */}}
 {{- define "order-service.externalSecretData" -}}
 {{- $data := dict }}
 {{- range $prefix, $external := dict "MONGO" .Values.externalMongodb "NATS" .Values.externalNats }}
@@ -111,13 +111,13 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- include "order-service.externalNatsEnv" . }}
 {{- end }}
 
-{{/* The same for the smoke test, which is a peer of the service. */}}
+{{/* The same for the smoke test, a peer of the service. */}}
 {{- define "order-service.smokeTestEnv" -}}
 {{- include "order-service.secretEnv" (dict "context" . "secrets" (include "order-service.smokeTestSecrets" . | fromYamlArray)) }}
 {{- include "order-service.externalNatsEnv" . }}
 {{- end }}
 
-{{/* The service's secrets, each as {name, secret, key, optional}: its setting, and where the value is. */}}
+{{/* The service's secrets, each as {name, secret, key, optional}: its setting, and the place of the value. */}}
 {{- define "order-service.secrets" -}}
 {{- $jwt := include "order-service.jwtSecretName" . }}
 {{- $list := list (dict "name" "JWT_KEY" "secret" $jwt "key" (include "order-service.jwtSecretKey" .)) }}
@@ -125,7 +125,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- if $previous }}
 {{- $list = append $list (dict "name" "JWT_KEY_PREVIOUS" "secret" $jwt "key" $previous) }}
 {{- else if or (not .Values.secretsAsFiles) .Values.auth.jwtKeyPrevious }}
-{{- /* A setting that names a file which is not there would be an error. */}}
+{{- /* A setting that names a missing file would be an error. */}}
 {{- $list = append $list (dict "name" "JWT_KEY_PREVIOUS" "secret" $jwt "key" "JWT_KEY_PREVIOUS" "optional" true) }}
 {{- end }}
 {{- if .Values.mongodb.enabled }}
@@ -200,7 +200,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Besides the secrets: what a client of an external NATS is told. */}}
+{{/* Besides the secrets: the settings of a client of an external NATS. */}}
 {{- define "order-service.externalNatsEnv" -}}
 {{- if not .Values.nats.enabled }}
 {{- include "order-service.externalUsernameEnv" (dict "external" .Values.externalNats "name" "NATS_USERNAME") }}
@@ -227,7 +227,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- toYaml $files }}
 {{- end }}
 
-{{/* The sources of the volume that holds these files; nothing where there are none. Takes what secretEnv takes. */}}
+{{/* The sources of the volume that holds these files; empty if there are none. Takes the same as secretEnv. */}}
 {{- define "order-service.secretSources" -}}
 {{- if .context.Values.secretsAsFiles }}
 {{- range .secrets }}
@@ -252,7 +252,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Takes what secretEnv takes. 292 is 0444: nobody else is in the pod, and not everybody has an fsGroup. */}}
+{{/* Takes the same as secretEnv. 292 is 0444: no other user is in the pod, and not every pod has an fsGroup. */}}
 {{- define "order-service.secretVolume" -}}
 {{- with include "order-service.secretSources" . }}
 - name: secrets
@@ -295,12 +295,12 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
       key: MONGO_ROOT_PASSWORD
 {{- end }}
 
-{{/* As text; empty where there is none. */}}
+{{/* As text; empty if there is none. */}}
 {{- define "order-service.memoryLimit" -}}
 {{- include "order-service.scalar" (dig "limits" "memory" "" .Values.resources) }}
 {{- end }}
 
-{{/* Megabytes of heap from the memory limit; nothing where there is none, and where Node is told another way. */}}
+{{/* Megabytes of heap from the memory limit; empty if there is none, or if Node gets it in another way. */}}
 {{- define "order-service.heapMegabytes" -}}
 {{- $limit := include "order-service.memoryLimit" . }}
 {{- $isGiven := false }}
@@ -313,7 +313,7 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Of the secrets that this chart makes; those of yours it cannot see. */}}
+{{/* Of the secrets that this chart creates; it cannot see your own. */}}
 {{- define "order-service.secretChecksum" -}}
 {{- $data := list (include "order-service.externalSecretData" .) }}
 {{- if not .Values.auth.existingSecret }}{{ $data = append $data (include "order-service.jwtSecretData" .) }}{{ end }}

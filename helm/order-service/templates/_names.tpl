@@ -1,4 +1,4 @@
-{{/* What things are called. Every name leaves room for the longest ending that Kubernetes adds. */}}
+{{/* The names of objects. Every name leaves room for the longest suffix that Kubernetes adds. */}}
 
 {{- define "order-service.name" -}}
 {{- default .Chart.Name .Values.nameOverride }}
@@ -10,7 +10,7 @@
 {{- include "order-service.hostName" (default $full .Values.fullnameOverride) }}
 {{- end }}
 
-{{/* A name that hosts can have, in 40 characters. One that is changed for that ends in its hash: no two become the same. */}}
+{{/* A valid host name of up to 40 characters. A name that must be changed gets its hash as suffix, so that all stay distinct. */}}
 {{- define "order-service.hostName" -}}
 {{- $name := replace "." "-" . }}
 {{- if and (eq $name .) (le (len $name) 40) -}}
@@ -70,7 +70,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- merge $own $standard .context.Values.commonLabels | toYaml }}
 {{- end }}
 
-{{/* Labels of a pod: those that select it win over what is given. Takes "labels" besides. */}}
+{{/* Labels of a pod: selector labels win over the given ones. Also takes "labels". */}}
 {{- define "order-service.podLabels" -}}
 {{- merge (include "order-service.selector" . | fromYaml) .labels .context.Values.commonLabels | toYaml }}
 {{- end }}

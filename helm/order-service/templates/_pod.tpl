@@ -1,4 +1,4 @@
-{{/* What all pods have in common, as far as it is not their containers. Takes (dict "context" $ "pod" VALUES). */}}
+{{/* The part of the pod spec that all pods share, without containers. Takes (dict "context" $ "pod" VALUES). */}}
 {{- define "order-service.podSpec" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -25,7 +25,7 @@ affinity:
 {{- end }}
 {{- end }}
 
-{{/* Soft: pods are spread where that is possible, and run anyway where not. Takes what a selector takes. */}}
+{{/* Soft: pods are spread if possible, and run anyway if not. Takes the same as a selector. */}}
 {{- define "order-service.spread" -}}
 {{- $constraints := list }}
 {{- $selector := dict "matchLabels" (include "order-service.selector" . | fromYaml) }}
@@ -36,7 +36,7 @@ affinity:
 {{- end }}
 
 {{/*
-The claim of a StatefulSet. Its labels are those of the selector alone, for it can never be changed.
+The claim of a StatefulSet. It has only the labels of the selector, because it can never be changed.
 Takes (dict "context" $ "component" NAME "persistence" VALUES).
 */}}
 {{- define "order-service.volumeClaim" -}}
@@ -56,13 +56,13 @@ spec:
       storage: {{ .persistence.size | quote }}
 {{- end }}
 
-{{/* In quotes: "" asks for no class at all. Nothing where the cluster's default is wanted. */}}
+{{/* In quotes: "" asks for no class at all. Empty for the cluster's default. */}}
 {{- define "order-service.storageClass" -}}
 {{- $class := include "order-service.scalar" .storageClass }}
 {{- if $class }}{{ ternary "" $class (eq $class "-") | quote }}{{ end }}
 {{- end }}
 
-{{/* Each Kubernetes before 1.30 lacks the sleep action; the image has no shell, but it has Node. */}}
+{{/* Kubernetes before 1.30 has no sleep action; the image has no shell, but it has Node. */}}
 {{- define "order-service.preStop" -}}
 {{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version -}}
 sleep:
@@ -73,7 +73,7 @@ exec:
 {{- end }}
 {{- end }}
 
-{{/* In a NetworkPolicy: what every pod needs, and what is given. Takes (dict "context" $ "more" LIST). */}}
+{{/* In a NetworkPolicy: the egress that every pod needs, and the given one. Takes (dict "context" $ "more" LIST). */}}
 {{- define "order-service.egress" -}}
 {{- with .context.Values.networkPolicy.dnsPorts }}
 - ports:
@@ -89,7 +89,7 @@ exec:
 {{- end }}
 {{- end }}
 
-{{/* To the broker of this release, else to wherever an external one may be. */}}
+{{/* To the broker of this release, otherwise to any place of an external one. */}}
 {{- define "order-service.brokerEgress" -}}
 {{- if .Values.nats.enabled }}
 - to:
@@ -103,7 +103,7 @@ exec:
 {{- end }}
 {{- end }}
 
-{{/* Where external servers are is not known here: anywhere over TCP, unless it is said. */}}
+{{/* The addresses of external servers are not known here: anywhere over TCP, unless they are given. */}}
 {{- define "order-service.unknownEgress" -}}
 {{- if not .Values.networkPolicy.extraEgress }}
 - ports:

@@ -4,9 +4,9 @@ import type { Bus, Cancel, Clock, Log, Message, Receive, Subscription } from '..
 const MAX_IN_FLIGHT = 64;
 
 export interface MemoryBroker {
-  /** A connection such as one process has. Replicas of one service share a queue group. */
+  /** Opens a connection, as one process has it. Replicas of one service share a queue group. */
   connect(options: { queueGroup: string }): Bus;
-  /** For tests: nobody can publish, nothing is delivered; connections come back by themselves. */
+  /** For tests: while down, nobody can publish and nothing is delivered; connections are restored automatically. */
   setUp(up: boolean): void;
 }
 
@@ -22,7 +22,7 @@ interface Durable {
   readonly members: Member[];
   /** Index of the first message that was never delivered. */
   next: number;
-  /** Messages to be delivered again, before any new one. */
+  /** Messages to redeliver, before any new one. */
   readonly again: Message[];
   /** Delivered and not acknowledged, by sequence: the timer of the redelivery. */
   readonly unacknowledged: Map<number, Cancel>;
@@ -30,8 +30,8 @@ interface Durable {
 }
 
 /**
- * A broker inside the process: durable queue groups, manual acknowledgement, redelivery, and the whole history for
- * new groups. Everything is kept for as long as the process lives, as the embedded store does.
+ * A broker inside the process: durable queue groups, manual acknowledgement, redelivery, and the whole history for new
+ * groups. Everything is kept as long as the process runs, as in the embedded store.
  */
 export function createMemoryBroker(deps: {
   clock: Clock;
@@ -84,7 +84,7 @@ export function createMemoryBroker(deps: {
     return () => void watches.delete(hearSubject);
   }
 
-  /** Delivers as much as the members have room for, in order, to one member after the other. */
+  /** Delivers in order, as much as the members have room for, to one member after the other. */
   function deliver(group: Durable): void {
     while (up) {
       const member = nextFreeMember(group);
@@ -210,7 +210,7 @@ export function createMemoryBroker(deps: {
       async stopReceiving() {
         receiving = false;
         await Promise.allSettled(inFlight);
-        // One turn more, so that what was settled last is acknowledged before the member leaves.
+        // One more turn of the event loop, so that the last settled message is acknowledged before the member leaves.
         await new Promise((resolve) => setImmediate(resolve));
         closeAll();
         wanted = [];
@@ -227,7 +227,7 @@ export function createMemoryBroker(deps: {
     };
   }
 
-  /** Nobody is left to deliver to: what is unacknowledged is due as soon as somebody joins. */
+  /** No member is left: unacknowledged messages are redelivered as soon as one joins. */
   function forgetTimers(group: Durable): void {
     for (const [sequence, cancel] of group.unacknowledged) {
       cancel();

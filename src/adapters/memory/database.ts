@@ -16,7 +16,7 @@ export interface OrderRecord {
   attempts: number;
 }
 
-/** What several replicas share. Lost with the process. */
+/** The data that several replicas share. Lost with the process. */
 export interface MemoryDatabase {
   readonly orders: Map<string, OrderRecord>;
   /** Each ticket's orders, by turn. */
@@ -36,7 +36,7 @@ export function createMemoryDatabase(): MemoryDatabase {
   };
 }
 
-/** The earlier one first, of the same time the one with the smaller id. */
+/** Earlier ones first; at the same time, the smaller id first. */
 export function byTimeAndId(
   [aTime, aId]: readonly [time: Date, id: string],
   [bTime, bId]: readonly [time: Date, id: string],
@@ -47,13 +47,13 @@ export function byTimeAndId(
   return aId < bId ? -1 : 1;
 }
 
-/** What a round trip would be: others get their turn, and no value is shared with the caller. */
+/** Simulates a round trip: other work runs in between, and no value is shared with the caller. */
 export async function roundTrip<T>(operation: () => T): Promise<T> {
   await new Promise((resolve) => setImmediate(resolve));
   return structuredClone(operation());
 }
 
-/** Each of the operations as a round trip of its own. */
+/** Each operation as a round trip of its own. */
 export function roundTrips<T extends Record<string, (...args: never[]) => unknown>>(operations: T) {
   const trips = Object.entries(operations).map(([name, operation]) => [
     name,

@@ -15,7 +15,7 @@ export function createOutbox(
   const hasPending = ({ pending }: OrderRecord) => pending > 0;
   const isFree = ({ leaseUntil }: OrderRecord) => leaseUntil <= clock.now().getTime();
 
-  /** The order, if the lease on it is ours and the lease stands where the order does. */
+  /** The order, if its lease is ours and begins at its next event. */
   function held({ orderId, events }: PublishingLease): OrderRecord | undefined {
     const record = orders.get(orderId);
     return record?.owner === leasing.owner && record.next === events[0]?.seq ? record : undefined;
@@ -95,7 +95,7 @@ function freeForLongest(a: Claimable, b: Claimable): number {
   return byTimeAndId([a.freeSince, a.orderId], [b.freeSince, b.orderId]);
 }
 
-/** What may be published under the lease taken just now, until `leaseUntil` by the monotonic clock. */
+/** The lease that was taken just now, until `leaseUntil` by the monotonic clock. */
 export function toLease(record: OrderRecord, leaseUntil: number): PublishingLease {
   return {
     orderId: record.order.id,

@@ -18,7 +18,7 @@ export interface MemoryStore {
   close(): Promise<void>;
 }
 
-/** One replica's view of the database. It keeps the promises that the real one keeps, as long as the process lives. */
+/** One replica's view of the database. It gives the guarantees of the real one, as long as the process runs. */
 export function connectMemoryStore(
   database: MemoryDatabase,
   deps: { replicaId: string; clock: Clock; leaseMs: number; log?: Log },

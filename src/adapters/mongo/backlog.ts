@@ -4,10 +4,10 @@ import type { Clock, Outbox } from '../../application/ports';
 import { HAS_PENDING, NO_LEASE } from './documents';
 import type { Models, OrderDocument } from './documents';
 
-/** More than that makes no difference to whoever looks, and counting all of a long outage would take ever longer. */
+/** A larger number is of no use to an operator, and counting the backlog of a long outage would take ever longer. */
 export const MOST_COUNTED = 10_000;
 
-/** For all ranges together: who stops waits for it. */
+/** For all ranges together: a stop of the service waits for it. */
 const TIMEOUT_MS = 5_000;
 const FIRST_RANGE_MS = 1_000;
 
@@ -18,9 +18,9 @@ export interface Range {
 }
 
 /**
- * How many orders have something to publish, and since when the oldest of them has. It asks for narrow ranges of time, from
- * the oldest that was found last: so a server that reads all of a range before it applies a limit does not read the whole
- * backlog at each look either, but for the first one.
+ * How many orders have events to publish, and since when the oldest has. Queries narrow ranges of time, from the last
+ * oldest one on: a server that reads all of a range before it applies a limit then reads the whole backlog only at the
+ * first query.
  */
 export function createBacklog(
   { orders }: { orders: Pick<Models['orders'], 'findOne' | 'countDocuments'> },
@@ -37,7 +37,7 @@ export function createBacklog(
     const oldest = await findOldest(now, checkTime);
     lastOldest = oldest;
     const pending = oldest ? await countFrom(oldest, now, checkTime) : 0;
-    // It may have been published between the two questions.
+    // They may have been published between the two queries.
     return oldest && pending > 0 ? { pending, oldest } : { pending: 0 };
   };
 
@@ -67,12 +67,12 @@ export function createBacklog(
   }
 }
 
-// Of orders of earlier releases the time is not known: they are soon published.
+// Orders of earlier releases have no such time and are not counted: they are soon published.
 function waiting(since: Range): FilterQuery<OrderDocument> {
   return { ...HAS_PENDING, 'publishing.since': since };
 }
 
-/** All that is later than `start`, each range twice as long as the one before, the last one without an end. */
+/** Ranges for all time after `start`: each twice as long as the one before, the last one without an end. */
 export function rangesFrom(start: Date, now: Date): Range[] {
   const ranges: Range[] = [];
   let from = start;

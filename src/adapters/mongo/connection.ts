@@ -9,20 +9,20 @@ import { ForeignData } from './foreign-data';
 const RETRY = { firstMs: 200, longestMs: 5_000 };
 
 const CONNECT_OPTIONS = {
-  // More connections cost more than they give: concurrent work shares round trips anyway.
+  // More connections cost more than they gain: concurrent work shares round trips anyway.
   maxPoolSize: 20,
-  // Short, so that callers hear 503 soon; the connection goes on being tried anyway.
+  // Short, so that callers soon get 503; connecting is retried anyway.
   serverSelectionTimeoutMS: 2_000,
   connectTimeoutMS: 2_000,
-  // As often as the driver allows: it is how long one broken connection keeps us from being ready. Together with the
-  // connect timeout it is also how soon a frozen server is noticed, and all that waits for it is given up.
+  // The shortest that the driver allows: one broken connection keeps the service from being ready for this long. With
+  // the connect timeout it also limits how late a frozen server is noticed and all waiting operations are given up.
   heartbeatFrequencyMS: 500,
-  // The whole of an operation, repeated or not. Above any write that a busy disk delays: only what met a connection that
-  // went dead is left to this. No timeout of the socket does: a command that is too long to be sent at once waits, without
-  // an end, for a socket that the driver has closed meanwhile.
+  // For a whole operation with its retries. Longer than a write on a busy disk: only operations on a dead connection
+  // end like this. A socket timeout would not end them: a command too long to be sent at once waits, without an end,
+  // for a socket that the driver has closed.
   timeoutMS: 5_000,
-  // Named one by one: the URL's own would win over a `writeConcern` object, and `journal=false` there would make
-  // every answer a lie.
+  // Set one by one: the options of the URL win over a `writeConcern` object, and with `journal=false` there no answer
+  // would be durable.
   w: 'majority',
   journal: true,
   readPreference: 'primary',
@@ -34,19 +34,19 @@ export interface MongoConnection {
   /** Reachable, and verified since it was last lost. */
   ready(): boolean;
   /**
-   * Runs the operation if the database is ready. Rejects with {@link Unavailable} where it cannot answer, and where
-   * it was lost in the meantime: the answer may come from one that is not verified yet.
+   * Runs the operation if the database is ready. Rejects with {@link Unavailable} if it cannot answer, or was lost
+   * meanwhile: the answer may come from a server that is not verified yet.
    */
   ask<T>(operation: () => Promise<T>): Promise<T>;
-  /** Not ready any more until it is verified again: something was found there that must not be. */
+  /** Not ready any more until it is verified again: it holds data that must not be there. */
   distrust(): void;
   start(): void;
   close(): Promise<void>;
 }
 
 /**
- * A connection that is tried for ever. Each time the server has been unavailable it counts as new: `verify` has to succeed
- * before anything is asked of it, for it may have come back with another past.
+ * A connection that is retried for ever. A server that was unavailable counts as new: `verify` must succeed before it
+ * is used, because it may have come back with different data.
  */
 export function createMongoConnection(deps: {
   url: string;
@@ -54,19 +54,19 @@ export function createMongoConnection(deps: {
   log: Log;
   verify: () => Promise<void>;
   onReadyChange: (ready: boolean) => void;
-  /** Connecting or verifying is tried once more. */
+  /** Called for each retry of connecting or verifying. */
   onRetry: () => void;
 }): MongoConnection {
   const { clock, log } = deps;
   const connection = createConnection();
   let ready = false;
   let closing = false;
-  /** The server that takes our writes, in this life of it. */
+  /** The writable server, in its current process. */
   let server: string | undefined;
-  /** What was begun under another number counts no more. */
+  /** A result from before the latest change is not used. */
   let serverChanges = 0;
   let cancelRetry: Cancel = () => {};
-  /** Why the last verification failed: said once, however often it is tried. */
+  /** Why the last verification failed: logged once, however often it is retried. */
   let lastFailure: string | undefined;
 
   function setReady(now: boolean): void {
@@ -87,8 +87,7 @@ export function createMongoConnection(deps: {
     try {
       await open();
     } catch (error) {
-      if (attempt === 1)
-        log.warn({ err: error }, 'the database cannot be reached; trying again until it can');
+      if (attempt === 1) log.warn({ err: error }, 'the database cannot be reached; trying again');
       retryIn(attempt, connect);
     }
   }
@@ -97,16 +96,16 @@ export function createMongoConnection(deps: {
     let seen: string | undefined;
     let isOpen = false;
     const opening = connection.openUri(deps.url, CONNECT_OPTIONS);
-    // Listened to from the first moment: a loss right after the connection was made must not be missed. There is no
-    // client where the URL cannot be parsed.
+    // Subscribed before the connection opens: a loss right after that must not be missed. There is no client if the URL
+    // cannot be parsed.
     (connection.getClient() as mongo.MongoClient | null)?.on('topologyDescriptionChanged', (event) => {
       seen = writableServer(event.newDescription);
       if (isOpen) follow(seen);
     });
     await opening;
     isOpen = true;
-    // A secondary that was asked for by name, say: without this it would never tell why it is not ready.
-    if (seen === undefined) log.warn({}, 'connected to the database, but to no server that takes writes');
+    // For example a secondary that the URL names: nothing else would report why the service is not ready.
+    if (seen === undefined) log.warn({}, 'connected to the database, but to no writable server');
     follow(seen);
   }
 
@@ -176,14 +175,14 @@ export function createMongoConnection(deps: {
   };
 }
 
-/** The same for the same state: messages of the server name each attempt by itself, and counts grow. */
+/** Equal for equal failures: server messages differ with each attempt, and counts grow. */
 function kindOf(error: unknown): string {
   if (error instanceof ForeignData) return `${error.code} ${error.collection}`;
   const { name, message, code = message } = error as Error & { code?: unknown };
   return `${name} ${String(code)}`;
 }
 
-/** Servers that take writes. */
+/** Writable servers. */
 const WRITABLE: ReadonlySet<mongo.ServerType> = new Set([
   'Standalone',
   'RSPrimary',
@@ -191,7 +190,7 @@ const WRITABLE: ReadonlySet<mongo.ServerType> = new Set([
   'LoadBalancer',
 ] as const);
 
-/** Another name for each life of the process, where it tells. */
+/** Another name for each process of the server, if it reports that. */
 function writableServer({ servers }: mongo.TopologyDescription): string | undefined {
   const found = [...servers.values()].find(({ type }) => WRITABLE.has(type));
   return found && `${found.address} ${found.topologyVersion?.processId.toHexString() ?? ''}`;

@@ -4,21 +4,20 @@ const SAMPLES = 3;
 
 export interface DatabaseClock {
   now(): Date;
-  /** Compares with the database once more. */
+  /** Compares the clocks again. */
   synchronise(): Promise<void>;
 }
 
 /**
- * Database time without asking for it each time: the difference between the database's clock and this process's
- * monotonic one, which does not jump when somebody sets the clock of this machine.
- *
+ * Database time without a query each time: the difference between the database's clock and this process's monotonic
+ * one, which does not jump when this machine's clock is set.
  * @param askTime the database's time, in one round trip
  */
 export function createDatabaseClock(
   clock: Pick<Clock, 'monotonic'>,
   askTime: () => Promise<Date>,
 ): DatabaseClock {
-  // Until the database has been asked, and nothing can be stored yet, this machine's clock has to do.
+  // This machine's clock, until the database has been asked: nothing can be stored before that.
   let offset = Date.now() - clock.monotonic();
 
   return {

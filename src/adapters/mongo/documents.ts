@@ -5,19 +5,19 @@ import type { FailedMessage, OutboxEvent, PublishingLease, StoredOrder } from '.
 import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
 import { expectOwn, expectPublishing } from './foreign-data';
 
-/** How far an order's events are published. No change of it moves `version`. */
+/** How far an order's events are published. Changes of it do not increment `version`. */
 export interface PublishingDocument {
   /** `seq` of the next event to publish. */
   next: number;
-  /** How many are to be published from there on. */
+  /** How many events to publish from there. */
   pending: number;
-  /** Database time; {@link NO_LEASE} when nobody has it. */
+  /** Database time; {@link NO_LEASE} when nobody holds it. */
   leaseUntil: Date;
   owner: string | null;
   attempts: number;
   /**
-   * Since when there is something to publish, or since some time before. Not looked at when there is nothing. Orders that
-   * were placed before it was kept have none.
+   * Since when there are events to publish, or since some time before. Not used when there are none. Orders of earlier
+   * releases lack it.
    */
   since?: Date;
 }
@@ -36,7 +36,7 @@ export interface OrderDocument {
   /** The order's own id when the request named no key. Unique. */
   idempotencyKey: string;
   payments: Payment[];
-  /** Append-only: what to publish, and the audit trail. */
+  /** Append-only: the events to publish, and the audit trail. */
   outbox: OutboxEvent[];
   publishing: PublishingDocument;
 }
@@ -47,7 +47,7 @@ export interface TicketDocument {
   title: string;
   price: number;
   userId: string | null;
-  /** Copies that were made before it was kept have none. */
+  /** Copies of earlier releases lack it. */
   orderId?: string | null;
 }
 
@@ -55,7 +55,7 @@ export type FailedMessageDocument = Omit<FailedMessage, 'id'> & { _id: string };
 
 export const NO_LEASE = new Date(0);
 
-/** Of orders with events to publish. A query needs it word for word to use the indexes that hold only those. */
+/** Orders with events to publish. A query needs exactly this filter to use the partial indexes. */
 export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
 
 export interface Models {
@@ -64,7 +64,7 @@ export interface Models {
   readonly failedMessages: Model<FailedMessageDocument>;
 }
 
-/** No index is made behind our back: the service is not ready before all of them are verified. */
+/** Mongoose makes no index itself: the service is not ready before all of them are verified. */
 const OPTIONS = { autoIndex: false, autoCreate: false, id: false, minimize: false } as const;
 
 export function createModels(connection: Connection): Models {
@@ -121,7 +121,7 @@ export function toObjectId(hex: string): Types.ObjectId {
 
 type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
 
-/** What an order is made of, without how it is stored and published. Named one by one: a server that has to leave the rest out is slower. */
+/** The fields of an order, without storage and publishing. Included by name: an exclusion is slower for the server. */
 export const ORDER_FIELDS: Readonly<Record<Exclude<keyof ReadOrder, '_id'>, 1>> = {
   version: 1,
   userId: 1,
@@ -133,7 +133,7 @@ export const ORDER_FIELDS: Readonly<Record<Exclude<keyof ReadOrder, '_id'>, 1>> 
   payments: 1,
 };
 
-/** Throws `Unavailable` where the document is not one of ours. */
+/** Throws `Unavailable` if the document is not one of ours. */
 export function toOrder(document: ReadOrder): Order {
   expectOwn(document);
   return {
@@ -160,16 +160,16 @@ export function toStoredOrder(document: Omit<OrderDocument, 'outbox'>): StoredOr
   return {
     order,
     turn: document.turn,
-    // The outbox is append-only, and all of it is either published or pending.
+    // The outbox is append-only, and each of its events is either published or pending.
     recorded: next + pending,
     ...(pending > 0 && since ? { unpublishedSince: since } : {}),
   };
 }
 
-/** What a lease is made of. */
+/** The fields of a lease. */
 export const LEASE_FIELDS = { ticket: 1, turn: 1, outbox: 1, publishing: 1 } as const;
 
-/** What may be published by whoever wrote `document` just now, until `leaseUntil` by the monotonic clock. */
+/** The lease that the write of `document` took, until `leaseUntil` by the monotonic clock. */
 export function toLease(
   document: Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'outbox' | 'publishing'>,
   leaseUntil: number,

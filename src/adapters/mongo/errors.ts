@@ -3,7 +3,7 @@ import { Unavailable } from '../../application/ports';
 
 export const DUPLICATE_KEY = 11000;
 
-/** By code: the server says that the request itself is wrong. Anything else may succeed when asked again. */
+/** By code: the request itself is wrong. Anything else may succeed when it is repeated. */
 const MISTAKES: ReadonlySet<unknown> = new Set([
   2, // BadValue
   9, // FailedToParse
@@ -20,7 +20,7 @@ const MISTAKES: ReadonlySet<unknown> = new Set([
   17420, // the same, with another storage
 ]);
 
-/** By code: the socket's own errors. The driver passes them on as they are where a write meets a socket that is closing. */
+/** By code: errors of the socket. The driver passes them on unchanged when a write meets a closing socket. */
 const SOCKET_ERRORS: ReadonlySet<unknown> = new Set([
   'EPIPE',
   'ECONNRESET',
@@ -42,8 +42,8 @@ export function isDuplicateKey(error: unknown): boolean {
 }
 
 /**
- * {@link Unavailable} where the database cannot answer, or the outcome is unknown; its cause is for the log, never for
- * clients. A mistake of ours stays what it is.
+ * {@link Unavailable} if the database cannot answer, or the outcome is unknown; its cause is for the log, never for
+ * clients. A mistake of ours is returned unchanged.
  */
 export function toUnavailable(error: unknown): unknown {
   const cannotAnswer = isDriversFault(error) || isSocketsFault(error) || isMongoosesFault(error);
@@ -68,7 +68,7 @@ function isSocketsFault(error: unknown): boolean {
   return error instanceof Error && 'code' in error && SOCKET_ERRORS.has(error.code);
 }
 
-/** Mongoose says that there is no connection with the base class of all its errors. */
+/** Mongoose reports a missing connection with the base class of all its errors. */
 function isMongoosesFault(error: unknown): boolean {
   return (
     error instanceof MongooseErrors &&

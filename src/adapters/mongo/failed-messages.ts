@@ -26,7 +26,7 @@ export function createFailedMessages(
     const due = await failedMessages.find(isDue(), { _id: 1 }).sort({ retryAt: 1 }).limit(limit).lean();
     const taken = await allOf(
       due.map(({ _id }) =>
-        // Another replica may have been quicker.
+        // Another replica may have claimed it first.
         failedMessages
           .findOneAndUpdate({ _id, ...isDue() }, { $set: { retryAt: claimedUntil } })
           .lean<FailedMessageDocument>(),

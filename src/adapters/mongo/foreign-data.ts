@@ -3,10 +3,10 @@ import type { FilterQuery, Model } from 'mongoose';
 import { Unavailable } from '../../application/ports';
 import type { Models, OrderDocument, TicketDocument } from './documents';
 
-/** Beyond that it is not counted any more: a collection may hold millions. */
+/** Counting stops here: a collection may hold millions. */
 const COUNTED = 1_000;
 
-/** Documents of another service were found where this one keeps its own. Nothing of theirs may be sold, served or changed. */
+/** Our collections hold documents of another service, which must not be sold, served or changed. */
 export class ForeignData extends Error {
   readonly code = 'foreign-data';
   override readonly name = 'ForeignData';
@@ -26,21 +26,21 @@ export class ForeignData extends Error {
   }
 }
 
-/** Each field is set in every order of ours and has an index, which finds an order without it at once. */
+/** Every order of ours has these fields, and each is indexed: an order without one is found at once. */
 const FOREIGN_ORDERS: FilterQuery<OrderDocument> = {
   $or: [{ idempotencyKey: null }, { 'ticket.id': null }, { userId: null }],
 };
-/** Ours have all of them, some with the value null. */
+/** Our tickets have all of them, some with the value null. */
 const FOREIGN_TICKETS: FilterQuery<TicketDocument> = {
   $or: [{ version: null }, { userId: { $exists: false } }, { orderId: { $exists: false } }],
 };
 
-/** Rejects with {@link ForeignData} where an order is not one of ours. */
+/** Rejects with {@link ForeignData} if an order is not one of ours. */
 export async function refuseForeignOrders({ orders }: Models, timeoutMS?: number): Promise<void> {
   await refuse(orders, FOREIGN_ORDERS, timeoutMS);
 }
 
-/** The same of tickets. No index answers it. */
+/** The same for tickets. No index answers it. */
 export async function refuseForeignTickets({ tickets }: Models, timeoutMS: number): Promise<void> {
   await refuse(tickets, FOREIGN_TICKETS, timeoutMS);
 }
@@ -50,12 +50,12 @@ async function refuse<T>(model: Model<T>, filter: FilterQuery<T>, timeoutMS?: nu
   const found = await model.collection.findOne(filter as object, { projection: { _id: 1 }, ...options });
   if (!found) return;
   const count = await model.collection.countDocuments(filter as object, { limit: COUNTED, ...options });
-  // Counted a moment later: it may be gone again.
+  // Counted a moment later: the document may be deleted by then.
   throw new ForeignData(model.collection.collectionName, Math.max(1, count), String(found._id));
 }
 
 /**
- * For what is read between two looks at the whole: {@link Unavailable} rather than an answer made of another service's
+ * For reads between two checks of the collection: throws {@link Unavailable} instead of using another service's
  * document.
  */
 export function expectOwn(
@@ -64,7 +64,7 @@ export function expectOwn(
   if (!(document.ticket?.id instanceof Types.ObjectId && document.createdAt)) refuseDocument(document);
 }
 
-/** The same of what only is read to change an order. */
+/** The same for what is read only to change an order. */
 export function expectPublishing(document: Pick<OrderDocument, '_id'> & { publishing?: object }): void {
   if (!document.publishing) refuseDocument(document);
 }

@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../application/ports';
 
-/** What can wait is kept until there are `enough` of it, and for `ms` at the longest. */
+/** Keeps items until there are `enough`, for `ms` at the longest. */
 export interface Linger {
   readonly ms: number;
   readonly enough: number;
@@ -8,9 +8,8 @@ export interface Linger {
 }
 
 /**
- * Lets callers share round trips: what is asked for while a call is on its way goes together in the next one. Without
- * `linger` nothing waits for a timer, so a single caller is as fast as without it.
- *
+ * Lets callers share round trips: items that arrive during a call go together into the next one. Without `linger`
+ * nothing waits for a timer, so a single caller is as fast as without grouping.
  * @param run takes a group and resolves to one result per item, in the same order; if it rejects, all of them do.
  * @param limit the largest group
  */
@@ -32,7 +31,7 @@ export function grouped<Item, Result>(
       return;
     }
     busy = true;
-    // After the other requests that arrived in the same turn, so that they come along.
+    // After the other requests of the same turn of the event loop, to include them.
     setImmediate(() => void runAll());
   }
 

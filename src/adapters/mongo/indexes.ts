@@ -4,34 +4,34 @@ import type { Models } from './documents';
 import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
-/** More than enough where nothing is to be built, which is nearly always. */
+/** Enough if no index is to be built, which is nearly always the case. */
 const LOOK_TIMEOUT_MS = 5_000;
-/** An index on a collection that is full already takes its time. */
+/** An index on a large collection takes long to build. */
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 
-/** What the server says of a collection that is not there. */
+/** The server's codes for a missing collection and a missing index. */
 const NAMESPACE_NOT_FOUND = 26;
 const INDEX_NOT_FOUND = 27;
 
 /** One order has a turn of a ticket. */
 export const TURN_OF_TICKET = { 'ticket.id': 1, turn: 1 } as const;
 
-/** Only of orders that have events to publish: those indexes are as small as the backlog, however many orders there are. */
+/** Only of orders with events to publish: as small as the backlog, however many orders there are. */
 const PENDING = { partialFilterExpression: HAS_PENDING };
 
-/** Of earlier releases; the same questions are answered by smaller ones. */
+/** Of earlier releases; smaller indexes replace them. */
 const OUTDATED = ['publishing.pending_1_publishing.leaseUntil_1', 'ticket.id_1_publishing.pending_-1'];
 
 /**
- * Makes the indexes that are missing; resolves when all of them are there. Rejects where a unique one cannot be, for
- * there are duplicates, and with `ForeignData` where the database is another service's: nothing is made there.
+ * Makes the missing indexes; resolves when all exist. Rejects if duplicates prevent a unique one, and with
+ * `ForeignData` if the database is another service's: nothing is made there.
  */
 export async function verifyIndexes(models: Models): Promise<void> {
   try {
     await makeIndexes(models, LOOK_TIMEOUT_MS);
   } catch (error) {
     if (!(error instanceof mongo.MongoOperationTimeoutError)) throw error;
-    // A build says nothing for long, and so does a connection that went dead; the next attempt has another one.
+    // A long build looks like a dead connection; the next attempt has another connection.
     await makeIndexes(models, BUILD_TIMEOUT_MS);
   }
 }
@@ -39,26 +39,26 @@ export async function verifyIndexes(models: Models): Promise<void> {
 async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
   const { orders, failedMessages } = models;
   await refuseForeignOrders(models, timeoutMS);
-  // The indexes are made before the first of our tickets is stored: where they are, this question was answered.
+  // The indexes are made before our first ticket is stored: if they exist, this was checked.
   const existing = await indexesOf(models, timeoutMS);
   if (!existing.some(isTurnOfTicket)) await refuseForeignTickets(models, timeoutMS);
   await orders.collection.createIndexes(
     [
-      // One order has a turn of a ticket; one order has a key. All else rests on these two, and neither field ever
+      // One order has a turn of a ticket; one order has a key. All else depends on these two, and neither field ever
       // changes.
       { key: TURN_OF_TICKET, unique: true },
       { key: { idempotencyKey: 1 }, unique: true },
-      // The listing, newest first. With a status it needs an index of its own: the server would choose the sweep's, which
-      // has the orders of all users.
+      // The listing, newest first. With a status it needs an index of its own: otherwise the server would choose the
+      // sweep's, with the orders of all users.
       { key: { userId: 1, createdAt: -1, _id: -1 } },
       { key: { userId: 1, status: 1, createdAt: -1, _id: -1 } },
-      // What the relay looks for.
+      // The claimable orders, for the relay.
       { key: { 'publishing.leaseUntil': 1, _id: 1 }, ...PENDING },
-      // Which of a ticket's orders publishes next.
+      // Which order of a ticket publishes next.
       { key: { 'ticket.id': 1, turn: 1, 'publishing.pending': 1 }, ...PENDING },
-      // How much is to be published, and for how long it has been.
+      // The size and the age of the backlog.
       { key: { 'publishing.since': 1, 'publishing.pending': 1 }, ...PENDING },
-      // What the expiry sweep looks for.
+      // The overdue orders, for the expiry sweep.
       { key: { status: 1, expiresAt: 1 } },
     ],
     { timeoutMS },

@@ -2,12 +2,12 @@ import { mongo } from 'mongoose';
 import type { Collection } from 'mongoose';
 import { DUPLICATE_KEY, isDuplicateKey } from './errors';
 
-/** `unknown`: it may be stored or not, or be stored and not be durable. */
+/** `unknown`: it may be stored or not, or stored but not durable. */
 export type InsertOutcome = 'inserted' | 'duplicate' | 'unknown';
 
 /**
- * Inserts documents in one unordered write and resolves to what became of each. Rejects with what the driver says
- * when that is not known of any.
+ * Inserts documents in one unordered write and resolves to the outcome of each. Rejects with the driver's error if no
+ * outcome is known.
  */
 export async function insertEach(
   collection: Pick<Collection, 'insertOne' | 'insertMany'>,
@@ -31,7 +31,7 @@ export async function insertEach(
   return outcomes;
 }
 
-/** As a bulk of one, which takes the driver a fifth longer. */
+/** Like a bulk of one, which takes the driver a fifth longer. */
 async function insertOne(
   collection: Pick<Collection, 'insertOne'>,
   document: object,
@@ -46,8 +46,8 @@ async function insertOne(
 }
 
 /**
- * A lost connection comes as the same class of error, without any write errors: taken at its word it would say that
- * nothing was refused. And what is not known to be durable is not known.
+ * A lost connection gives the same class of error, but without write errors: it would look as if nothing was refused.
+ * With a write concern error, durability is unknown.
  */
 function tellsAll(error: mongo.MongoBulkWriteError, count: number): boolean {
   const refused = errorsOf(error);

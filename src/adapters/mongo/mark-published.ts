@@ -8,9 +8,9 @@ import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 200;
-/** A mark that a crash takes with it costs one more publish of the same event. */
+/** A mark that is lost in a crash costs one more publish of the same event. */
 const LINGER = { ms: 20, enough: 32 };
-/** How long a mark is tried again while the database is unavailable: what is not marked as published will be published once more. */
+/** How long a mark is retried while the database is unavailable: unmarked events are published once more. */
 const SETTLE_WITHIN_MS = 5_000;
 const RETRY = { firstMs: 50, longestMs: 500 };
 
@@ -23,8 +23,8 @@ interface Published {
 }
 
 /**
- * Marks events as published. Nearly always all that was to be published of an order is: that is marked as published in bulk, and the
- * same write gives the lease back. Whatever does not fit into that is marked as published one by one.
+ * Marks events as published. Nearly always all pending events of an order are published: such orders are marked in
+ * bulk, and the same write gives the lease back. All others are marked one by one.
  */
 export function createMarkPublished(
   { orders }: Models,
@@ -37,10 +37,10 @@ export function createMarkPublished(
 
   return async function markPublished(lease, count, haste) {
     const published: Published = { lease, count };
-    // More than that is known to be pending: the bulk would only fail.
+    // If more events are known to be pending, the bulk would only fail.
     const isAll = lease.events.length === count;
     if (isAll && (await (haste === 'now' ? markNow : markLater)(published))) return undefined;
-    // Guarded by owner and position, it may be repeated whatever became of it.
+    // Guarded by owner and position, so it can be repeated after any outcome.
     const markOnce = () =>
       connection.ask(() => markOne(published)).then((rest) => ({ rest }), unknownIfUnavailable);
     const known = await untilKnown(markOnce, {
@@ -53,7 +53,7 @@ export function createMarkPublished(
     return known.rest;
   };
 
-  /** For each: whether it is certainly marked as published and given back. */
+  /** For each: whether it is certainly marked, and its lease given back. */
   async function markAll(all: readonly Published[]): Promise<boolean[]> {
     const alike = new Map<string, Published[]>();
     for (const one of all) {
@@ -69,7 +69,7 @@ export function createMarkPublished(
     return all.map((one) => marked.has(one));
   }
 
-  /** Of leases at the same position with as many events. Whether all are marked as published; false also where that is not known. */
+  /** Marks leases at the same position with as many events. False also if the outcome is not known. */
   async function markAlike(group: readonly Published[]): Promise<boolean> {
     const [first] = group;
     if (!first) return true;
@@ -82,7 +82,7 @@ export function createMarkPublished(
             _id: { $in: [...ids].map(toObjectId) },
             'publishing.owner': leasing.owner,
             'publishing.next': seq,
-            // Not if something was added meanwhile: that has to be published first.
+            // Not if events were added meanwhile: they must be published first.
             'publishing.pending': first.count,
           },
           {
@@ -117,20 +117,20 @@ export function createMarkPublished(
           $set: {
             'publishing.leaseUntil': new Date(clock.now().getTime() + leasing.ms),
             'publishing.attempts': 0,
-            // Those that are not known here were added while these were published.
+            // Events that are not known here were added while these were published.
             'publishing.since': lease.events[count]?.at ?? clock.now(),
           },
         },
         { returnDocument: 'after', projection: LEASE_FIELDS },
       )
       .lean<OrderDocument>();
-    // An earlier attempt took it after all, or the lease was lost.
+    // An earlier attempt succeeded after all, or the lease was lost.
     if (!document) return undefined;
     if (document.publishing.pending > 0) return toLease(document, sentAt + leasing.ms);
     return giveBack(lease.orderId);
   }
 
-  /** Unless something was added since the mark: then the lease goes on, with that. */
+  /** Gives the lease back, unless events were added since the mark: then renews it with those. */
   async function giveBack(orderId: string): Promise<PublishingLease | undefined> {
     const _id = toObjectId(orderId);
     const { matchedCount } = await orders.collection.updateOne(
@@ -151,7 +151,7 @@ export function createMarkPublished(
   }
 }
 
-/** Of the first event of a lease: where it stands. */
+/** The `seq` of the first event of a lease. */
 export function seqOf(lease: PublishingLease): number {
   const [first] = lease.events;
   if (!first) throw new RangeError('a lease has at least one event');

@@ -24,7 +24,7 @@ export function createOrderStore(
     const found = await orders.collection
       .find<OrderDocument>(
         { _id: { $in: ids.map(toObjectId) } },
-        // What is decided on this must not be undone by a failover.
+        // A failover must not undo a read on which decisions depend.
         { projection: { ...ORDER_FIELDS, turn: 1, publishing: 1 }, readConcern: MAJORITY },
       )
       .toArray();
@@ -47,7 +47,7 @@ export function createOrderStore(
     return document ? toOrder(document) : undefined;
   }
 
-  /** A document that knows no more than it needs: whatever is not set here, the save does not touch. */
+  /** Hydrates only the fields that it needs: the save does not touch any other. */
   async function save({ before, change, events }: Change): Promise<boolean> {
     const { id, version, status, payments } = before.order;
     const document = orders.hydrate({ _id: toObjectId(id), version, status, payments, outbox: [] });
@@ -56,7 +56,7 @@ export function createOrderStore(
     if (payment) document.payments.push(payment);
     if (events.length > 0) {
       document.outbox.push(...events);
-      // Added, never set: marking as published moves the count without moving the version.
+      // Incremented, never set: marking as published changes the count, but not the version.
       document.$inc('publishing.pending', events.length);
       document.set('publishing.since', before.unpublishedSince ?? events[0]?.at);
     }

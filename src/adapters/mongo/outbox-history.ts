@@ -10,7 +10,7 @@ export function createOutboxHistory({ orders }: Models): OutboxHistory {
       const cursor = orders
         .find({ ...ofTicket, 'publishing.next': { $gt: 0 } }, { outbox: 1, publishing: 1 })
         .sort({ 'ticket.id': 1, turn: 1 })
-        // Each batch has its time, not all of them together: what is done with each order meanwhile may take long.
+        // The timeout is for each batch, not for all: the caller may take long for each order.
         .setOptions({ timeoutMode: 'iteration' })
         .lean<OrderDocument>()
         .cursor();

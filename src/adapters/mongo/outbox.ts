@@ -10,7 +10,7 @@ import type { OrderDeps } from './placing';
 
 const LARGEST_GROUP = 100;
 
-/** A claim, and when it was asked for by the monotonic clock. */
+/** A claim, and its time by the monotonic clock. */
 interface Asked {
   readonly orderId: string;
   readonly askedAt: number;
@@ -35,14 +35,14 @@ export function createOutbox(
       .sort({ turn: 1 })
       .readConcern('majority')
       .lean<Pick<OrderDocument, '_id' | 'turn'>>();
-    // A mark that a crash undoes would be published again, after the event that waited for it.
+    // If a crash undid the mark, the event would be published again, after the event that waited for it.
     if (found && found.turn > 0) await deps.confirmReads();
     return found?._id.toHexString();
   }
 
   async function claimable(limit: number, after?: Claimable): Promise<readonly Claimable[]> {
     if (!after) return findClaimable(isFree(), limit);
-    // Nearly all became free at once, for they never had a lease: each of the two ranges is one of the index.
+    // Nearly all became free at once, because they never had a lease: both ranges are ranges of the index.
     const { orderId, freeSince } = after;
     const alike = await findClaimable(
       { 'publishing.leaseUntil': freeSince, _id: { $gt: toObjectId(orderId) } },
@@ -90,12 +90,12 @@ export function createOutbox(
       .find({ _id, 'publishing.owner': leasing.owner, 'publishing.leaseUntil': leaseUntil }, LEASE_FIELDS)
       .readConcern('majority')
       .lean<OrderDocument[]>();
-    // What others have added since the lease was taken is among it, and may not be durable yet.
+    // Events that others added since the lease was taken are included, and may not be durable yet.
     await deps.confirmReads();
     const byId = new Map(taken.map((document) => [document._id.toHexString(), document]));
     return asked.map(({ orderId, askedAt }) => {
       const document = byId.get(orderId);
-      // Whoever asked first has it.
+      // Only the first caller gets it.
       byId.delete(orderId);
       return document && document.publishing.pending > 0
         ? toLease(document, askedAt + leasing.ms)

@@ -11,7 +11,7 @@ import type { InsertOutcome } from './insert-each';
 const LARGEST_GROUP = 100;
 /** An order with its turn and its key. */
 const PLACE_FIELDS = { ...ORDER_FIELDS, turn: 1, idempotencyKey: 1 } as const;
-/** How long an insert of unknown outcome is tried again before the caller hears that it is unknown. */
+/** How long an insert of unknown outcome is retried before the caller gets `Unavailable`. */
 const SETTLE = { withinMs: 3_000, pauses: { firstMs: 50, longestMs: 500 } };
 
 export interface LeaseSettings {
@@ -19,16 +19,16 @@ export interface LeaseSettings {
   readonly ms: number;
 }
 
-/** What is needed to write orders, of whatever kind the write is. */
+/** The dependencies of all writes of orders. */
 export interface OrderDeps {
   readonly clock: Clock;
   readonly leasing: LeaseSettings;
-  /** Resolves when what was read before cannot be undone. */
+  /** Resolves when everything read before is durable. */
   readonly confirmReads: () => Promise<void>;
   readonly onRetry: Metrics['retried'];
 }
 
-/** Places orders: one insert each, those of the same moment in one round trip. */
+/** Places orders: one insert each, concurrent ones in one round trip. */
 export function createPlacing(
   { orders }: Models,
   connection: Pick<MongoConnection, 'ask' | 'ready'>,
@@ -38,7 +38,7 @@ export function createPlacing(
   const insertGrouped = grouped(insertAll, LARGEST_GROUP);
 
   return async function place(placement) {
-    // Nothing is unknown yet, so there is nothing to wait for.
+    // Nothing was sent yet, so no outcome is unknown.
     if (!connection.ready()) throw new Unavailable('the database is not ready');
     const onRetry = () => deps.onRetry('insert');
     const result = await untilKnown(() => placeOnce(placement), { ...SETTLE, clock, onRetry });
@@ -61,7 +61,7 @@ export function createPlacing(
   }
 
   async function insertAll(documents: readonly OrderDocument[]): Promise<InsertOutcome[]> {
-    // Asked for each group: the database may have been lost since the callers came.
+    // Checked for each group: the database may have been lost since the calls.
     const outcomes = await connection
       .ask(() => insertEach(orders.collection, documents))
       .catch(unknownIfUnavailable);
@@ -76,8 +76,8 @@ export function createPlacing(
   }
 
   /**
-   * Which of several duplicates the server names is not defined, so all of them are looked at, in this order. Resolves
-   * to undefined while a majority does not have the other order.
+   * The server names any one of several duplicates, so all of them are checked, in this order. Resolves to undefined
+   * while a majority does not have the other order.
    */
   async function findDuplicate(ours: OrderDocument): Promise<PlacementResult | undefined> {
     const { _id, idempotencyKey, ticket } = ours;
@@ -94,10 +94,10 @@ export function createPlacing(
           .lean<OrderDocument>(),
       ]),
     );
-    // Two questions, two moments: the second may have found what the first was too early for.
+    // Two queries at two moments: the second may find an order that the first was too early for.
     const found = latest ? [...sameIdOrKey, latest] : sameIdOrKey;
     if (found.some((other) => other._id.equals(_id))) {
-      // Stored by an attempt whose answer never came. The lease has been running since, so it is not relied on.
+      // Stored by an attempt that got no answer. The lease has been running since, so it is not used.
       await deps.confirmReads();
       return { type: 'inserted' };
     }

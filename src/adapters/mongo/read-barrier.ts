@@ -4,9 +4,9 @@ import { isDuplicateKey } from './errors';
 import { grouped } from './grouped';
 
 /**
- * Makes what was read durable. On a standalone a read may show a write that has not reached the journal yet; the
- * journal is one sequence, so a later write that is journalled takes all earlier ones with it. On a replica set the
- * deciding reads are majority reads and durable as they are; there the write merely costs a round trip, in rare cases.
+ * Makes earlier reads durable. On a standalone a read may show a write that has not reached the journal yet; the
+ * journal is one sequence, so a later journalled write makes all earlier ones durable. On a replica set the deciding
+ * reads are majority reads and durable already; there the write only costs a round trip, in rare cases.
  */
 export function createReadBarrier(
   mongoose: Connection,
@@ -19,7 +19,7 @@ export function createReadBarrier(
     try {
       await write();
     } catch (error) {
-      // Two replicas made the document at once: now it is there.
+      // Two replicas made the document at once: now it exists.
       if (!isDuplicateKey(error)) throw error;
       await write();
     }

@@ -21,7 +21,7 @@ import { createOutboxHistory } from './outbox-history';
 import { createReadBarrier } from './read-barrier';
 import { createTicketStore } from './tickets';
 
-/** How often its clock is compared, and looked for documents of another service. */
+/** How often clocks are compared and the orders are checked for documents of another service. */
 const LOOK_EVERY_MS = 10_000;
 
 export interface MongoStore {
@@ -74,7 +74,7 @@ export function createMongoStore(deps: {
     },
     onError(error) {
       if (error instanceof ForeignData) connection.distrust();
-      else log.debug({ err: error }, 'looking at the database failed');
+      else log.debug({ err: error }, 'checking the database failed');
     },
   });
 
@@ -101,7 +101,7 @@ export function createMongoStore(deps: {
       lookLoop.start();
     },
     async close() {
-      // Together: what was asked of a server that hangs ends with the connection.
+      // Together: a request to a server that hangs ends with the connection.
       await allOf([lookLoop.stop(), connection.close()]);
     },
   };

@@ -23,7 +23,7 @@ export function createTicketStore(
     return ids.map((id) => byId.get(id.toHexString()));
   }
 
-  /** Most are new: those that exist already, and only those, take a second step. */
+  /** Most are new: only those that exist already need a second step. */
   async function applyAll(copies: readonly Ticket[]): Promise<undefined[]> {
     const newest = newestOfEach(copies);
     const existing = await insert(newest);
@@ -31,7 +31,7 @@ export function createTicketStore(
     return new Array<undefined>(copies.length).fill(undefined);
   }
 
-  /** Resolves to those that were there before. */
+  /** Resolves to those that existed before. */
   async function insert(copies: readonly Ticket[]): Promise<Ticket[]> {
     const outcomes = await insertEach(tickets.collection, copies.map(toDocument));
     if (outcomes.includes('unknown')) throw new Unavailable('whether the ticket was stored is not known');
@@ -45,7 +45,7 @@ export function createTicketStore(
       })),
       { ordered: false },
     );
-    // That a copy was there already, and newer, is what was read: it must be durable before it is acknowledged.
+    // That a newer copy exists was only read: it must be durable before the acknowledgement.
     if (matchedCount < copies.length) await confirmReads();
   }
 
@@ -63,7 +63,7 @@ function newestOfEach(copies: readonly Ticket[]): Ticket[] {
   return [...newest.values()];
 }
 
-/** What is not there is written as such: it takes the place of what an earlier version had. */
+/** Absent fields are written as null, to replace those of an earlier version. */
 function toDocument({ id, version, title, price, userId, orderId }: Ticket): TicketDocument {
   const _id = toObjectId(id);
   return { _id, version, title, price, userId: userId ?? null, orderId: orderId ?? null };

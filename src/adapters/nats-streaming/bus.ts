@@ -4,29 +4,29 @@ import { backoff } from '../../application/schedule';
 import { openGeneration } from './generation';
 import type { BrokerServer, Generation, GenerationSettings } from './generation';
 
-/** How soon a broker that was unavailable is found again: until then nothing is announced. */
+/** Pauses before reconnecting to an unavailable broker: until then nothing is published. */
 const UNAVAILABLE = { firstMs: 100, longestMs: 500 };
-/** What a broker refuses that is there, it is asked for less and less often. */
+/** Pauses after a refusal by an available broker: longer and longer. */
 const REFUSED = { firstMs: 100, longestMs: 5_000 };
 
-/** A subscription that is wanted, and in which state it is on the connection that there is now. */
+/** A wanted subscription, and its state on the current connection. */
 interface Wanted {
   readonly subscription: Subscription;
   state: 'down' | 'asked for' | 'up';
 }
 
 /**
- * NATS Streaming behind the ports. One supervisor keeps one generation of connection and subscriptions alive: when it
- * ends, the next one is opened, and what is refused alone is asked for again, with growing pauses, until `close`.
+ * The bus on NATS Streaming. One supervisor keeps one generation of connection and subscriptions alive: when it ends,
+ * the next one is opened; a subscription that was refused is retried alone. Both with growing pauses, until `close`.
  */
 export function createNatsStreamingBus(
   deps: GenerationSettings & {
-    /** All servers of the broker, to be tried in turn; without them there is only the one of `url`. */
+    /** All servers of the broker, tried in turn; absent: only the one of `url`. */
     servers?: readonly BrokerServer[];
     clock: Pick<Clock, 'after' | 'random'>;
     log: Log;
     onConnectionChange?: (up: boolean) => void;
-    /** A connection, or a subscription that was refused, is tried once more. */
+    /** Called for each retry of a connection, or of a subscription that was refused. */
     onRetry?: () => void;
   },
 ): Bus {
@@ -44,7 +44,7 @@ export function createNatsStreamingBus(
   let closing = false;
   let failures = 0;
   let attempts = 0;
-  /** What the log says already, since everything worked last. */
+  /** Reasons that are logged already, since everything last worked. */
   const saidReasons = new Set<string>();
   let retrying = false;
   let cancelRetry: Cancel = () => {};
@@ -71,7 +71,7 @@ export function createNatsStreamingBus(
     for (const listener of listeners) listener();
   }
 
-  /** Only what can be used is over its failures: the broker may take a connection and refuse a subscription. */
+  /** Failures are reset only when all is up: the broker may accept a connection and refuse a subscription. */
   function worksAgain(): void {
     if (!connected || wanted.some(({ state }) => state !== 'up')) return;
     failures = 0;
@@ -113,7 +113,7 @@ export function createNatsStreamingBus(
       deps.onConnectionChange?.(false);
     }
     allDown(wanted);
-    // Asking for what was refused alone came with the connection to its end.
+    // The retry of a refused subscription ends with its connection.
     cancelRetry();
     retrying = false;
     retry(reason, 'the connection to the broker ended; trying again', open, ended.closed);
@@ -122,7 +122,7 @@ export function createNatsStreamingBus(
   function retry(reason: string, message: string, again: () => void, afterwards?: Promise<void>): void {
     if (closing) return;
     const where = servers.length > 1 ? `${withoutPassword(server.url)}: ` : '';
-    // Once per cause and server: it may last for long.
+    // Logged once per cause and server: it may last for long.
     if (!saidReasons.has(where + reason)) log.warn({ reason: where + reason }, message);
     saidReasons.add(where + reason);
     if (retrying) return;
@@ -156,7 +156,7 @@ export function createNatsStreamingBus(
     },
     async stopReceiving() {
       const subscriptions = wanted;
-      // At once: a connection that is made anew meanwhile does not ask for them again.
+      // Before the wait: a new connection must not subscribe again.
       wanted = [];
       await generation?.stopReceiving();
       allDown(subscriptions);
@@ -171,6 +171,6 @@ export function createNatsStreamingBus(
 }
 
 function withoutPassword(url: string): string {
-  // Up to the last one: a password may hold the sign itself.
+  // Up to the last `@`: a password may contain one.
   return url.replace(/\/\/[^/]*@/, '//');
 }

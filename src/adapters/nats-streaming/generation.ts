@@ -4,18 +4,18 @@ import { PublishFailed } from '../../application/ports';
 import type { Clock, Log, Message, Receive, Subscription } from '../../application/ports';
 import { allOf } from '../../application/schedule';
 
-/** The whole of connecting, TCP included, may take this long. */
+/** Timeout of connecting, TCP included. */
 const CONNECT_TIMEOUT_MS = 5_000;
-/** One question to the server. */
+/** Timeout of one request to the server. */
 const REQUEST_TIMEOUT_MS = 2_000;
-/** A link without an answer to three pings is dead. */
+/** A connection without an answer to three pings is dead. */
 const PING = { stanPingInterval: 2_000, stanMaxPingOut: 3 };
 
-/** One server of the broker, and what it takes to get in. */
+/** One server of the broker, with login and TLS options. */
 export interface BrokerServer {
   readonly url: string;
   readonly login?: { readonly user: string; readonly pass: string } | { readonly token: string };
-  /** Options of `tls.connect`. With them the connection is encrypted, or there is none. */
+  /** Options of `tls.connect`. With them, no connection is made unencrypted. */
   readonly tls?: {
     readonly host: string;
     readonly servername?: string;
@@ -31,28 +31,28 @@ export interface GenerationSettings extends BrokerServer {
   readonly queueGroup: string;
   readonly redeliveryWaitSeconds: number;
   readonly ackTimeoutMs: number;
-  /** So many messages of a subject may be in flight. */
+  /** How many messages of a subject may be in flight. */
   readonly maxInFlight: (subject: string) => number;
 }
 
 export interface GenerationEvents {
   connected(): void;
-  /** Called once, at the first sign of trouble or after `end`. Nothing of it counts from here on. */
+  /** Called once, at the first failure or after `end`. Later events of the connection are ignored. */
   ended(reason: string): void;
 }
 
 export interface SubscriptionEvents {
   up(): void;
-  /** The server said no. The connection is as good as before. */
+  /** The server refused it. The connection still works. */
   refused(reason: string): void;
 }
 
-/** One connection and its subscriptions, from connect to the first trouble. It is never repaired. */
+/** One connection and its subscriptions, from connect to the first failure. It is never repaired. */
 export interface Generation {
   publish(subject: string, data: string): Promise<void>;
   /** One of the events is called, unless the connection ends before. */
   subscribe(subscription: Subscription, events: SubscriptionEvents): void;
-  /** Hands no more messages on; those in flight are settled and acknowledged, then the subscriptions closed. */
+  /** Delivers no more messages; settles and acknowledges those in flight, then closes the subscriptions. */
   stopReceiving(): Promise<void>;
   end(reason: string): void;
   /** Resolves when the connection is closed and the next generation may begin. */
@@ -68,7 +68,7 @@ export function openGeneration(
     url: settings.url,
     ...settings.login,
     ...(settings.tls && { tls: settings.tls }),
-    // What the client would keep for a reconnection, it would deliver when nobody waits for it any more.
+    // The client would keep publishes for a reconnection, and send them when nobody waits for them any more.
     reconnect: false,
     ackTimeout: settings.ackTimeoutMs,
     connectTimeout: REQUEST_TIMEOUT_MS,
@@ -93,7 +93,7 @@ export function openGeneration(
     cancelConnectTimeout();
     events.connected();
   });
-  // The client reports success for outstanding publishes when the connection closes: `disconnect` comes before.
+  // The client reports success for outstanding publishes when the connection closes: `disconnect` comes first.
   client.on('disconnect', () => end('disconnected'));
   client.on('connection_lost', (error: unknown) => end(`connection lost: ${textOf(error)}`));
   client.on('error', (error: unknown) => end(withLikelyCause(textOf(error), settings)));
@@ -110,16 +110,16 @@ export function openGeneration(
       fail(new PublishFailed('disconnected', `the connection ended: ${reason}`));
     outstanding.clear();
     events.ended(reason);
-    // What ends it may close it by itself, right after telling us.
+    // The client may close itself right after the event that ends the generation.
     setImmediate(closeClient);
   }
 
   function closeClient(): void {
-    // Through the streaming client, for its ping timer outlives an inner connection that is closed alone.
+    // Closes the streaming client: its ping timer outlives an inner connection that is closed alone.
     try {
       client.close();
     } catch {
-      // Closed already: then it says so, or it never will.
+      // Closed already: a `close` event may never come.
       markClosed();
     }
     const cancel = clock.after(REQUEST_TIMEOUT_MS + 1_000, markClosed);
@@ -134,7 +134,7 @@ export function openGeneration(
       }
       outstanding.add(reject);
       client.publish(subject, data, (error: unknown) => {
-        // An ended generation has failed it already; whatever the client says of it now is not to be trusted.
+        // An ended generation has failed it already; the later result from the client is not reliable.
         if (!outstanding.delete(reject)) return;
         if (error === undefined || error === null || error === '') resolve();
         else settleFailure(textOf(error), reject);
@@ -145,11 +145,11 @@ export function openGeneration(
   function settleFailure(message: string, reject: (failure: PublishFailed) => void): void {
     if (message.includes('ack timeout')) {
       reject(new PublishFailed('timeout', message));
-      // The client would take an acknowledgement that comes later for nothing, and nobody knows what else is stuck.
+      // The client would ignore a later acknowledgement, and other requests may be stuck as well.
       end('an acknowledgement did not come in time');
       return;
     }
-    // The client fails what is outstanding right before it says that the connection has ended.
+    // The client fails outstanding publishes right before it reports the end of the connection.
     queueMicrotask(() => reject(new PublishFailed(state === 'ended' ? 'disconnected' : 'refused', message)));
   }
 
@@ -169,13 +169,13 @@ export function openGeneration(
         end(reason);
         return;
       }
-      // The client would keep it, and the next attempt brings another one.
+      // The client would keep it, and the next attempt adds another one.
       delete (client as unknown as { subMap: Record<string, unknown> }).subMap[
         (opened as unknown as { inbox: string }).inbox
       ];
       refused(reason);
     });
-    // Nobody knows whether the server has it now, and would deliver into nowhere.
+    // The server may have the subscription anyway, and deliver messages that nobody receives.
     opened.on('timeout', (error: unknown) => end(`subscription to ${subject}: ${textOf(error)}`));
     opened.on('message', (message: StanMessage) => {
       if (state !== 'connected' || !receiving) return;
@@ -199,8 +199,8 @@ export function openGeneration(
 
   function take({ subject, receive }: Subscription & { mode: 'group' }, message: StanMessage): void {
     const key = `${subject}:${message.getSequence()}`;
-    // Delivered again because it takes long: the first one's acknowledgement counts for both. Handled once more for each
-    // redelivery wait, a slow database would only become slower.
+    // Redelivered because handling takes long: one acknowledgement counts for both. Handling it again after each
+    // redelivery wait would make a slow database slower.
     if (inFlight.has(key)) return;
     inFlight.set(
       key,
@@ -228,7 +228,7 @@ export function openGeneration(
     await allOf(subscriptions.splice(0).map(closeSubscription));
   }
 
-  /** Never unsubscribes: that would delete the durable position with its last member. */
+  /** Never unsubscribes: with the last member that would delete the durable position. */
   function closeSubscription(subscription: StanSubscription): Promise<void> {
     return new Promise((resolve) => {
       const cancel = clock.after(REQUEST_TIMEOUT_MS + 1_000, resolve);
@@ -254,11 +254,11 @@ function toMessage(subject: string, message: StanMessage): Message {
   };
 }
 
-/** Why there is no connection, and the setting that is most often behind it. */
+/** Adds the setting that most often causes the failure to its reason. */
 function withLikelyCause(reason: string, { clusterId, clientId }: GenerationSettings): string {
   // A server of another cluster does not answer at all.
   if (/connect request timeout|connecting took too long/.test(reason)) {
-    return `${reason}: is the broker's cluster id another one than NATS_CLUSTER_ID=${clusterId}?`;
+    return `${reason}: is NATS_CLUSTER_ID=${clusterId} the cluster id of the broker?`;
   }
   if (reason.includes('clientID already registered')) {
     return `${reason}: NATS_CLIENT_ID=${clientId} is in use, or was a moment ago; each replica needs its own`;
