@@ -22,41 +22,40 @@ function setUp() {
   return { clock, store, placeMany };
 }
 
+function setUpRelay(publisher: Pick<Publisher, 'available' | 'publish'>) {
+  const { clock, store, placeMany } = setUp();
+  const relay = createRelay({
+    outbox: store.outbox,
+    publisher: { onAvailable() {}, ...publisher },
+    clock,
+    metrics: silentMetrics,
+    log: silentLog,
+  });
+  return { clock, store, placeMany, relay };
+}
+
 describe('the relay, where there is more than one poll can take', () => {
-  function createBroker() {
-    const taken = new Set<string>();
+  function withRelay() {
     let inFlight = 0;
     const broker = {
-      taken,
+      taken: new Set<string>(),
       up: true,
       mostInFlight: 0,
       answer: (): Promise<void> => Promise.resolve(),
     };
-    const publisher: Publisher = {
+    const { clock, relay, ...rest } = setUpRelay({
       available: () => broker.up,
       async publish(_subject, data) {
         inFlight += 1;
         broker.mostInFlight = Math.max(broker.mostInFlight, inFlight);
         await broker.answer();
         inFlight -= 1;
-        taken.add(eventId(data));
+        broker.taken.add(eventId(data));
       },
-      onAvailable() {},
-    };
-    return { broker, publisher };
-  }
-
-  function withRelay() {
-    const { clock, store, placeMany } = setUp();
-    const { broker, publisher } = createBroker();
-    const relay = createRelay({
-      outbox: store.outbox,
-      publisher,
-      clock,
-      metrics: silentMetrics,
-      log: silentLog,
     });
-    return { clock, store, placeMany, broker, relay };
+    let acknowledge = (): void => {};
+    const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
+    return { ...rest, clock, relay, broker, acknowledged, acknowledge };
   }
 
   it('publishes all of it before it stops', async () => {
@@ -78,9 +77,7 @@ describe('the relay, where there is more than one poll can take', () => {
   });
 
   it('has no more than 64 orders in flight, and takes the others when it can', async () => {
-    const { clock, placeMany, relay, broker } = withRelay();
-    let acknowledge = (): void => {};
-    const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
+    const { clock, placeMany, relay, broker, acknowledged, acknowledge } = withRelay();
     broker.answer = () => acknowledged;
     const leases: PublishingLease[] = await placeMany(100, true);
     expect(leases).toHaveLength(100);
@@ -96,9 +93,7 @@ describe('the relay, where there is more than one poll can take', () => {
   });
 
   it('takes no more under a lease while a thousand tickets wait', async () => {
-    const { clock, placeMany, relay, broker } = withRelay();
-    let acknowledge = (): void => {};
-    const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
+    const { clock, placeMany, relay, broker, acknowledged, acknowledge } = withRelay();
     broker.answer = () => acknowledged;
     const leases: PublishingLease[] = await placeMany(64 + 1_000, true);
 
@@ -130,22 +125,13 @@ describe('the relay, where there is more than one poll can take', () => {
 
 describe('an order that the broker refuses', () => {
   it('is tried less and less often, and every five minutes in the end', async () => {
-    const { clock, store, placeMany } = setUp();
     const triedAt: number[] = [];
-    const publisher: Publisher = {
+    const { clock, placeMany, relay } = setUpRelay({
       available: () => true,
       publish() {
         triedAt.push(clock.monotonic());
         return Promise.reject(new PublishFailed('refused', 'no'));
       },
-      onAvailable() {},
-    };
-    const relay = createRelay({
-      outbox: store.outbox,
-      publisher,
-      clock,
-      metrics: silentMetrics,
-      log: silentLog,
     });
     await placeMany(1);
     relay.start();
@@ -173,35 +159,35 @@ describe('the expiry sweep', () => {
       graceSeconds: GRACE_SECONDS,
       log: silentLog,
     });
-    return { clock, store, placeMany, sweep };
+    const startOverdue = async (count: number) => {
+      await placeMany(count);
+      await clock.advance((900 + GRACE_SECONDS) * 1_000 + 1);
+      sweep.start();
+      await clock.advance(5_000);
+    };
+    return { clock, store, placeMany, sweep, startOverdue };
   }
 
   it('goes on at once where more orders are overdue than it looks at together', async () => {
     const expired = new Set<string>();
-    const { clock, store, placeMany, sweep } = withSweep(async (orderId) => {
+    const { store, sweep, startOverdue } = withSweep(async (orderId) => {
       const before = (await store.orders.find(orderId))!;
       await store.orders.save({ before, change: { status: 'cancelled' }, events: [] });
       expired.add(orderId);
       return 'done';
     });
-    await placeMany(250);
-    await clock.advance((900 + GRACE_SECONDS) * 1_000 + 1);
-    sweep.start();
-    await clock.advance(5_000);
+    await startOverdue(250);
     expect(expired.size).toBe(250);
     await sweep.stop();
   });
 
   it('waits for its next turn where some of them may not expire yet', async () => {
     let asked = 0;
-    const { clock, placeMany, sweep } = withSweep(async () => {
+    const { clock, sweep, startOverdue } = withSweep(async () => {
       asked += 1;
       return asked % 2 === 0 ? 'payments-behind' : 'done';
     });
-    await placeMany(250);
-    await clock.advance((900 + GRACE_SECONDS) * 1_000 + 1);
-    sweep.start();
-    await clock.advance(5_000);
+    await startOverdue(250);
     expect(asked).toBe(100);
     await clock.advance(5_000);
     expect(asked).toBe(200);
