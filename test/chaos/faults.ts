@@ -37,7 +37,7 @@ interface Card {
 
 type Target = { readonly name: string };
 
-/** Breaks things, by a seeded schedule, until it is told to stop; then mends what is still broken. */
+/** Breaks things, by a seeded schedule, until it is told to stop; then fixes what is still broken. */
 export function createFaults(options: {
   marketplace: Marketplace;
   recorder: Recorder;
