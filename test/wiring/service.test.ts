@@ -8,7 +8,7 @@ import { natsSettings } from '../../src/wiring/nats-settings';
 import { compose, NOTHING } from '../../src/wiring/service';
 import type { Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
-import { sumOfSeries } from '../hostile/service';
+import { sumOfSeries } from '../support/series';
 import { eventually } from '../support/eventually';
 import { eventId } from '../support/placements';
 import { freePort } from '../support/server-process';

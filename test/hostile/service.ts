@@ -1,1 +1,0 @@
-export { sumOfSeries } from '../support/series';
