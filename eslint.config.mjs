@@ -26,6 +26,7 @@ export default defineConfig(
       // Ports are made of closures: there is no `this` to lose.
       '@typescript-eslint/unbound-method': 'off',
       eqeqeq: 'error',
+      'no-duplicate-imports': 'error',
     },
   },
   {

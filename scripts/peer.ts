@@ -8,8 +8,7 @@ import { createNatsStreamingBus } from '../src/adapters/nats-streaming/bus';
 import { pause } from '../src/application/schedule';
 import { ticking } from '../src/wiring/clock';
 import { natsSettings } from '../src/wiring/nats-settings';
-import { InvalidSettings, loadConfig } from '../src/config/load-config';
-import type { Config } from '../src/config/load-config';
+import { InvalidSettings, loadConfig, type Config } from '../src/config/load-config';
 
 const USAGE = `usage: npm run --silent peer -- ticket [--title TEXT] [--price N] [--id ID] [--version N]
                                        [--order-id ID] [--user ID]

@@ -1,9 +1,15 @@
-import { applyChange, decide, holdsTicket } from '../domain/order';
-import type { Decision, Order, OrderInput, OrderStatus } from '../domain/order';
+import {
+  applyChange,
+  decide,
+  holdsTicket,
+  type Decision,
+  type Order,
+  type OrderInput,
+  type OrderStatus,
+} from '../domain/order';
 import { toOutbox } from './outbox-events';
 import { unknownIfUnavailable, untilKnown } from './schedule';
-import { Unavailable } from './ports';
-import type { Clock, Metrics, OrderStore, StoredOrder } from './ports';
+import { Unavailable, type Clock, type Metrics, type OrderStore, type StoredOrder } from './ports';
 import type { Turns } from './turns';
 
 /** After that it is not retried: the caller gets {@link Unavailable}. */

@@ -1,7 +1,6 @@
 import type { CatchUp } from './catch-up';
 import type { ChangeOrder } from './change-order';
-import { allOf, createLoop, reportTo } from './schedule';
-import type { Loop } from './schedule';
+import { allOf, createLoop, reportTo, type Loop } from './schedule';
 import type { Clock, Log, Metrics, OrderStore } from './ports';
 
 export type ExpireOrder = (orderId: string) => Promise<'done' | 'payments-behind' | 'unknown-order'>;

@@ -1,18 +1,17 @@
 import { LRUCache } from 'lru-cache';
-import { holdsTicket, place } from '../domain/order';
-import type { Order } from '../domain/order';
+import { holdsTicket, place, type Order } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
 import { toOutbox } from './outbox-events';
-import { Unavailable } from './ports';
-import type {
-  Clock,
-  Log,
-  Metrics,
-  NewId,
-  OrderStore,
-  Placement,
-  PublishingLease,
-  TicketStore,
+import {
+  Unavailable,
+  type Clock,
+  type Log,
+  type Metrics,
+  type NewId,
+  type OrderStore,
+  type Placement,
+  type PublishingLease,
+  type TicketStore,
 } from './ports';
 import type { Turns } from './turns';
 

@@ -1,15 +1,15 @@
 import { createSlots } from './slots';
 import { backoff, createLoop, reportTo } from './schedule';
-import { PublishFailed } from './ports';
-import type {
-  Claimable,
-  Clock,
-  Log,
-  Metrics,
-  Outbox,
-  OutboxEvent,
-  PublishingLease,
-  Publisher,
+import {
+  PublishFailed,
+  type Claimable,
+  type Clock,
+  type Log,
+  type Metrics,
+  type Outbox,
+  type OutboxEvent,
+  type PublishingLease,
+  type Publisher,
 } from './ports';
 
 /** A publish starts only with this much of the lease left: the acknowledgement may take that long. */

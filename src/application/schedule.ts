@@ -1,5 +1,4 @@
-import { Unavailable } from './ports';
-import type { Cancel, Clock, Log } from './ports';
+import { Unavailable, type Cancel, type Clock, type Log } from './ports';
 
 export function pause(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
   return new Promise((resolve) => {

@@ -2,8 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { mustBeEncoded, readCredentials, splitCredentials } from './credentials';
-import { isPort, readText } from './environment';
-import type { Given } from './environment';
+import { isPort, readText, type Given } from './environment';
 
 const RIGHT_FORM = 'nats://nats:4222';
 const DEFAULT_PORT = '4222';

@@ -1,8 +1,13 @@
 import { mustBeEncoded, readCredentials, splitCredentials } from './credentials';
-import { isPort } from './environment';
-import type { Given } from './environment';
-import { checkFiles, checkWithDriver, isDecidedHere, isWithoutEffect, readOptions } from './database-options';
-import type { Option } from './database-options';
+import { isPort, type Given } from './environment';
+import {
+  checkFiles,
+  checkWithDriver,
+  isDecidedHere,
+  isWithoutEffect,
+  readOptions,
+  type Option,
+} from './database-options';
 
 const RIGHT_FORM = 'mongodb://HOST:27017/orders';
 /** MongoDB's own databases: `local` is not replicated, the others hold its metadata. */

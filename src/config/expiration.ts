@@ -1,5 +1,4 @@
-import { wholeNumber } from './environment';
-import type { Given } from './environment';
+import { wholeNumber, type Given } from './environment';
 
 const seconds = (least: number) => wholeNumber(least, 365 * 24 * 3600);
 

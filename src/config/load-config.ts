@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { CLIENT_ID, CLUSTER_ID, readBroker } from './broker';
 import { readDatabase } from './database';
-import { readEnvironment, wholeNumber } from './environment';
-import type { Environment, Given } from './environment';
+import { readEnvironment, wholeNumber, type Environment, type Given } from './environment';
 import { readTimes } from './expiration';
 import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './keys';
 

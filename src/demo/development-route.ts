@@ -1,6 +1,5 @@
 import type { RequestListener } from 'node:http';
-import express from 'express';
-import type { RequestHandler } from 'express';
+import express, { type RequestHandler } from 'express';
 import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from '../http/problems';
 
 const ROUTE = '/development/events/:subject';

@@ -1,21 +1,16 @@
 import type { RequestListener } from 'node:http';
-import express from 'express';
-import type { IRoute, RequestHandler } from 'express';
+import express, { type IRoute, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { shareWith } from './cors';
-import { exposeMetrics, logRequests, measureRequests, nameRoute } from './observe';
-import type { HttpMetrics } from './observe';
-import { createOrderHandlers } from './orders';
-import type { OrderUseCases } from './orders';
-import { closeWhenDraining, livez, readyz } from './probes';
-import type { Probes } from './probes';
+import { exposeMetrics, logRequests, measureRequests, nameRoute, type HttpMetrics } from './observe';
+import { createOrderHandlers, type OrderUseCases } from './orders';
+import { closeWhenDraining, livez, readyz, type Probes } from './probes';
 import { allowOnly, handleError, problem, refuseUnknownRoute, sayAllowed, sendProblem } from './problems';
 import { limitRate } from './rate-limit';
 import { refuseUnanswerable } from './refusals';
 import { refuseCrossSite, signIn } from './session';
-import { createTokenVerifier } from './tokens';
-import type { TokenSettings } from './tokens';
+import { createTokenVerifier, type TokenSettings } from './tokens';
 import { validateCancelling, validateListing, validatePlacing, validateShowing } from './validation';
 
 export interface AppDeps {

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import { stdSerializers } from 'pino';
-import type { LevelWithSilent, Logger } from 'pino';
+import { stdSerializers, type LevelWithSilent, type Logger } from 'pino';
 import { pinoHttp } from 'pino-http';
 import type { SignInRefusal } from './session';
 

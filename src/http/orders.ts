@@ -5,8 +5,7 @@ import type { FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
 import { etagOf } from './entity-tags';
-import { problem, sendProblem } from './problems';
-import type { Problem } from './problems';
+import { problem, sendProblem, type Problem } from './problems';
 import { readCancelling, readListing, readOrderId, readPlacing } from './validation';
 
 export interface OrderUseCases {

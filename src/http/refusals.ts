@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestHandler } from 'express';
-import { methodNotAllowed, problem, problemAnswer, sendProblem } from './problems';
-import type { Problem } from './problems';
+import { methodNotAllowed, problem, problemAnswer, sendProblem, type Problem } from './problems';
 
 /** A request that was refused before it reached a handler. */
 export interface Refusal {

@@ -1,9 +1,7 @@
-import { createServer } from 'node:http';
-import type { RequestListener } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { refuseAsProblems } from './refusals';
-import type { Exchange, Refusal } from './refusals';
+import { refuseAsProblems, type Exchange, type Refusal } from './refusals';
 import { createUnusedConnections } from './unused-connections';
 
 /**

@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { parseCookie } from 'cookie';
 import type { RequestHandler } from 'express';
-import { problem, sendProblem } from './problems';
-import type { Problem } from './problems';
+import { problem, sendProblem, type Problem } from './problems';
 import type { TokenRefusal, VerifyToken } from './tokens';
 
 /** The signed-in user, and how the token was sent. */

@@ -1,13 +1,15 @@
 import type { Request, RequestHandler } from 'express';
-import { checkSchema, matchedData, validationResult } from 'express-validator';
-import type { Schema, ValidationError } from 'express-validator';
-import { ORDER_STATUSES } from '../domain/order';
-import type { OrderStatus } from '../domain/order';
-import { decodeCursor } from './cursor';
-import type { Position } from './cursor';
+import {
+  checkSchema,
+  matchedData,
+  validationResult,
+  type Schema,
+  type ValidationError,
+} from 'express-validator';
+import { ORDER_STATUSES, type OrderStatus } from '../domain/order';
+import { decodeCursor, type Position } from './cursor';
 import { readIfMatch } from './entity-tags';
-import { problem, sendProblem } from './problems';
-import type { ProblemError } from './problems';
+import { problem, sendProblem, type ProblemError } from './problems';
 
 const MOST_PER_PAGE = 200;
 const DEFAULT_PER_PAGE = 100;

@@ -11,8 +11,7 @@ import type {
   TicketStore,
 } from '../application/ports';
 import { isOfTickets, parse, paymentMessage } from './contracts';
-import { createHandlers } from './handlers';
-import type { Handler } from './handlers';
+import { createHandlers, type Handler } from './handlers';
 import { bound, chain, errorsToVerdicts, report, storeFailed, tellCatchUp } from './middleware';
 
 const PAYMENTS = 'payment:created';

@@ -1,5 +1,4 @@
-import { allOf, backoff, createLoop, reportTo } from '../application/schedule';
-import type { Loop } from '../application/schedule';
+import { allOf, backoff, createLoop, reportTo, type Loop } from '../application/schedule';
 import type { Clock, FailedMessage, FailedMessages, Log, Metrics } from '../application/ports';
 import { toMessage } from './failed-messages';
 import type { Inbox } from './inbox';

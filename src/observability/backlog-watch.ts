@@ -1,5 +1,4 @@
-import { allOf, createLoop } from '../application/schedule';
-import type { Loop } from '../application/schedule';
+import { allOf, createLoop, type Loop } from '../application/schedule';
 import type { Clock, FailedMessages, Log, Outbox } from '../application/ports';
 import type { ServiceMetrics } from './metrics';
 

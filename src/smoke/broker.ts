@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { connect } from 'node-nats-streaming';
-import type { Message } from 'node-nats-streaming';
+import { connect, type Message } from 'node-nats-streaming';
 import type { PeerConfig } from '../config/load-config';
-import { REQUEST_MS, textOf, USER } from './attempt';
-import type { Attempt, Json } from './attempt';
+import { REQUEST_MS, textOf, USER, type Attempt, type Json } from './attempt';
 import type { Settings } from './settings';
 
 /** Tries each server once, because a broker may start after its peers; otherwise the last failure as text. */

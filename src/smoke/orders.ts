@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { signToken } from '../http/tokens';
-import { REQUEST_MS, textOf, USER } from './attempt';
-import type { Attempt, Json } from './attempt';
+import { REQUEST_MS, textOf, USER, type Attempt, type Json } from './attempt';
 import type { Settings } from './settings';
 
 /** Calls the service as a buyer. */

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { InvalidSettings, loadPeerConfig } from '../config/load-config';
-import type { PeerConfig } from '../config/load-config';
+import { InvalidSettings, loadPeerConfig, type PeerConfig } from '../config/load-config';
 
 const environment = z.object({
   ORDERS_URL: z.url({

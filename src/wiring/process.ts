@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
-import { InvalidSettings, loadConfig } from '../config/load-config';
-import type { Config } from '../config/load-config';
+import { InvalidSettings, loadConfig, type Config } from '../config/load-config';
 import { signToken } from '../http/tokens';
 import { readBuild } from '../observability/build';
-import { createLogger } from '../observability/logger';
-import type { ServiceLogger } from '../observability/logger';
-import { compose } from './service';
-import type { Between, Service } from './service';
+import { createLogger, type ServiceLogger } from '../observability/logger';
+import { compose, type Between, type Service } from './service';
 
 /**
  * A signal this soon after the first is the same request to stop: on Ctrl-C under npm the terminal sends one signal and

@@ -1,5 +1,4 @@
-import { createBacklog, MOST_COUNTED, rangesFrom } from '../../src/adapters/mongo/backlog';
-import type { Range } from '../../src/adapters/mongo/backlog';
+import { createBacklog, MOST_COUNTED, rangesFrom, type Range } from '../../src/adapters/mongo/backlog';
 
 type Orders = Parameters<typeof createBacklog>[0]['orders'];
 type Filter = { 'publishing.since': Range };

@@ -1,8 +1,12 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
-import { createExpirySweep } from '../../src/application/expire-order';
-import type { ExpireOrder } from '../../src/application/expire-order';
-import { PublishFailed, Unavailable } from '../../src/application/ports';
-import type { PublishingLease, Publisher, StoredOrder } from '../../src/application/ports';
+import { createExpirySweep, type ExpireOrder } from '../../src/application/expire-order';
+import {
+  PublishFailed,
+  Unavailable,
+  type PublishingLease,
+  type Publisher,
+  type StoredOrder,
+} from '../../src/application/ports';
 import { createPlaceOrder } from '../../src/application/place-order';
 import { createListOrders } from '../../src/application/read-orders';
 import { LEASE_MS, createRelay } from '../../src/application/relay';

@@ -1,5 +1,9 @@
-import type { Outbox, OutboxEvent, PublishingLease } from '../../src/application/ports';
-import { PublishFailed } from '../../src/application/ports';
+import {
+  PublishFailed,
+  type Outbox,
+  type OutboxEvent,
+  type PublishingLease,
+} from '../../src/application/ports';
 import { ACK_TIMEOUT_MS, createRelay } from '../../src/application/relay';
 import { createTestClock } from '../support/clock';
 import { silentMetrics } from '../support/silent';

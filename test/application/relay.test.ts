@@ -2,8 +2,7 @@ import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/mem
 import { createCancelOrder } from '../../src/application/cancel-order';
 import { createChangeOrder } from '../../src/application/change-order';
 import { createPlaceOrder } from '../../src/application/place-order';
-import { PublishFailed } from '../../src/application/ports';
-import type { Outbox, Publisher } from '../../src/application/ports';
+import { PublishFailed, type Outbox, type Publisher } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';

@@ -1,11 +1,9 @@
 import { createExpirySweep } from '../../src/application/expire-order';
 import type { FailedMessage } from '../../src/application/ports';
-import { allOf } from '../../src/application/schedule';
-import type { Loop } from '../../src/application/schedule';
+import { allOf, type Loop } from '../../src/application/schedule';
 import { createParkedMessages } from '../../src/messaging/parked-messages';
 import { createBacklogWatch } from '../../src/observability/backlog-watch';
-import { createTestClock } from '../support/clock';
-import type { TestClock } from '../support/clock';
+import { createTestClock, type TestClock } from '../support/clock';
 import { silentLog, silentMetrics } from '../support/silent';
 
 const LONG_MS = 60_000;

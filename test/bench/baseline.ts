@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { comparable } from './report';
-import type { Row } from './report';
+import { comparable, type Row } from './report';
 
 /** A fifth: less is what rounds differ by on a busy machine. */
 const WORSE_BY = 0.2;

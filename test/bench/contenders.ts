@@ -8,10 +8,8 @@ import { freePort } from '../support/server-process';
 import { JWT_KEY, tokenFor } from '../support/service-process';
 import { announceTickets } from './broker';
 import type { Other } from './options';
-import { addOrders, addTickets, UNPUBLISHED } from './preload';
-import type { KnownOrder, Shape } from './preload';
-import { startProgram } from './processes';
-import type { Processes, Program } from './processes';
+import { addOrders, addTickets, UNPUBLISHED, type KnownOrder, type Shape } from './preload';
+import { startProgram, type Processes, type Program } from './processes';
 import type { Servers } from './servers';
 
 const ROOT = join(__dirname, '../..');

@@ -1,6 +1,5 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'hdr-histogram-js';
-import type { Histogram } from 'hdr-histogram-js';
+import { build, type Histogram } from 'hdr-histogram-js';
 import { Client } from 'undici';
 
 /** Timers of Node are late by a millisecond or two: the rest is waited for without one. */

@@ -1,5 +1,4 @@
-import { comparable, format, verdictOf } from './report';
-import type { Circumstances, Row } from './report';
+import { comparable, format, verdictOf, type Circumstances, type Row } from './report';
 
 const WIDTH = 1_100;
 const LINE = 26;

@@ -1,7 +1,17 @@
 import { compare, renderComparison } from './baseline';
 import { drawPicture } from './picture';
-import { figure, format, ratio, renderTable, rowOf, rowsAgainstAll, verdictOf } from './report';
-import type { Row, RowText, Target } from './report';
+import {
+  figure,
+  format,
+  ratio,
+  renderTable,
+  rowOf,
+  rowsAgainstAll,
+  verdictOf,
+  type Row,
+  type RowText,
+  type Target,
+} from './report';
 import { median, medianRatio } from './statistics';
 
 const RATE: RowText = { name: 'list', what: 'pages read', unit: '1/s', better: 'higher' };

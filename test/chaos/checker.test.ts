@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { CHANGES_OF_ORDERS } from './checker/changes-of-orders';
 import { CHANGES_OF_THE_WHOLE } from './checker/changes-of-the-whole';
 import { check } from './checker/check';
-import { at, createExample, TICKETS } from './checker/example';
-import type { Example } from './checker/example';
+import { at, createExample, TICKETS, type Example } from './checker/example';
 import { narrow } from './checker/windows';
 
 const CHANGES = [...CHANGES_OF_ORDERS, ...CHANGES_OF_THE_WHOLE];

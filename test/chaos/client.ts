@@ -1,7 +1,6 @@
 import { Agent, request } from 'node:http';
 import { tokenFor } from '../support/service-process';
-import { CLIENT_CONNECTIONS } from './history';
-import type { Invoke } from './history';
+import { CLIENT_CONNECTIONS, type Invoke } from './history';
 import type { Replica } from './marketplace';
 import type { Recorder } from './recorder';
 

@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Chance } from '../support/chance';
 import type { Child } from './child';
-import { CRASH_POINTS } from './crash-points';
-import type { CrashPoint } from './crash-points';
+import { CRASH_POINTS, type CrashPoint } from './crash-points';
 import { forgetWhatMayBeWrong, saysDiskIsFull, startBrokerAgain } from './broker-repair';
 import type { Link } from './link';
-import { WITNESS } from './marketplace';
-import type { Marketplace, Replica } from './marketplace';
+import { WITNESS, type Marketplace, type Replica } from './marketplace';
 import type { Recorder } from './recorder';
 
 const GAP_MS = [500, 3_000] as const;

@@ -1,9 +1,7 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { eventually } from '../support/eventually';
-import { startLink } from './link';
-import type { Link } from './link';
+import { startLink, type Link } from './link';
 
 describe('a link', () => {
   let server: Server;

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /** A TCP proxy in front of one server, for one of its clients: the wire between them, and what befalls it. */
 export type Link = Awaited<ReturnType<typeof startLink>>;

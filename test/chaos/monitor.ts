@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mongo } from 'mongoose';
-import type { Marketplace, Replica } from './marketplace';
-import { WITNESS } from './marketplace';
+import { WITNESS, type Marketplace, type Replica } from './marketplace';
 import type { Recorder } from './recorder';
 
 const SAMPLE_EVERY_MS = 250;

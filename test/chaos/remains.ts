@@ -1,9 +1,7 @@
 import { mongo } from 'mongoose';
-import { readOrder } from '../invariants/stored-order';
-import type { OrderDocument } from '../invariants/stored-order';
+import { readOrder, type OrderDocument } from '../invariants/stored-order';
 import { connectPeer } from '../support/nats-peer';
-import { CHANNELS } from './history';
-import type { ChannelMessage, StoredOrder, Remains } from './history';
+import { CHANNELS, type ChannelMessage, type StoredOrder, type Remains } from './history';
 
 /** Everything that the database and the broker hold. */
 export async function readRemains(mongoUrl: string, natsUrl: string): Promise<Remains> {

@@ -1,8 +1,7 @@
 import { mongo } from 'mongoose';
 import { staleCopy } from '../invariants/stored-order';
 import { CHANNELS, FOREIGN_ORDER_PREFIX, HEARD } from './history';
-import { GRACE_SECONDS, QUEUE_GROUP } from './marketplace';
-import type { Marketplace, Replica } from './marketplace';
+import { GRACE_SECONDS, QUEUE_GROUP, type Marketplace, type Replica } from './marketplace';
 
 /** What of the broker's report on a channel matters here. */
 interface ChannelReport {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describeWith, serverBinary } from '../support/servers';
-import { VALUES_FILES, find, podsOf, render, renderText } from './helm';
-import type { Rendered, RenderOptions } from './helm';
+import { VALUES_FILES, find, podsOf, render, renderText, type Rendered, type RenderOptions } from './helm';
 
 /** Read by YAML as something else where they stand without quotes. */
 const ODD_TEXTS = ['123', '1e3', '0x1f', '1_000', 'true', 'no', 'on', 'null', '~', '1.10', '12:30:45'];

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import { describeWith, serverBinary } from '../support/servers';
-import { CHART, environmentOf, filesOf, find, podsOf, render } from './helm';
-import type { Rendered } from './helm';
+import { CHART, environmentOf, filesOf, find, podsOf, render, type Rendered } from './helm';
 
 type Objects = readonly Rendered[];
 

@@ -2,8 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describeWith, serverBinary } from '../support/servers';
 import { sharedPath } from '../support/shared-path';
-import { VALUES_FILES, renderText } from './helm';
-import type { RenderOptions } from './helm';
+import { VALUES_FILES, renderText, type RenderOptions } from './helm';
 
 const FILE = '{{ .NormalizedKubernetesVersion }}/{{ .ResourceKind }}{{ .KindSuffix }}.json';
 

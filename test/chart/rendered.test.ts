@@ -1,7 +1,15 @@
 import { loadConfig } from '../../src/config/load-config';
 import { describeWith, serverBinary } from '../support/servers';
-import { CHART, VALUES_FILES, environmentOf, find, podsOf, render } from './helm';
-import type { Rendered, RenderOptions } from './helm';
+import {
+  CHART,
+  VALUES_FILES,
+  environmentOf,
+  find,
+  podsOf,
+  render,
+  type Rendered,
+  type RenderOptions,
+} from './helm';
 import { execFileSync } from 'node:child_process';
 
 describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {

@@ -1,11 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { loadConfig } from '../../src/config/load-config';
-import type { Config } from '../../src/config/load-config';
+import { loadConfig, type Config } from '../../src/config/load-config';
 import { describeWith, serverBinary } from '../support/servers';
-import { environmentOf, filesOf, render } from './helm';
-import type { Rendered } from './helm';
+import { environmentOf, filesOf, render, type Rendered } from './helm';
 
 /** Understood for the sake of others' manifests; the chart writes the names of today. */
 const OLD_NAMES = ['MONGO_URI', 'MONGODB_URI', 'CLUSTER_ID', 'CLIENT_ID'];

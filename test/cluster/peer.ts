@@ -1,6 +1,5 @@
 /** The peer pod: another service of the marketplace, which tests tell what to do. See in-pod/peer.cjs. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -17,8 +17,9 @@ import {
   pods,
   set,
   soon,
+  type Component,
+  type Pod,
 } from './cluster';
-import type { Component, Pod } from './cluster';
 import {
   BUYER,
   call,
@@ -32,8 +33,9 @@ import {
   startLoad,
   startPeer,
   tokenOf,
+  type Load,
+  type LoadResult,
 } from './peer';
-import type { Load, LoadResult } from './peer';
 
 const CRASH = readFileSync(join(__dirname, 'in-pod', 'crash.cjs'), 'utf8');
 

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { loadConfig } from '../../src/config/load-config';
-import { makeCertificates } from '../support/certificates';
-import type { Certificates } from '../support/certificates';
+import { makeCertificates, type Certificates } from '../support/certificates';
 import { describeWith } from '../support/servers';
 import { problemsOf } from './problems';
 

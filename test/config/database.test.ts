@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { loadConfig } from '../../src/config/load-config';
-import { makeCertificates } from '../support/certificates';
-import type { Certificates } from '../support/certificates';
+import { makeCertificates, type Certificates } from '../support/certificates';
 import { describeWith } from '../support/servers';
 import { problemsOf } from './problems';
 

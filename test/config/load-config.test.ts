@@ -1,5 +1,4 @@
-import { DEVELOPMENT_JWT_KEY, loadConfig } from '../../src/config/load-config';
-import type { Config } from '../../src/config/load-config';
+import { DEVELOPMENT_JWT_KEY, loadConfig, type Config } from '../../src/config/load-config';
 import { problemsOf } from './problems';
 
 const KEY = 'k'.repeat(32);

@@ -1,8 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadAdminConfig, loadConfig, loadPeerConfig, loadSigningKey } from '../../src/config/load-config';
-import type { Config } from '../../src/config/load-config';
+import {
+  loadAdminConfig,
+  loadConfig,
+  loadPeerConfig,
+  loadSigningKey,
+  type Config,
+} from '../../src/config/load-config';
 import { problemsOf } from './problems';
 
 const KEY = 'k'.repeat(32);

@@ -1,5 +1,10 @@
-import { PublishFailed } from '../../src/application/ports';
-import type { Bus, Message, Receive, Subscription } from '../../src/application/ports';
+import {
+  PublishFailed,
+  type Bus,
+  type Message,
+  type Receive,
+  type Subscription,
+} from '../../src/application/ports';
 import { eventually } from '../support/eventually';
 
 export interface BusHarness {

@@ -1,8 +1,7 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
 import { createSkewedClock } from '../support/skewed-clock';
 import { newPlacement } from '../support/placements';
-import { LEASE_MS } from './store-harness';
-import type { StoreHarness } from './store-harness';
+import { LEASE_MS, type StoreHarness } from './store-harness';
 import { storeContract } from './store.contract';
 
 function openMemory(): StoreHarness {

@@ -1,9 +1,7 @@
 import { mongo } from 'mongoose';
-import { Unavailable } from '../../src/application/ports';
-import type { Log, PlacementResult } from '../../src/application/ports';
+import { Unavailable, type Log, type PlacementResult } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
-import { startMongoProxy } from '../support/mongo-proxy';
-import type { Command } from '../support/mongo-proxy';
+import { startMongoProxy, type Command } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
 import { change, changeOf, newId, newPlacement, placeWithLease, read, seqs } from '../support/placements';

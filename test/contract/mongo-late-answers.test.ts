@@ -1,12 +1,9 @@
-import { createConnection, mongo } from 'mongoose';
-import type { Connection } from 'mongoose';
+import { createConnection, mongo, type Connection } from 'mongoose';
 import { Unavailable } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
-import { startMongoProxy } from '../support/mongo-proxy';
-import type { Command } from '../support/mongo-proxy';
+import { startMongoProxy, type Command } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
-import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
-import type { MongoStoreOptions } from '../support/mongo-store';
+import { startMongoStore, untilReady, withDatabase, type MongoStoreOptions } from '../support/mongo-store';
 import { newId, newPlacement, placeWithLease } from '../support/placements';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith, mongoUrl } from '../support/servers';

@@ -4,8 +4,7 @@ import { startMongoStore, untilReady, withDatabase } from '../support/mongo-stor
 import type { ServerProcess } from '../support/server-process';
 import { describeWith, mongoUrl } from '../support/servers';
 import { createSkewedClock } from '../support/skewed-clock';
-import { LEASE_MS } from './store-harness';
-import type { StoreHarness } from './store-harness';
+import { LEASE_MS, type StoreHarness } from './store-harness';
 import { storeContract } from './store.contract';
 
 describeWith(['mongodb'], 'the store on MongoDB', () => {

@@ -1,8 +1,6 @@
-import { createConnection, mongo } from 'mongoose';
-import type { Connection } from 'mongoose';
+import { createConnection, mongo, type Connection } from 'mongoose';
 import type { MongoStore } from '../../src/adapters/mongo/store';
-import { startMongoProxy } from '../support/mongo-proxy';
-import type { Command, MongoProxy } from '../support/mongo-proxy';
+import { startMongoProxy, type Command, type MongoProxy } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startMongoStore, untilReady } from '../support/mongo-store';
 import { change, changeOf, newId, newPlacement, payment, placeWithLease, read } from '../support/placements';

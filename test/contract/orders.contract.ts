@@ -1,7 +1,6 @@
 import type { Order } from '../../src/domain/order';
 import { change, changeOf, newId, newPlacement, payment, read } from '../support/placements';
-import { LEASE_MS } from './store-harness';
-import type { SetUp } from './store-harness';
+import { LEASE_MS, type SetUp } from './store-harness';
 
 export function ordersContract(setUp: SetUp): void {
   describe('placing', () => {

@@ -9,8 +9,7 @@ import {
   read,
   seqs,
 } from '../support/placements';
-import { LEASE_MS } from './store-harness';
-import type { ConnectedStore, SetUp } from './store-harness';
+import { LEASE_MS, type ConnectedStore, type SetUp } from './store-harness';
 
 export function outboxContract(setUp: SetUp): void {
   describe('the lease', () => {

@@ -8,11 +8,9 @@ import { DEVELOPMENT_JWT_KEY } from '../../src/config/load-config';
 import { connectPeer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
-import { freePort, startServer } from '../support/server-process';
-import type { ServerProcess } from '../support/server-process';
+import { freePort, startServer, type ServerProcess } from '../support/server-process';
 import { describeWith, serverBinary } from '../support/servers';
-import { startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { startService, type ServiceProcess } from '../support/service-process';
 
 interface Container {
   image?: string;

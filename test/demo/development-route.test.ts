@@ -1,9 +1,7 @@
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import request from 'supertest';
 import { withDevelopmentRoute } from '../../src/demo/development-route';
-import { startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { startService, type ServiceProcess } from '../support/service-process';
 
 const PATH = '/development/events/ticket:created';
 const TICKET = { id: 'a'.repeat(24), version: 0, title: 'Jazz', price: 30, userId: 'seller' };

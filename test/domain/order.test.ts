@@ -1,6 +1,13 @@
 import fc from 'fast-check';
-import { applyChange, decide, holdsTicket, place } from '../../src/domain/order';
-import type { Order, OrderInput, ReceivedPayment } from '../../src/domain/order';
+import {
+  applyChange,
+  decide,
+  holdsTicket,
+  place,
+  type Order,
+  type OrderInput,
+  type ReceivedPayment,
+} from '../../src/domain/order';
 
 const NOW = new Date('2026-01-02T03:04:05.678Z');
 const ticket = { id: 'a'.repeat(24), version: 3, title: 'Concert', price: 20.5, userId: 'seller' };

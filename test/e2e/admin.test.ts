@@ -2,16 +2,14 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { mongo } from 'mongoose';
-import { connectPeer } from '../support/nats-peer';
+import { connectPeer, type Peer } from '../support/nats-peer';
 import { newId } from '../support/new-id';
-import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
-import { JWT_KEY, ordersClient, startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { JWT_KEY, ordersClient, startService, type ServiceProcess } from '../support/service-process';
 
 const run = promisify(execFile);
 

@@ -1,12 +1,10 @@
 import { utimesSync } from 'node:fs';
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/server-process';
 import { describeWith } from '../support/servers';
-import { inProcessGroup, inTerminal } from '../support/terminal';
-import type { Terminal } from '../support/terminal';
+import { inProcessGroup, inTerminal, type Terminal } from '../support/terminal';
 
 const DEV = ['npm', 'run', 'dev'];
 const COMMANDS: [string, string[]][] = [

@@ -1,14 +1,12 @@
 import { mongo } from 'mongoose';
-import { connectPeer } from '../support/nats-peer';
+import { connectPeer, type Peer } from '../support/nats-peer';
 import { newId } from '../support/new-id';
-import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { withDatabase } from '../support/mongo-store';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { describeWith } from '../support/servers';
-import { ordersClient, startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { ordersClient, startService, type ServiceProcess } from '../support/service-process';
 
 /** What the order service of an earlier system stores. */
 function foreignOrder(ticket: mongo.ObjectId, status: string) {

@@ -1,15 +1,17 @@
 import { sumOfSeries } from '../support/series';
 import { newId } from '../support/new-id';
-import { connectPeer } from '../support/nats-peer';
-import type { Heard } from '../support/nats-peer';
+import { connectPeer, type Heard } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
-import { startMongoProxy } from '../support/mongo-proxy';
-import type { Command } from '../support/mongo-proxy';
+import { startMongoProxy, type Command } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { describeWith } from '../support/servers';
-import { ordersClient, startService } from '../support/service-process';
-import type { OrdersClient, ServiceProcess } from '../support/service-process';
+import {
+  ordersClient,
+  startService,
+  type OrdersClient,
+  type ServiceProcess,
+} from '../support/service-process';
 
 /** No more than the database serves in time, on a machine that is busy: cancellations share no round trips. */
 const PROBES_AT_ONCE = 50;

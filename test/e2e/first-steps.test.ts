@@ -7,8 +7,7 @@ import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { freePort } from '../support/server-process';
 import { describeWith } from '../support/servers';
-import { inProcessGroup } from '../support/terminal';
-import type { Terminal } from '../support/terminal';
+import { inProcessGroup, type Terminal } from '../support/terminal';
 
 const ROOT = join(__dirname, '../..');
 const PATIENCE_MS = 60_000;

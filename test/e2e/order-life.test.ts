@@ -1,12 +1,15 @@
-import { connectPeer } from '../support/nats-peer';
+import { connectPeer, type Peer } from '../support/nats-peer';
 import { newId } from '../support/new-id';
-import type { Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { describeWith } from '../support/servers';
-import { ordersClient, startService } from '../support/service-process';
-import type { OrdersClient, ServiceProcess } from '../support/service-process';
+import {
+  ordersClient,
+  startService,
+  type OrdersClient,
+  type ServiceProcess,
+} from '../support/service-process';
 
 describeWith(['mongod', 'nats-streaming-server'], 'an order among its peers', () => {
   let mongod: Awaited<ReturnType<typeof startMongod>>;

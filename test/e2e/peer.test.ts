@@ -1,5 +1,4 @@
-import { connectPeer } from '../support/nats-peer';
-import type { Heard, Peer } from '../support/nats-peer';
+import { connectPeer, type Heard, type Peer } from '../support/nats-peer';
 import { eventually } from '../support/eventually';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { runProgram } from '../support/run-program';

@@ -15,8 +15,7 @@ import { eventually } from '../support/eventually';
 import { startMongodWithUser } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { sumOfSeries } from '../support/series';
-import { freePort } from '../support/server-process';
-import type { ServerProcess } from '../support/server-process';
+import { freePort, type ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { JWT_KEY, ordersClient } from '../support/service-process';
 

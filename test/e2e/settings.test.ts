@@ -1,22 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { makeCertificates } from '../support/certificates';
-import type { Certificates } from '../support/certificates';
+import { makeCertificates, type Certificates } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { runProgram } from '../support/run-program';
-import { freePort } from '../support/server-process';
-import type { ServerProcess } from '../support/server-process';
+import { freePort, type ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
-import { JWT_KEY, startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { JWT_KEY, startService, type ServiceProcess } from '../support/service-process';
 
 const PASSWORD = 'p@ss/w:rd?#%&=, Qz7';
 const root = join(__dirname, '../..');

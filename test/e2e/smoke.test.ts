@@ -6,8 +6,7 @@ import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { runProgram } from '../support/run-program';
 import { freePort } from '../support/server-process';
 import { describeWith } from '../support/servers';
-import { JWT_KEY, startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { JWT_KEY, startService, type ServiceProcess } from '../support/service-process';
 
 /** The smoke test as a process of its own, with this environment only. */
 async function smoke(env: Record<string, string>) {

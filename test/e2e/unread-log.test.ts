@@ -1,8 +1,6 @@
 import { sumOfSeries } from '../support/series';
-import { open, pipeline } from '../hostile/wire';
-import type { Call } from '../hostile/wire';
-import { startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { open, pipeline, type Call } from '../hostile/wire';
+import { startService, type ServiceProcess } from '../support/service-process';
 
 /** More than enough to fill the pipe and what may wait behind it: each of them makes a line of some 300 bytes. */
 const MOST_REQUESTS = 80_000;

@@ -1,5 +1,4 @@
-import { isUnfinished } from './requests';
-import type { HostileRequest } from './requests';
+import { isUnfinished, type HostileRequest } from './requests';
 import type { Answer, Exchange } from './wire';
 
 /** Anything of the inside that an answer could give away. */

@@ -1,16 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
-import { startComposed } from '../support/composed-service';
-import type { ComposedService, Order } from '../support/composed-service';
+import { startComposed, type ComposedService, type Order } from '../support/composed-service';
 import { eventually } from '../support/eventually';
 import { BASE_PATH } from '../support/http-app';
 import { sumOfSeries } from '../support/series';
 import { checkAnswer, checkRefusal } from './answers';
-import { hostileMessage } from './messages';
-import type { HostileMessage } from './messages';
-import { hostileRequest, isSound, isUnfinished, toBytes } from './requests';
-import type { HostileRequest } from './requests';
+import { hostileMessage, type HostileMessage } from './messages';
+import { hostileRequest, isSound, isUnfinished, toBytes, type HostileRequest } from './requests';
 import { exchange, open, pipeline } from './wire';
 
 /**

@@ -1,5 +1,4 @@
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
+import fc, { type Arbitrary } from 'fast-check';
 import { hostileJson, hostileText, objectId, pollution, wellFormed, weighted } from './values';
 
 export interface HostileMessage {

@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { eventually } from '../support/eventually';
 import { BASE_PATH, tokenOf } from '../support/http-app';
-import { JWT_KEY, startService } from '../support/service-process';
-import type { ServiceProcess } from '../support/service-process';
+import { JWT_KEY, startService, type ServiceProcess } from '../support/service-process';
 import { sumOfSeries } from '../support/series';
 import { exchange, open } from './wire';
 

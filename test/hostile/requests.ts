@@ -1,6 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
+import fc, { type Arbitrary } from 'fast-check';
 import { BASE_PATH, cookieOf, tokenOf } from '../support/http-app';
 import { hostileJson, hostileName, hostileText, objectId, pollution, wellFormed, weighted } from './values';
 

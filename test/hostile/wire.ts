@@ -1,5 +1,4 @@
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 /** HTTP as it is on the wire: clients as they are usually written would refuse to send most of what is sent here. */
 

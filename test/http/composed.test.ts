@@ -1,7 +1,6 @@
 import request from 'supertest';
 import { exchange } from '../hostile/wire';
-import { startComposed } from '../support/composed-service';
-import type { ComposedService, Order } from '../support/composed-service';
+import { startComposed, type ComposedService, type Order } from '../support/composed-service';
 import { BASE_PATH, bearer, cookieOf, newId, tokenOf } from '../support/http-app';
 
 let service: ComposedService;

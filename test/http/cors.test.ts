@@ -1,7 +1,6 @@
 import request from 'supertest';
 import { Unavailable } from '../../src/application/ports';
-import { BASE_PATH, bearer, createTestApp, newId } from '../support/http-app';
-import type { TestApp } from '../support/http-app';
+import { BASE_PATH, bearer, createTestApp, newId, type TestApp } from '../support/http-app';
 
 const SHOP = 'https://shop.example';
 const useCases = { listOrders: () => Promise.resolve({ orders: [] }) };

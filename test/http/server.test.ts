@@ -1,10 +1,8 @@
 import { once } from 'node:events';
-import { Agent, request } from 'node:http';
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { Agent, request, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Refusal } from '../../src/http/refusals';
-import { createHttpServer } from '../../src/http/server';
-import type { HttpServer } from '../../src/http/server';
+import { createHttpServer, type HttpServer } from '../../src/http/server';
 import { exchange, open } from '../hostile/wire';
 import { eventually } from '../support/eventually';
 import { BASE_PATH, createTestApp, tokenOf } from '../support/http-app';

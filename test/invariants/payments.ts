@@ -1,5 +1,4 @@
-import { contentOf } from './content';
-import type { Content } from './content';
+import { contentOf, type Content } from './content';
 import type { StoredOrder } from './stored-order';
 
 /** One fact about a rule: whether it is as it should be, and if not, what is wrong. */

@@ -1,7 +1,11 @@
 import { createMemoryDatabase } from '../../src/adapters/memory/database';
 import { createFailedMessages } from '../../src/adapters/memory/failed-messages';
-import { Unavailable } from '../../src/application/ports';
-import type { FailedMessage, FailedMessages, Message } from '../../src/application/ports';
+import {
+  Unavailable,
+  type FailedMessage,
+  type FailedMessages,
+  type Message,
+} from '../../src/application/ports';
 import type { Ticket } from '../../src/domain/ticket';
 import { toMessage } from '../../src/messaging/failed-messages';
 import { createInbox } from '../../src/messaging/inbox';

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { COUNTERS, GAUGES, HISTOGRAMS, createMetrics } from '../../src/observability/metrics';
-import type { ServiceMetrics } from '../../src/observability/metrics';
+import {
+  COUNTERS,
+  GAUGES,
+  HISTOGRAMS,
+  createMetrics,
+  type ServiceMetrics,
+} from '../../src/observability/metrics';
 
 const NOW = new Date('2026-01-01T00:01:00Z');
 

@@ -1,5 +1,4 @@
-import type { Bus, Message, Subscription } from '../../src/application/ports';
-import { PublishFailed } from '../../src/application/ports';
+import { PublishFailed, type Bus, type Message, type Subscription } from '../../src/application/ports';
 import type { Process, World } from './world';
 
 /** How often each fault is drawn: per publish, per delivery. */

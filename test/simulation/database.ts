@@ -1,6 +1,5 @@
 import { mongo } from 'mongoose';
-import { applyUpdate, at, compare, copy, matches } from './query';
-import type { Document, Filter, Update } from './query';
+import { applyUpdate, at, compare, copy, matches, type Document, type Filter, type Update } from './query';
 import type { Process, World } from './world';
 
 /** How often each fault is drawn, per request. */

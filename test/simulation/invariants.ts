@@ -1,6 +1,5 @@
 import { contentOf, orderIdIn, paymentIn, ticketIn } from '../invariants/content';
-import { checkPaymentsOf } from '../invariants/payments';
-import type { Fact, PaymentRules } from '../invariants/payments';
+import { checkPaymentsOf, type Fact, type PaymentRules } from '../invariants/payments';
 import {
   changesOf,
   isBookKept,
@@ -9,8 +8,9 @@ import {
   staleCopy,
   tellsItsEnd,
   whatIsWrongWithTheOutbox,
+  type OrderDocument,
+  type StoredOrder,
 } from '../invariants/stored-order';
-import type { OrderDocument, StoredOrder } from '../invariants/stored-order';
 import type { Broker, Stored } from './broker';
 import type { Database } from './database';
 import type { World } from './world';

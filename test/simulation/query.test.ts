@@ -1,7 +1,6 @@
 import { Query, update as updateByMingo } from 'mingo';
 import { mongo } from 'mongoose';
-import { applyUpdate, copy, matches } from './query';
-import type { Document, Filter, Update } from './query';
+import { applyUpdate, copy, matches, type Document, type Filter, type Update } from './query';
 
 const ids = ['5f0000000000000000000001', '5f0000000000000000000002'].map((hex) => new mongo.ObjectId(hex));
 const dates = [0, 1_000, 2_000].map((ms) => new Date(ms));

@@ -1,29 +1,26 @@
-import { createConnection } from 'mongoose';
-import type { Connection } from 'mongoose';
+import { createConnection, type Connection } from 'mongoose';
 import type { MongoConnection } from '../../src/adapters/mongo/connection';
 import { createDatabaseClock } from '../../src/adapters/mongo/database-clock';
 import { createFailedMessages } from '../../src/adapters/mongo/failed-messages';
-import { createModels } from '../../src/adapters/mongo/documents';
-import type { Models } from '../../src/adapters/mongo/documents';
+import { createModels, type Models } from '../../src/adapters/mongo/documents';
 import { toUnavailable } from '../../src/adapters/mongo/errors';
 import { createOrderStore } from '../../src/adapters/mongo/orders';
 import { createOutbox } from '../../src/adapters/mongo/outbox';
 import { createReadBarrier } from '../../src/adapters/mongo/read-barrier';
 import { createTicketStore } from '../../src/adapters/mongo/tickets';
-import { Unavailable } from '../../src/application/ports';
-import type {
-  Bus,
-  Clock,
-  FailedMessages,
-  Log,
-  Metrics,
-  OrderStore,
-  Outbox,
-  TicketStore,
+import {
+  Unavailable,
+  type Bus,
+  type Clock,
+  type FailedMessages,
+  type Log,
+  type Metrics,
+  type OrderStore,
+  type Outbox,
+  type TicketStore,
 } from '../../src/application/ports';
 import type { Config } from '../../src/config/load-config';
-import { createCore } from '../../src/wiring/core';
-import type { Core } from '../../src/wiring/core';
+import { createCore, type Core } from '../../src/wiring/core';
 import type { Broker, BrokerBus } from './broker';
 import type { Database } from './database';
 import type { Process, World } from './world';

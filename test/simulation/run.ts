@@ -1,16 +1,12 @@
 import type { Config } from '../../src/config/load-config';
 import type { OrderDocument } from '../invariants/stored-order';
-import { createBroker } from './broker';
-import type { BrokerFaults } from './broker';
-import { createDatabase } from './database';
-import type { DatabaseFaults, RewriteUpdate } from './database';
+import { createBroker, type BrokerFaults } from './broker';
+import { createDatabase, type DatabaseFaults, type RewriteUpdate } from './database';
 import { createInvariants, ticketOf, Violation } from './invariants';
 import { startMarketplace } from './marketplace';
 import { countingMetrics } from './metrics';
-import { createSlot, LEASE_MS, startReplica } from './replica';
-import type { Planted, Replica, Slot } from './replica';
-import { createWorld, withClockOf } from './world';
-import type { World } from './world';
+import { createSlot, LEASE_MS, startReplica, type Planted, type Replica, type Slot } from './replica';
+import { createWorld, withClockOf, type World } from './world';
 
 /** All of it shorter than in the service, so that less has to happen until everything is over. */
 const EXPIRATION = { windowSeconds: 0.4, graceSeconds: 0.2, catchUpLimitSeconds: 15 };

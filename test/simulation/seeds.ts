@@ -1,10 +1,8 @@
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { add, createTotals } from './coverage';
-import type { Totals } from './coverage';
-import { simulate } from './run';
-import type { Outcome } from './run';
+import { add, createTotals, type Totals } from './coverage';
+import { simulate, type Outcome } from './run';
 
 export interface Range {
   readonly first: number;

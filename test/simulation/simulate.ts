@@ -2,11 +2,9 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../support/command';
 import { wholeNumber } from '../support/whole-number';
-import { TO_BE_MET, unmet } from './coverage';
-import type { Totals } from './coverage';
+import { TO_BE_MET, unmet, type Totals } from './coverage';
 import { RATES } from './run';
-import { simulateSeeds } from './seeds';
-import type { SeedOutcome } from './seeds';
+import { simulateSeeds, type SeedOutcome } from './seeds';
 
 /** With fewer seeds than this, not meeting something says nothing. */
 const ENOUGH_SEEDS = 1_000;

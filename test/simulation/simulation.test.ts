@@ -1,8 +1,7 @@
 import { unmet } from './coverage';
 import { PLANTED } from './planted';
 import { simulate } from './run';
-import { simulateSeeds } from './seeds';
-import type { SeedOutcome } from './seeds';
+import { simulateSeeds, type SeedOutcome } from './seeds';
 
 /** More are looked at by `npm run simulate -- --seeds N`. */
 const SEEDS = 2_000;

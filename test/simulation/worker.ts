@@ -1,6 +1,5 @@
 /** Simulates the seeds that `seeds.ts` sends, until it sends no more. */
-import { simulateBatch } from './seeds';
-import type { Range } from './seeds';
+import { simulateBatch, type Range } from './seeds';
 
 // Whoever started it hears of it too, and tells what was found until then.
 process.on('SIGINT', () => {});

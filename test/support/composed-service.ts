@@ -1,6 +1,5 @@
 import pino from 'pino';
-import { compose, NOTHING } from '../../src/wiring/service';
-import type { Between } from '../../src/wiring/service';
+import { compose, NOTHING, type Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
 import { eventually } from './eventually';
 import { BASE_PATH, CURRENT_KEY, newId, tokenOf } from './http-app';

@@ -1,8 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { Writable } from 'node:stream';
-import jwt from 'jsonwebtoken';
-import type { SignOptions } from 'jsonwebtoken';
+import jwt, { type SignOptions } from 'jsonwebtoken';
 import pino from 'pino';
 import type { Order } from '../../src/domain/order';
 import { createApp } from '../../src/http/app';

@@ -1,5 +1,4 @@
-import { createMongoStore } from '../../src/adapters/mongo/store';
-import type { MongoStore } from '../../src/adapters/mongo/store';
+import { createMongoStore, type MongoStore } from '../../src/adapters/mongo/store';
 import { eventually } from './eventually';
 import { newId } from './placements';
 import { silentLog } from './silent';

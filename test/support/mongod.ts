@@ -1,6 +1,5 @@
 import { mongo } from 'mongoose';
-import { startServer } from './server-process';
-import type { ServerProcess } from './server-process';
+import { startServer, type ServerProcess } from './server-process';
 import { serverBinary } from './servers';
 
 /** Resolves when it has taken its first write: one that is killed while it makes its files may never start again. */

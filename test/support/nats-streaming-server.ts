@@ -1,5 +1,4 @@
-import { startServer } from './server-process';
-import type { ServerProcess } from './server-process';
+import { startServer, type ServerProcess } from './server-process';
 import { serverBinary } from './servers';
 
 /** With a file store, no silent limits, and heartbeats that notice a dead client soon. */

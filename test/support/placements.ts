@@ -6,8 +6,7 @@ import type {
   PublishingLease,
   StoredOrder,
 } from '../../src/application/ports';
-import { decide, place } from '../../src/domain/order';
-import type { OrderInput } from '../../src/domain/order';
+import { decide, place, type OrderInput } from '../../src/domain/order';
 import { newId } from './new-id';
 
 export { newId };

@@ -1,5 +1,4 @@
-import { createLifecycle } from '../../src/wiring/lifecycle';
-import type { Part } from '../../src/wiring/lifecycle';
+import { createLifecycle, type Part } from '../../src/wiring/lifecycle';
 import { silentLog } from '../support/silent';
 
 /** Longer than any test: only what a test lets end, ends. */

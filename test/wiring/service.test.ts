@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, request } from 'node:http';
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { Agent, request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import pino from 'pino';
 import { natsSettings } from '../../src/wiring/nats-settings';
-import { compose, NOTHING } from '../../src/wiring/service';
-import type { Between } from '../../src/wiring/service';
+import { compose, NOTHING, type Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
 import { sumOfSeries } from '../support/series';
 import { eventually } from '../support/eventually';

@@ -1,5 +1,13 @@
-import { PublishFailed } from '../../application/ports';
-import type { Bus, Cancel, Clock, Log, Message, Receive, Subscription } from '../../application/ports';
+import {
+  PublishFailed,
+  type Bus,
+  type Cancel,
+  type Clock,
+  type Log,
+  type Message,
+  type Receive,
+  type Subscription,
+} from '../../application/ports';
 
 const MAX_IN_FLIGHT = 64;
 

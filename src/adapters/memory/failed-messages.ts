@@ -1,6 +1,5 @@
 import type { Clock, FailedMessage, FailedMessages } from '../../application/ports';
-import { roundTrips } from './database';
-import type { MemoryDatabase } from './database';
+import { roundTrips, type MemoryDatabase } from './database';
 
 export function createFailedMessages(
   { failedMessages }: MemoryDatabase,

@@ -7,12 +7,9 @@ import type {
   PlacementResult,
   StoredOrder,
 } from '../../application/ports';
-import { applyChange } from '../../domain/order';
-import type { Order } from '../../domain/order';
-import { byTimeAndId, roundTrip, roundTrips } from './database';
-import type { MemoryDatabase, OrderRecord } from './database';
-import { toLease } from './outbox';
-import type { LeaseSettings } from './outbox';
+import { applyChange, type Order } from '../../domain/order';
+import { byTimeAndId, roundTrip, roundTrips, type MemoryDatabase, type OrderRecord } from './database';
+import { toLease, type LeaseSettings } from './outbox';
 
 export function createOrders(database: MemoryDatabase, clock: Clock, leasing: LeaseSettings): OrderStore {
   const { orders, turns, byIdempotencyKey } = database;

@@ -1,6 +1,5 @@
 import type { Claimable, Clock, Outbox, PublishingLease } from '../../application/ports';
-import { byTimeAndId, roundTrip, roundTrips } from './database';
-import type { MemoryDatabase, OrderRecord } from './database';
+import { byTimeAndId, roundTrip, roundTrips, type MemoryDatabase, type OrderRecord } from './database';
 
 export interface LeaseSettings {
   readonly owner: string;

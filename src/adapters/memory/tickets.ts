@@ -1,8 +1,6 @@
 import type { TicketStore } from '../../application/ports';
-import { supersedes } from '../../domain/ticket';
-import type { Ticket } from '../../domain/ticket';
-import { roundTrips } from './database';
-import type { MemoryDatabase } from './database';
+import { supersedes, type Ticket } from '../../domain/ticket';
+import { roundTrips, type MemoryDatabase } from './database';
 
 export function createTickets({ tickets }: MemoryDatabase): TicketStore {
   return roundTrips({

@@ -1,8 +1,6 @@
 import type { FilterQuery } from 'mongoose';
-import { Unavailable } from '../../application/ports';
-import type { Clock, Outbox } from '../../application/ports';
-import { HAS_PENDING, NO_LEASE } from './documents';
-import type { Models, OrderDocument } from './documents';
+import { Unavailable, type Clock, type Outbox } from '../../application/ports';
+import { HAS_PENDING, NO_LEASE, type Models, type OrderDocument } from './documents';
 
 /** A larger number is of no use to an operator, and counting the backlog of a long outage would take ever longer. */
 export const MOST_COUNTED = 10_000;

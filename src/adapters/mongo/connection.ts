@@ -1,7 +1,5 @@
-import { createConnection } from 'mongoose';
-import type { Connection, mongo } from 'mongoose';
-import { Unavailable } from '../../application/ports';
-import type { Cancel, Clock, Log } from '../../application/ports';
+import { createConnection, type Connection, type mongo } from 'mongoose';
+import { Unavailable, type Cancel, type Clock, type Log } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { toUnavailable } from './errors';
 import { ForeignData } from './foreign-data';

@@ -1,5 +1,4 @@
-import { Schema, Types } from 'mongoose';
-import type { Connection, Model } from 'mongoose';
+import { Schema, Types, type Connection, type Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
 import type { FailedMessage, OutboxEvent, PublishingLease, StoredOrder } from '../../application/ports';
 import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';

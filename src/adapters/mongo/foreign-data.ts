@@ -1,5 +1,4 @@
-import { Types } from 'mongoose';
-import type { FilterQuery, Model } from 'mongoose';
+import { Types, type FilterQuery, type Model } from 'mongoose';
 import { Unavailable } from '../../application/ports';
 import type { Models, OrderDocument, TicketDocument } from './documents';
 

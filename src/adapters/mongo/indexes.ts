@@ -1,6 +1,5 @@
 import { mongo } from 'mongoose';
-import { HAS_PENDING } from './documents';
-import type { Models } from './documents';
+import { HAS_PENDING, type Models } from './documents';
 import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 

@@ -1,5 +1,4 @@
-import { mongo } from 'mongoose';
-import type { Collection } from 'mongoose';
+import { mongo, type Collection } from 'mongoose';
 import { DUPLICATE_KEY, isDuplicateKey } from './errors';
 
 /** `unknown`: it may be stored or not, or stored but not durable. */

@@ -1,9 +1,15 @@
-import { Unavailable } from '../../application/ports';
-import type { Outbox, PublishingLease } from '../../application/ports';
+import { Unavailable, type Outbox, type PublishingLease } from '../../application/ports';
 import { unknownIfUnavailable, untilKnown } from '../../application/schedule';
 import type { MongoConnection } from './connection';
-import { HAS_PENDING, NO_LEASE, LEASE_FIELDS, toObjectId, toLease } from './documents';
-import type { Models, OrderDocument } from './documents';
+import {
+  HAS_PENDING,
+  NO_LEASE,
+  LEASE_FIELDS,
+  toObjectId,
+  toLease,
+  type Models,
+  type OrderDocument,
+} from './documents';
 import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
 

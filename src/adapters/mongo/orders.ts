@@ -1,12 +1,16 @@
-import { Error as MongooseErrors } from 'mongoose';
-import type { mongo } from 'mongoose';
+import { Error as MongooseErrors, type mongo } from 'mongoose';
 import type { Change, OrderQuery, OrderStore, StoredOrder } from '../../application/ports';
 import type { MongoConnection } from './connection';
-import { ORDER_FIELDS, toObjectId, toOrder, toStoredOrder } from './documents';
-import type { Models, OrderDocument } from './documents';
+import {
+  ORDER_FIELDS,
+  toObjectId,
+  toOrder,
+  toStoredOrder,
+  type Models,
+  type OrderDocument,
+} from './documents';
 import { grouped } from './grouped';
-import { createPlacing } from './placing';
-import type { OrderDeps } from './placing';
+import { createPlacing, type OrderDeps } from './placing';
 
 const LARGEST_GROUP = 100;
 const MAJORITY = { level: 'majority' } as const;

@@ -1,6 +1,5 @@
 import type { OutboxHistory } from '../../application/ports';
-import { toObjectId } from './documents';
-import type { Models, OrderDocument } from './documents';
+import { toObjectId, type Models, type OrderDocument } from './documents';
 
 /** For an operator: reads a whole collection, if need be, one document at a time. */
 export function createOutboxHistory({ orders }: Models): OutboxHistory {

@@ -3,8 +3,7 @@ import type { Claimable, Outbox, PublishingLease } from '../../application/ports
 import { createBacklog } from './backlog';
 import { createMarkPublished, seqOf } from './mark-published';
 import type { MongoConnection } from './connection';
-import { HAS_PENDING, LEASE_FIELDS, toObjectId, toLease } from './documents';
-import type { Models, OrderDocument } from './documents';
+import { HAS_PENDING, LEASE_FIELDS, toObjectId, toLease, type Models, type OrderDocument } from './documents';
 import { grouped } from './grouped';
 import type { OrderDeps } from './placing';
 

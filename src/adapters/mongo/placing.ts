@@ -1,12 +1,23 @@
-import { Unavailable } from '../../application/ports';
-import type { Clock, Metrics, Placement, PlacementResult } from '../../application/ports';
+import {
+  Unavailable,
+  type Clock,
+  type Metrics,
+  type Placement,
+  type PlacementResult,
+} from '../../application/ports';
 import { allOf, unknownIfUnavailable, untilKnown } from '../../application/schedule';
 import type { MongoConnection } from './connection';
-import { NO_LEASE, ORDER_FIELDS, toObjectId, toOrder, toLease } from './documents';
-import type { Models, OrderDocument } from './documents';
+import {
+  NO_LEASE,
+  ORDER_FIELDS,
+  toObjectId,
+  toOrder,
+  toLease,
+  type Models,
+  type OrderDocument,
+} from './documents';
 import { grouped } from './grouped';
-import { insertEach } from './insert-each';
-import type { InsertOutcome } from './insert-each';
+import { insertEach, type InsertOutcome } from './insert-each';
 
 const LARGEST_GROUP = 100;
 /** An order with its turn and its key. */

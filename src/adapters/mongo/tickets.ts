@@ -1,11 +1,8 @@
 import type { Types } from 'mongoose';
-import { Unavailable } from '../../application/ports';
-import type { TicketStore } from '../../application/ports';
-import { supersedes } from '../../domain/ticket';
-import type { Ticket } from '../../domain/ticket';
+import { Unavailable, type TicketStore } from '../../application/ports';
+import { supersedes, type Ticket } from '../../domain/ticket';
 import type { MongoConnection } from './connection';
-import { toObjectId } from './documents';
-import type { Models, TicketDocument } from './documents';
+import { toObjectId, type Models, type TicketDocument } from './documents';
 import { grouped } from './grouped';
 import { insertEach } from './insert-each';
 

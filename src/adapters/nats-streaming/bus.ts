@@ -1,8 +1,13 @@
-import { PublishFailed } from '../../application/ports';
-import type { Bus, Cancel, Clock, Log, Subscription } from '../../application/ports';
+import {
+  PublishFailed,
+  type Bus,
+  type Cancel,
+  type Clock,
+  type Log,
+  type Subscription,
+} from '../../application/ports';
 import { backoff } from '../../application/schedule';
-import { openGeneration } from './generation';
-import type { BrokerServer, Generation, GenerationSettings } from './generation';
+import { openGeneration, type BrokerServer, type Generation, type GenerationSettings } from './generation';
 
 /** Pauses before reconnecting to an unavailable broker: until then nothing is published. */
 const UNAVAILABLE = { firstMs: 100, longestMs: 500 };

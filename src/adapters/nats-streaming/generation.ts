@@ -1,7 +1,16 @@
-import { connect } from 'node-nats-streaming';
-import type { Message as StanMessage, Subscription as StanSubscription } from 'node-nats-streaming';
-import { PublishFailed } from '../../application/ports';
-import type { Clock, Log, Message, Receive, Subscription } from '../../application/ports';
+import {
+  connect,
+  type Message as StanMessage,
+  type Subscription as StanSubscription,
+} from 'node-nats-streaming';
+import {
+  PublishFailed,
+  type Clock,
+  type Log,
+  type Message,
+  type Receive,
+  type Subscription,
+} from '../../application/ports';
 import { allOf } from '../../application/schedule';
 
 /** Timeout of connecting, TCP included. */

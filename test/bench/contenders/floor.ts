@@ -4,8 +4,7 @@
  * PORT, MONGO_URL and JWT_KEY; TICKET_READ=0 leaves out the read of the ticket; with NATS_URL it stores ticket events too.
  */
 import { createSecretKey } from 'node:crypto';
-import express from 'express';
-import type { Request } from 'express';
+import express, { type Request } from 'express';
 import jwt from 'jsonwebtoken';
 import { createConnection, mongo, Schema } from 'mongoose';
 import type { Message } from 'node-nats-streaming';

@@ -2,13 +2,11 @@
  * The orders service in its common form: a check before the save, a publish before the answer, and one save for each event
  * that is heard. Reads PORT, MONGO_URL, JWT_KEY, NATS_URL, NATS_CLIENT_ID and QUEUE_GROUP_NAME.
  */
-import express from 'express';
-import type { Request } from 'express';
+import express, { type Request } from 'express';
 import jwt from 'jsonwebtoken';
 import mongoose, { Schema, model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
-import stan from 'node-nats-streaming';
-import type { Message } from 'node-nats-streaming';
+import stan, { type Message } from 'node-nats-streaming';
 
 const EXPIRATION_WINDOW_MS = 900_000;
 const env = process.env as Record<

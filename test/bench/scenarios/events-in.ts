@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '../../support/placements';
 import { announceTickets } from '../broker';
-import { startFloor, startOurs, startUsual } from '../contenders';
-import type { StartContender } from '../contenders';
-import { ratio, rowsAgainstAll } from '../report';
-import type { Row } from '../report';
-import { inTurns } from './scenario';
-import type { Bench, Scenario } from './scenario';
+import { startFloor, startOurs, startUsual, type StartContender } from '../contenders';
+import { ratio, rowsAgainstAll, type Row } from '../report';
+import { inTurns, type Bench, type Scenario } from './scenario';
 
 const EVENTS = 30_000;
 const ASK_EVERY_MS = 5;

@@ -1,12 +1,16 @@
-import { startFloor, startFloorWithoutTicketRead, startOther, startOurs, startUsual } from '../contenders';
-import type { Contender, StartContender } from '../contenders';
-import { closedLoop, openLoop } from '../load';
-import type { Asked, Call } from '../load';
+import {
+  startFloor,
+  startFloorWithoutTicketRead,
+  startOther,
+  startOurs,
+  startUsual,
+  type Contender,
+  type StartContender,
+} from '../contenders';
+import { closedLoop, openLoop, type Asked, type Call } from '../load';
 import type { KnownOrder } from '../preload';
-import { ratio, rowsAgainstAll } from '../report';
-import type { Row, RowText, Target } from '../report';
-import { inTurns, startAll } from './scenario';
-import type { Bench, Scenario } from './scenario';
+import { ratio, rowsAgainstAll, type Row, type RowText, type Target } from '../report';
+import { inTurns, startAll, type Bench, type Scenario } from './scenario';
 
 /** More than any contender places in a second. */
 const TICKETS_PER_SECOND = 6_000;

@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { publishInLanes, storedSince, untilBrokerTakes } from '../broker';
-import { startOurs } from '../contenders';
-import type { Contender } from '../contenders';
+import { startOurs, type Contender } from '../contenders';
 import { closedLoop } from '../load';
-import { figure, ratio, rowOf } from '../report';
-import type { Row } from '../report';
+import { figure, ratio, rowOf, type Row } from '../report';
 import { ordering, placeRate } from './http';
-import { inTurns } from './scenario';
-import type { Bench, Scenario } from './scenario';
+import { inTurns, type Bench, type Scenario } from './scenario';
 
 const CONNECTIONS = 20;
 const ORDERS = 10_000;

@@ -1,15 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { startFloor, startOurs } from '../contenders';
-import type { Contender, StartContender } from '../contenders';
-import { closedLoop } from '../load';
-import type { Call } from '../load';
+import { startFloor, startOurs, type Contender, type StartContender } from '../contenders';
+import { closedLoop, type Call } from '../load';
 import type { KnownOrder } from '../preload';
-import { ratio, rowsAgainstAll } from '../report';
-import type { Row } from '../report';
+import { ratio, rowsAgainstAll, type Row } from '../report';
 import { median } from '../statistics';
 import { listing, ordering, showing } from './http';
-import { inTurns } from './scenario';
-import type { Bench, Scenario } from './scenario';
+import { inTurns, type Bench, type Scenario } from './scenario';
 
 const CONNECTIONS = 20;
 /** A third each of placing, listing and showing. */

@@ -1,7 +1,6 @@
 import type { Answer, StoredOrder, Invoke } from '../history';
 import { contentOf } from '../../invariants/content';
-import { keepFirst } from './evidence';
-import type { Call, Evidence } from './evidence';
+import { keepFirst, type Call, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
 /** I5: what was answered is so, and stays so. */

@@ -1,5 +1,4 @@
-import { at, pay, PAYMENT, refund, TICKETS } from './example';
-import type { Example } from './example';
+import { at, pay, PAYMENT, refund, TICKETS, type Example } from './example';
 
 /** What is done to the example, and the rules that must be broken then, and no others. */
 export type Change = readonly [what: string, change: (example: Example) => void, ...rules: string[]];

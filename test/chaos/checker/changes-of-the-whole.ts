@@ -1,8 +1,6 @@
 import type { Invoke } from '../history';
-import { EARLY, LET_GO, MADE, TAKEN } from './changes-of-orders';
-import type { Change } from './changes-of-orders';
-import { at, TICKETS } from './example';
-import type { Example } from './example';
+import { EARLY, LET_GO, MADE, TAKEN, type Change } from './changes-of-orders';
+import { at, TICKETS, type Example } from './example';
 
 const MEGABYTE = 1024 * 1024;
 const REFUSED = 'I9 a ticket that was refused can have been held by somebody';

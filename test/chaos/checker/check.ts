@@ -10,8 +10,7 @@ import { checkOrigins } from './origins';
 import { checkOwnership } from './ownership';
 import { checkPayments } from './payments';
 import { checkStates } from './states';
-import { createLedger } from './verdict';
-import type { Verdict } from './verdict';
+import { createLedger, type Verdict } from './verdict';
 
 /** Says of each invariant how much of it was looked at, and what broke it. */
 export function check(

@@ -1,8 +1,7 @@
 import { FOREIGN_ORDER_PREFIX } from '../history';
 import { orderIdIn, ticketIn } from '../../invariants/content';
 import { overdueFrom, staleCopy } from '../../invariants/stored-order';
-import { toWallTime } from './evidence';
-import type { Evidence } from './evidence';
+import { toWallTime, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
 /** The sweep runs every few seconds, and takes the clock of the database. */

@@ -1,9 +1,7 @@
 import { ROUNDING_MS } from '../../invariants/payments';
-import { HEARD, POISON_MARK } from '../history';
-import type { ChannelMessage, Remains } from '../history';
+import { HEARD, POISON_MARK, type ChannelMessage, type Remains } from '../history';
 import { isAboutForeignOrder } from './convergence';
-import { addTo, toMs, whileBrokersDiskWasFull } from './evidence';
-import type { Evidence } from './evidence';
+import { addTo, toMs, whileBrokersDiskWasFull, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
 const MESSAGE_ID = /^(.+):(\d+):(\d+)$/;

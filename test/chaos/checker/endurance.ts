@@ -1,5 +1,4 @@
-import { CLIENT_CONNECTIONS } from '../history';
-import type { Vitals } from '../history';
+import { CLIENT_CONNECTIONS, type Vitals } from '../history';
 import type { Evidence } from './evidence';
 import type { Ledger } from './verdict';
 

@@ -1,7 +1,5 @@
-import { ANNOUNCED } from '../history';
-import type { ChannelMessage, StoredOrder } from '../history';
-import { firstOfEach } from './evidence';
-import type { Evidence } from './evidence';
+import { ANNOUNCED, type ChannelMessage, type StoredOrder } from '../history';
+import { firstOfEach, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
 import { CLOCK_TOLERANCE_MS } from './windows';
 

@@ -1,5 +1,12 @@
-import { FOREIGN_ORDER_PREFIX } from '../history';
-import type { Answer, ChannelMessage, StoredOrder, HistoryLine, Invoke, Remains } from '../history';
+import {
+  FOREIGN_ORDER_PREFIX,
+  type Answer,
+  type ChannelMessage,
+  type StoredOrder,
+  type HistoryLine,
+  type Invoke,
+  type Remains,
+} from '../history';
 
 /** The same, but it may be changed. */
 export type Mutable<T> = T extends Date

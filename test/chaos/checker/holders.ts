@@ -1,8 +1,6 @@
-import { addTo, answeredAt, isUnknown } from './evidence';
-import type { Call, Evidence } from './evidence';
+import { addTo, answeredAt, isUnknown, type Call, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
-import { callWindow, createWindows, narrow } from './windows';
-import type { Window } from './windows';
+import { callWindow, createWindows, narrow, type Window } from './windows';
 
 /** A write is journalled within this time, however full or frozen the disk, or lost with a crash. */
 const JOURNALLED_WITHIN_MS = 10_000;

@@ -1,9 +1,7 @@
 import type { StoredOrder } from '../history';
-import { addTo, isUnknown, toCampaignTime } from './evidence';
-import type { Evidence } from './evidence';
+import { addTo, isUnknown, toCampaignTime, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
-import { CLOCK_TOLERANCE_MS, keyOf, wishOf } from './windows';
-import type { Window } from './windows';
+import { CLOCK_TOLERANCE_MS, keyOf, wishOf, type Window } from './windows';
 
 /** Orders are stamped with the database's time, and that is the campaign's, as far as a replica can estimate it. */
 const STAMP_TOLERANCE_MS = 1_000;

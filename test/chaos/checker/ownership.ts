@@ -1,6 +1,5 @@
 import type { StoredOrder } from '../history';
-import { firstOfEach, keepFirst, toMs, toWallTime } from './evidence';
-import type { Evidence } from './evidence';
+import { firstOfEach, keepFirst, toMs, toWallTime, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
 import { CLOCK_TOLERANCE_MS } from './windows';
 

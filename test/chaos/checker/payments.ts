@@ -1,8 +1,6 @@
 import { paymentIn } from '../../invariants/content';
-import { checkPaymentsOf } from '../../invariants/payments';
-import type { PaymentRules, Sent } from '../../invariants/payments';
-import { addTo, toMs, whileBrokersDiskWasFull } from './evidence';
-import type { Evidence } from './evidence';
+import { checkPaymentsOf, type PaymentRules, type Sent } from '../../invariants/payments';
+import { addTo, toMs, whileBrokersDiskWasFull, type Evidence } from './evidence';
 import type { Ledger } from './verdict';
 
 /** So near to the end of the window, payments and expiries are likely to meet. */

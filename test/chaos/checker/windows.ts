@@ -1,6 +1,14 @@
 import type { StoredOrder } from '../history';
-import { answeredAt, firstOfEach, isUnknown, keepFirst, toCampaignTime, toMs } from './evidence';
-import type { Call, Evidence } from './evidence';
+import {
+  answeredAt,
+  firstOfEach,
+  isUnknown,
+  keepFirst,
+  toCampaignTime,
+  toMs,
+  type Call,
+  type Evidence,
+} from './evidence';
 
 /** A moment that nobody saw: not before `from`, not after `to`, in milliseconds of the campaign. */
 export interface Window {

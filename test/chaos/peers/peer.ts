@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import stan from 'node-nats-streaming';
-import type { Message, Stan } from 'node-nats-streaming';
+import stan, { type Message, type Stan } from 'node-nats-streaming';
 import { createChance } from '../../support/chance';
 
 const ACK_TIMEOUT_MS = 2_000;

@@ -1,5 +1,4 @@
-import { total } from '../checker/verdict';
-import type { Result, Verdict } from '../checker/verdict';
+import { total, type Result, type Verdict } from '../checker/verdict';
 
 /** Hits are named `<group>: <what>`; these groups come first. */
 const GROUPS = new Map([

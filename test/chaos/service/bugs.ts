@@ -1,6 +1,5 @@
 import type { Publisher } from '../../../src/application/ports';
-import { NOTHING } from '../../../src/wiring/service';
-import type { Between } from '../../../src/wiring/service';
+import { NOTHING, type Between } from '../../../src/wiring/service';
 
 /** Mistakes that the campaign must find, each as a small change of the real thing. */
 const BUGS: Record<string, Between> = {
