@@ -82,7 +82,7 @@ function parse(args: string[]): Announcement | 'help' {
       return { subject: 'expiration:complete', data: { orderId }, id: orderId };
     }
     default:
-      throw new WrongArguments(action === undefined ? 'what is to be played?' : `nobody plays ${action}`);
+      throw new WrongArguments(action === undefined ? 'no action given' : `unknown action: ${action}`);
   }
 
   function parsed<T extends NonNullable<Parameters<typeof parseArgs>[0]>['options']>(known: T) {

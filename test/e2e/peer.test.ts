@@ -24,8 +24,8 @@ describe('npm run peer', () => {
   });
 
   it.each([
-    [[], /^what is to be played\?/],
-    [['sing'], /^nobody plays sing/],
+    [[], /^no action given/],
+    [['sing'], /^unknown action: sing/],
     [['ticket', '--price', 'much'], /^--price takes a number/],
     [['ticket', '--version', '1.5'], /^--version takes a whole number/],
     [['ticket', '--id', 'one'], /^--id has 24 hexadecimal/],

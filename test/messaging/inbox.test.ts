@@ -122,16 +122,6 @@ function setUp() {
 }
 
 describe('the inbox', () => {
-  it('hears the four subjects', () => {
-    const groups = setUp().inbox.subscriptions.filter(({ mode }) => mode === 'group');
-    expect(groups.map(({ subject }) => subject)).toEqual([
-      'ticket:created',
-      'ticket:updated',
-      'expiration:complete',
-      'payment:created',
-    ]);
-  });
-
   it.each(['ticket:created', 'ticket:updated'])(
     'applies the whole ticket of %s, ignoring what it does not know',
     async (subject) => {
@@ -335,13 +325,6 @@ describe('the inbox', () => {
     await Promise.all(inFlight);
   });
 
-  it('leaves an expiry unacknowledged until payments are caught up', async () => {
-    const { outcomes, failed, receive } = setUp();
-    outcomes.expire = 'payments-behind';
-    expect(await receive('expiration:complete', { orderId: ORDER })).toBe('retry');
-    expect(failed.size).toBe(0);
-  });
-
   it('gives a payment that is on its way a moment before it lets a fresh expiry act, an old one none', async () => {
     const { clock, inbox, message, pauses } = setUp();
     const fresh = message('expiration:complete', { orderId: ORDER });
@@ -359,15 +342,6 @@ describe('the inbox', () => {
     outcomes.storeDown = true;
     await receive('payment:created', PAYMENT);
     expect(catchUpCalls.slice(3)).toEqual(['received', 'in flight', 'left', 'postponed']);
-  });
-
-  it('puts a message aside that it fails at, so that the channel goes on', async () => {
-    const { outcomes, failed, receive } = setUp();
-    outcomes.complete = new TypeError('a bug');
-    expect(await receive('payment:created', PAYMENT)).toBe('done');
-    const [one] = failed.values();
-    expect(one).toHaveProperty('retryAt');
-    expect(one?.reason).not.toContain('a bug');
   });
 });
 
@@ -394,35 +368,6 @@ describe('a message about an unknown order', () => {
     expect(await receive('expiration:complete', { orderId: ORDER })).toBe('done');
     expect(verdicts()).toEqual(['park']);
     expect([...failed.values()]).toEqual([expect.objectContaining({ reason: `no order ${ORDER}` })]);
-  });
-
-  it('is dead after ten attempts, and kept', async () => {
-    const { clock, parked, outcomes, failed, receive } = setUp();
-    outcomes.complete = 'unknown-order';
-    await receive('payment:created', PAYMENT);
-    parked.start();
-    await clock.advance(900_000);
-    const [one] = failed.values();
-    expect(one).toMatchObject({ attempts: 10, reason: `no order ${ORDER}` });
-    expect(one).not.toHaveProperty('retryAt');
-    const tries = outcomes.paid.length;
-    await clock.advance(900_000);
-    expect(outcomes.paid).toHaveLength(tries);
-    await parked.stop();
-  });
-
-  it('does not use up its attempts while the database is unavailable', async () => {
-    const { clock, parked, outcomes, failed, receive } = setUp();
-    outcomes.complete = 'unknown-order';
-    await receive('payment:created', PAYMENT);
-    parked.start();
-    outcomes.storeDown = true;
-    await clock.advance(1_200_000);
-    outcomes.storeDown = false;
-    outcomes.complete = 'done';
-    await clock.advance(600_000);
-    expect(failed.size).toBe(0);
-    await parked.stop();
   });
 });
 
