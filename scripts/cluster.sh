@@ -78,7 +78,6 @@ _delete_namespace() {
   if [ -n "${1:-}" ]; then _kubectl delete namespace "$1" --ignore-not-found --wait=false >/dev/null; fi
 }
 
-
 # While a service has no pod, a connection to it could leave the machine, and an outside server that answers would be
 # taken for the service as long as the connection is kept.
 _keep_services_inside() {

@@ -13,7 +13,7 @@ import { Unavailable, type Clock, type Metrics, type OrderStore, type StoredOrde
 import type { Turns } from './turns';
 
 /** After that it is not retried: the caller gets {@link Unavailable}. */
-const SETTLE = { withinMs: 3_000, attempts: 5, pauses: { firstMs: 25, longestMs: 50 } };
+const SETTLE = { withinMs: 3_000, attempts: 5, pauses: { firstMs: 10, longestMs: 200 } };
 
 export type ChangeResult =
   | { readonly type: 'changed' | 'unchanged'; readonly order: Order }

@@ -272,7 +272,7 @@ export interface Log {
 
 /**
  * `place`: another order had the turn, or an idempotency key had expired. `change`: another change came first.
- * `insert`, `booking`, `change` too: the outcome in the database was unknown.
+ * `insert`, `booking` (marking as published), `change` too: the outcome in the database was unknown.
  */
 export type RetriedOperation =
   'place' | 'change' | 'insert' | 'booking' | 'parked_message' | 'broker_connection' | 'database_connection';

@@ -32,8 +32,8 @@ export function backoff(
 }
 
 /**
- * Retries until the outcome is known: an attempt resolves to undefined while it is not. At least twice, because the
- * first attempt may take all the time. Resolves to undefined when time or attempts are used up.
+ * Retries until the outcome is known: an attempt resolves to undefined while it is not. Resolves to undefined when time
+ * or attempts are used up.
  */
 export async function untilKnown<T>(
   attempt: () => Promise<T | undefined>,
@@ -41,6 +41,8 @@ export async function untilKnown<T>(
     clock: Pick<Clock, 'monotonic' | 'after' | 'random'>;
     withinMs: number;
     attempts?: number;
+    /** Attempts that are made even if the time is up. */
+    atLeast?: number;
     /** From one attempt to the next, see {@link backoff}. */
     pauses: { firstMs: number; longestMs: number };
     onRetry: () => void;
@@ -51,7 +53,7 @@ export async function untilKnown<T>(
   for (let count = 1; ; count += 1) {
     const outcome = await attempt();
     if (outcome !== undefined || count === limits.attempts) return outcome;
-    if (count > 1 && clock.monotonic() > deadline) return undefined;
+    if (count >= (limits.atLeast ?? 1) && clock.monotonic() > deadline) return undefined;
     limits.onRetry();
     await pause(clock, backoff(clock, count, limits.pauses));
   }

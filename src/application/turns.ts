@@ -10,8 +10,8 @@ export interface Turns {
   forget(): void;
 }
 
-/** Only the latest. */
-const TICKETS_REMEMBERED = 20_000;
+/** How many tickets are remembered: those used last. */
+const TICKETS_REMEMBERED = 50_000;
 
 export function createTurns(): Turns {
   const nextTurns = new LRUCache<string, number>({ max: TICKETS_REMEMBERED });

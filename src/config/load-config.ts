@@ -168,7 +168,7 @@ export function loadSigningKey(env: Environment): string {
   return load(env, (given) => ({ key: given.get('JWT_KEY') ?? DEVELOPMENT_JWT_KEY })).key;
 }
 
-function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): Readonly<T> {
+function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): Frozen<T> {
   const given = readEnvironment(env);
   const config = read(given);
   if (config === undefined || given.problems.length > 0) throw new InvalidSettings(given.problems);
@@ -213,9 +213,11 @@ function warnOfEmbedded(given: Given): void {
   }
 }
 
-function freeze<T extends object>(value: T): T {
+type Frozen<T> = T extends object ? { readonly [Name in keyof T]: Frozen<T[Name]> } : T;
+
+function freeze<T extends object>(value: T): Frozen<T> {
   for (const inner of Object.values(value)) {
     if (typeof inner === 'object' && inner !== null) freeze(inner as object);
   }
-  return Object.freeze(value);
+  return Object.freeze(value) as Frozen<T>;
 }

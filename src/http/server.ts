@@ -1,6 +1,5 @@
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { setTimeout } from 'node:timers/promises';
+import { createServer as createListener, type AddressInfo, type Socket } from 'node:net';
 import { refuseAsProblems, type Exchange, type Refusal } from './refusals';
 import { createUnusedConnections } from './unused-connections';
 
@@ -35,7 +34,7 @@ const LEAST_FIRST_BYTE_MS = 60_000;
 export interface HttpServer {
   /** Listens; resolves to the address. Rejects when the port is taken. */
   start(): Promise<AddressInfo>;
-  /** Resolves when the requests in flight are answered; soon after the call it accepts no new connections. */
+  /** Accepts no new connections; resolves when the requests in flight are answered. */
   stop(): Promise<void>;
 }
 
@@ -57,14 +56,15 @@ export function createHttpServer(
     headersTimeout: bounds.headersMs,
     connectionsCheckingInterval: bounds.checkEveryMs,
     maxHeaderSize: 16 * 1024,
-    // Detects idle connections whose other end is unreachable.
-    keepAlive: true,
-    keepAliveInitialDelay: 60_000,
     // Left to the handler, which answers with a problem.
     requireHostHeader: false,
   });
   // Nothing else ends a connection whose answers are never read. Node keeps one that is read slowly.
   server.timeout = bounds.noProgressMs;
+  // It listens in place of the HTTP server, whose own close() ends idle connections at once and checks no time limits
+  // any more. The options are those of an HTTP server; keepAlive detects connections whose other end is unreachable.
+  const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
+  const listening = createListener(options, (socket) => server.emit('connection', socket));
 
   let open = 0;
   server.on('connection', (socket) => {
@@ -91,23 +91,31 @@ export function createHttpServer(
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(listenOn.port, listenOn.host, () => {
-          server.off('error', reject);
-          resolve(server.address() as AddressInfo);
+        listening.once('error', reject);
+        listening.listen(listenOn.port, listenOn.host, () => {
+          listening.off('error', reject);
+          // From here on Node checks how long requests take.
+          server.emit('listening');
+          resolve(listening.address() as AddressInfo);
         });
       }),
-    async stop() {
-      // New connections are served until then: a proxy may not know yet that this replica stops.
-      if (open > 0) await setTimeout(LINGER_MS);
-      // Busy connections are closed when they become idle.
-      const whenIdle = setInterval(() => {
-        server.closeIdleConnections();
-        unused.end();
-      }, CLOSE_IDLE_EVERY_MS);
-      await new Promise((resolve) => server.close(resolve));
-      clearInterval(whenIdle);
-    },
+    stop: () =>
+      new Promise((resolve) => {
+        let whenIdle: NodeJS.Timeout | undefined;
+        const linger = setTimeout(() => {
+          // Those that are busy are ended when they become idle.
+          whenIdle = setInterval(() => {
+            server.closeIdleConnections();
+            unused.end();
+          }, CLOSE_IDLE_EVERY_MS);
+        }, LINGER_MS);
+        listening.close(() => {
+          clearTimeout(linger);
+          clearInterval(whenIdle);
+          server.close();
+          resolve();
+        });
+      }),
   };
 }
 

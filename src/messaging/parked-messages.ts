@@ -12,7 +12,7 @@ const CLAIM_MS = 30_000;
 const ATTEMPTS = 10;
 
 /**
- * Retries parked messages until their order is known, for about a quarter of an hour; after that they are dead letters,
+ * Retries parked messages until their order is known, in ten attempts and about ten minutes; after that they are dead letters,
  * until someone replays them.
  */
 export function createParkedMessages(deps: {

@@ -247,16 +247,16 @@ describe('the expiry sweep', () => {
 describe('what is known of the turns of tickets', () => {
   const id = (n: number) => String(n).padStart(24, '0');
 
-  it('is forgotten for the ticket that nobody asked for the longest, when there are more than 20,000', () => {
+  it('is forgotten for the ticket that nobody asked for the longest, when there are more than 50,000', () => {
     const turns = createTurns();
-    for (let n = 0; n < 20_000; n += 1) turns.over(id(n), 0);
-    expect([turns.next(id(0)), turns.next(id(1)), turns.next(id(19_999))]).toEqual([1, 1, 1]);
+    for (let n = 0; n < 50_000; n += 1) turns.over(id(n), 0);
+    expect([turns.next(id(0)), turns.next(id(1)), turns.next(id(49_999))]).toEqual([1, 1, 1]);
 
     turns.over(id(0), 1);
-    turns.over(id(20_000), 0);
+    turns.over(id(50_000), 0);
 
     expect([turns.next(id(0)), turns.next(id(1)), turns.next(id(2))]).toEqual([2, 1, 0]);
-    expect(turns.next(id(20_000))).toBe(1);
+    expect(turns.next(id(50_000))).toBe(1);
   });
 
   it('never goes back', () => {

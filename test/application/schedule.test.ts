@@ -271,7 +271,7 @@ describe('a loop', () => {
 describe('what is attempted until its outcome is known', () => {
   const setUp = (
     outcomes: readonly (string | undefined)[],
-    limits: { withinMs: number; attempts?: number },
+    limits: { withinMs: number; attempts?: number; atLeast?: number },
   ) => {
     const clock = createTestClock();
     const pauses: number[] = [];
@@ -296,10 +296,13 @@ describe('what is attempted until its outcome is known', () => {
     expect([pauses, retries()]).toEqual([[50, 100, 150], 3]);
   });
 
-  it('is attempted twice, however long the first attempt took, and not again when time is up', async () => {
-    const { outcome, attempts, retries } = setUp([], { withinMs: 500 });
+  it.each([
+    [undefined, 1],
+    [2, 2],
+  ])('is attempted at least %s times, and not again when time is up', async (atLeast, expected) => {
+    const { outcome, attempts, retries } = setUp([], { withinMs: 500, ...(atLeast && { atLeast }) });
     expect(await outcome).toBeUndefined();
-    expect([attempts(), retries()]).toEqual([2, 1]);
+    expect([attempts(), retries()]).toEqual([expected, expected - 1]);
   });
 
   it('is attempted no more often than it may', async () => {

@@ -1,18 +1,22 @@
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { Refusal } from '../../src/http/refusals';
-import { createHttpServer, type HttpServer } from '../../src/http/server';
+import { createHttpServer, type Bounds, type HttpServer } from '../../src/http/server';
 import { exchange, open } from '../hostile/wire';
 import { eventually } from '../support/eventually';
 import { BASE_PATH, createTestApp, tokenOf } from '../support/http-app';
 
 describe('a server that is stopped', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  afterEach(() => agent.destroy());
+  let client: Socket | undefined;
+  afterEach(() => {
+    agent.destroy();
+    client?.destroy();
+  });
 
-  async function start(handler: RequestListener) {
-    const server = createHttpServer(handler, { host: '127.0.0.1', port: 0 });
+  async function start(handler: RequestListener, bounds: Partial<Bounds> = {}) {
+    const server = createHttpServer(handler, { host: '127.0.0.1', port: 0 }, bounds);
     const { port }: AddressInfo = await server.start();
     const get = async (): Promise<IncomingMessage> => {
       const [response] = (await once(request({ port, agent }).end(), 'response')) as [IncomingMessage];
@@ -20,7 +24,7 @@ describe('a server that is stopped', () => {
       await once(response, 'end');
       return response;
     };
-    return { server, get };
+    return { server, get, port };
   }
 
   it('still answers what comes on a connection that was kept, and ends', async () => {
@@ -30,6 +34,33 @@ describe('a server that is stopped', () => {
     expect((await get()).statusCode).toBe(200);
     await stopped;
     await expect(get()).rejects.toThrow();
+  });
+
+  it('takes no new connection from then on', async () => {
+    const { server, get, port } = await start((_, res) => void res.end());
+    await get();
+    const stopped = server.stop();
+    const refused = await once(request({ port }).end(), 'error');
+    expect(refused).toEqual([expect.objectContaining({ code: 'ECONNREFUSED' })]);
+    expect((await get()).statusCode).toBe(200);
+    await stopped;
+  });
+
+  it.each([
+    ['body', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf'],
+    ['headers', 'GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost:'],
+  ])('waits no longer than a request may take for a client that does not end its %s', async (_, bytes) => {
+    let taken = (): void => {};
+    const begun = new Promise<void>((resolve) => (taken = resolve));
+    const limits = { headersMs: 200, requestMs: 200, checkEveryMs: 20, noProgressMs: 600_000 };
+    const { server, port } = await start((req, res) => {
+      if (req.method === 'GET') res.end();
+      taken();
+    }, limits);
+    client = connect(port, '127.0.0.1').on('error', () => {});
+    client.write(bytes);
+    await begun;
+    await server.stop();
   });
 
   it('finishes what it has in flight', async () => {

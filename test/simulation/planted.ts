@@ -27,7 +27,11 @@ export const PLANTED: Record<string, PlantedBug> = {
   },
   'no version guard': {
     bug: overOrders((orders) => ({ save: (change) => saveAnyway(orders, change) })),
-    breaks: ['I6 the state is one that can be reached', 'I7 each payment is counted once'],
+    breaks: [
+      'I6 the state is one that can be reached',
+      'I6 the outbox tells the state',
+      'I7 each payment is counted once',
+    ],
   },
   'a cancelled order is cancelled again when it expires': {
     bug: overOrders((orders) => ({ find: async (id) => asOpen(await orders.find(id)) })),

@@ -156,8 +156,8 @@ export function createMemoryBroker(deps: {
       if (!started || !up) return;
       for (const one of wanted) {
         if (one.close) continue;
-        one.close = one.open();
         one.subscription.onChange?.(true);
+        one.close = one.open();
       }
     }
 

@@ -1,4 +1,4 @@
-import type { Clock, FailedMessages, Log, OrderStore, Outbox, TicketStore } from '../../application/ports';
+import type { Clock, Log } from '../../application/ports';
 import type { MemoryDatabase } from './database';
 import { createFailedMessages } from './failed-messages';
 import { createOrders } from './orders';
@@ -7,22 +7,11 @@ import { createTickets } from './tickets';
 
 export { createMemoryDatabase } from './database';
 
-export interface MemoryStore {
-  readonly tickets: TicketStore;
-  readonly orders: OrderStore;
-  readonly outbox: Outbox;
-  readonly failedMessages: FailedMessages;
-  now(): Date;
-  ready(): boolean;
-  start(): void;
-  close(): Promise<void>;
-}
-
 /** One replica's view of the database. It gives the guarantees of the real one, as long as the process runs. */
 export function connectMemoryStore(
   database: MemoryDatabase,
   deps: { replicaId: string; clock: Clock; leaseMs: number; log?: Log },
-): MemoryStore {
+) {
   const { clock } = deps;
   const leasing = { owner: deps.replicaId, ms: deps.leaseMs };
   return {

@@ -47,15 +47,21 @@ export function createMarkPublished(
     const isAll = lease.events.length === count;
     if (isAll && (await (haste === 'now' ? markNow : markLater)(published))) return undefined;
     // Guarded by owner and position, so it can be repeated after any outcome.
+    let cause: unknown;
     const markOnce = () =>
-      connection.ask(() => markOne(published)).then((rest) => ({ rest }), unknownIfUnavailable);
+      connection
+        .ask(() => markOne(published))
+        .then(
+          (rest) => ({ rest }),
+          (error: unknown) => unknownIfUnavailable((cause = error)),
+        );
     const known = await untilKnown(markOnce, {
       clock,
       withinMs: Math.min(SETTLE_WITHIN_MS, lease.leaseUntil - clock.monotonic()),
       pauses: RETRY,
       onRetry: () => deps.onRetry('booking'),
     });
-    if (!known) throw new Unavailable('whether the events are marked as published is not known');
+    if (!known) throw new Unavailable('whether the events are marked as published is not known', { cause });
     return known.rest;
   };
 

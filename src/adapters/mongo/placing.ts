@@ -23,7 +23,7 @@ const LARGEST_GROUP = 100;
 /** An order with its turn and its key. */
 const PLACE_FIELDS = { ...ORDER_FIELDS, turn: 1, idempotencyKey: 1 } as const;
 /** How long an insert of unknown outcome is retried before the caller gets `Unavailable`. */
-const SETTLE = { withinMs: 3_000, pauses: { firstMs: 50, longestMs: 500 } };
+const SETTLE = { withinMs: 3_000, atLeast: 2, pauses: { firstMs: 50, longestMs: 500 } };
 
 export interface LeaseSettings {
   readonly owner: string;

@@ -1,13 +1,4 @@
-import type {
-  Clock,
-  FailedMessages,
-  Log,
-  Metrics,
-  OrderStore,
-  Outbox,
-  OutboxHistory,
-  TicketStore,
-} from '../../application/ports';
+import type { Clock, Log, Metrics } from '../../application/ports';
 import { allOf, createLoop } from '../../application/schedule';
 import { createMongoConnection } from './connection';
 import { createDatabaseClock } from './database-clock';
@@ -24,20 +15,7 @@ import { createTicketStore } from './tickets';
 /** How often clocks are compared and the orders are checked for documents of another service. */
 const LOOK_EVERY_MS = 10_000;
 
-export interface MongoStore {
-  readonly tickets: TicketStore;
-  readonly orders: OrderStore;
-  readonly outbox: Outbox;
-  readonly outboxHistory: OutboxHistory;
-  readonly failedMessages: FailedMessages;
-  /** Database time. */
-  now(): Date;
-  /** Connected, and the indexes verified since. */
-  ready(): boolean;
-  /** Connects in the background, for as long as it takes. */
-  start(): void;
-  close(): Promise<void>;
-}
+export type MongoStore = ReturnType<typeof createMongoStore>;
 
 /** The stores on MongoDB, standalone or replica set. */
 export function createMongoStore(deps: {
@@ -49,7 +27,7 @@ export function createMongoStore(deps: {
   log: Log;
   onReadyChange?: (ready: boolean) => void;
   onRetry?: Metrics['retried'];
-}): MongoStore {
+}) {
   const { log, onRetry = () => {} } = deps;
   const connection = createMongoConnection({
     url: deps.url,
@@ -94,8 +72,11 @@ export function createMongoStore(deps: {
     outbox: createOutbox(models, connection, { clock, leasing, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
     failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
+    /** Database time. */
     now: clock.now,
+    /** Connected, and the indexes verified since then. */
     ready: connection.ready,
+    /** Connects in the background, for as long as it takes. */
     start() {
       connection.start();
       lookLoop.start();

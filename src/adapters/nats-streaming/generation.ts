@@ -26,6 +26,7 @@ export interface BrokerServer {
   readonly login?: { readonly user: string; readonly pass: string } | { readonly token: string };
   /** Options of `tls.connect`. With them, no connection is made unencrypted. */
   readonly tls?: {
+    /** The name that the server's certificate must have. */
     readonly host: string;
     readonly servername?: string;
     readonly ca?: string;
