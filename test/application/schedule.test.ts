@@ -31,6 +31,20 @@ describe('a loop', () => {
     expect(left).toBe(0);
   });
 
+  it('does not run before it is started, nor later because it is woken for later', async () => {
+    let runs = 0;
+    const { clock, loop } = setUp(async () => void (runs += 1));
+    loop.wake();
+    await clock.advance(10_000);
+    expect(runs).toBe(0);
+    loop.start();
+    await clock.advance(900);
+    loop.wake(1_000);
+    await clock.advance(100);
+    expect(runs).toBe(1);
+    await loop.stop();
+  });
+
   it('survives a failing run and reports it', async () => {
     let runs = 0;
     const { clock, loop, errors } = setUp(async () => {
@@ -172,6 +186,20 @@ describe('slots', () => {
     expect(log).toEqual(['a failed: Error: no', 'b done']);
   });
 
+  it('is closed when the last of all work has ended, and at once without any', async () => {
+    const { slots, work, open } = setUp(2);
+    void slots.take('a', work('a'));
+    void slots.take('b', work('b'));
+    let closed = false;
+    const closing = slots.close().then(() => (closed = true));
+    open('a');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(closed).toBe(false);
+    open('b');
+    await closing;
+    await slots.close();
+  });
+
   it('takes nothing more once closed, but where it is at work, and is closed when all is done', async () => {
     const { slots, log, work, open } = setUp(1);
     void slots.take('a', work('a'));
@@ -209,62 +237,6 @@ describe('what a loop says of an error', () => {
     function say(level: string) {
       return (fields: object, message: string) => void said.push([level, fields, message]);
     }
-  });
-});
-
-describe('slots that are to be closed', () => {
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-  it('are closed when the last of them has ended, not the first', async () => {
-    const slots = createSlots({ limit: 2, mostWaiting: 1, onError() {} });
-    const ends: (() => void)[] = [];
-    const work = () => new Promise<void>((resolve) => ends.push(resolve));
-    void slots.take('a', work);
-    void slots.take('b', work);
-    let closed = false;
-    const closing = slots.close().then(() => (closed = true));
-
-    ends[0]?.();
-    await turn();
-    expect([ends.length, closed]).toEqual([2, false]);
-    ends[1]?.();
-    await closing;
-    expect(closed).toBe(true);
-  });
-
-  it('are closed at once where there is nothing to do', async () => {
-    await createSlots({ limit: 2, mostWaiting: 1, onError() {} }).close();
-  });
-});
-
-describe('a loop', () => {
-  function setUpLoop() {
-    const clock = createTestClock();
-    let runs = 0;
-    const loop = createLoop({
-      clock,
-      everyMs: 1_000,
-      task: async () => void (runs += 1),
-      onError() {},
-    });
-    return { clock, loop, runs: () => runs };
-  }
-
-  it('does not run before it is started, whoever wakes it', async () => {
-    const { clock, loop, runs } = setUpLoop();
-    loop.wake();
-    await clock.advance(10_000);
-    expect(runs()).toBe(0);
-  });
-
-  it('is not put off by who wakes it for later than it would run anyway', async () => {
-    const { clock, loop, runs } = setUpLoop();
-    loop.start();
-    await clock.advance(900);
-    loop.wake(1_000);
-    await clock.advance(100);
-    expect(runs()).toBe(1);
-    await loop.stop();
   });
 });
 

@@ -1,3 +1,5 @@
+import { createMemoryDatabase } from '../../src/adapters/memory/database';
+import { createFailedMessages } from '../../src/adapters/memory/failed-messages';
 import { createExpirySweep } from '../../src/application/expire-order';
 import type { FailedMessage } from '../../src/application/ports';
 import { allOf, type Loop } from '../../src/application/schedule';
@@ -49,13 +51,8 @@ const LOOPS: Record<string, (pieces: Pieces, clock: TestClock) => Loop> = {
   'trying parked messages': (pieces, clock) =>
     createParkedMessages({
       failedMessages: {
-        put: async () => {},
+        ...createFailedMessages(createMemoryDatabase(), clock),
         takeDue: async () => [one('failing'), one('slow')],
-        postpone: async () => {},
-        remove: async () => {},
-        list: async () => [],
-        replay: async () => 0,
-        count: async () => ({ parked: 0, dead: 0 }),
       },
       handle: ({ data }) => (data.toString() === 'slow' ? pieces.slow({ type: 'done' }) : pieces.fail()),
       clock,
