@@ -193,7 +193,7 @@ describe('a problem', () => {
 
 describe('every answer', () => {
   it.each(['/livez', '/nowhere', BASE_PATH])(
-    'tells browsers to keep their hands off, at %s',
+    'forbids browsers to render, frame or sniff it, at %s',
     async (path) => {
       const { app } = createTestApp();
 
