@@ -22,11 +22,13 @@ const DONE_ANYWAY: Readonly<Record<string, string>> = {
   useNewUrlParser: 'true',
   useUnifiedTopology: 'true',
 };
-const DECIDED_HERE = words(`
-  ${Object.keys(DONE_ANYWAY).join(' ')} readPreferenceTags maxStalenessSeconds readConcernLevel wtimeout wtimeoutMS
-  maxPoolSize minPoolSize connectTimeoutMS serverSelectionTimeoutMS socketTimeoutMS timeoutMS waitQueueTimeoutMS
-  heartbeatFrequencyMS serverMonitoringMode
-`);
+const DECIDED_HERE = [
+  ...Object.keys(DONE_ANYWAY),
+  ...words(`
+    readPreferenceTags maxStalenessSeconds readConcernLevel wtimeout wtimeoutMS maxPoolSize minPoolSize connectTimeoutMS
+    serverSelectionTimeoutMS socketTimeoutMS timeoutMS waitQueueTimeoutMS heartbeatFrequencyMS serverMonitoringMode
+  `),
+];
 
 const KNOWN = new Map([...OPTIONS, ...DECIDED_HERE].map((name) => [name.toLowerCase(), name]));
 

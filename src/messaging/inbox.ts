@@ -12,7 +12,7 @@ import type {
 } from '../application/ports';
 import { isOfTickets, parse, paymentMessage } from './contracts';
 import { createHandlers, type Handler } from './handlers';
-import { bound, chain, errorsToVerdicts, report, storeFailed, tellCatchUp } from './middleware';
+import { bound, errorsToVerdicts, report, storeFailed, tellCatchUp } from './middleware';
 
 const PAYMENTS = 'payment:created';
 
@@ -46,15 +46,15 @@ export function createInbox(deps: {
   const { catchUp, log } = deps;
   const handlers = new Map<string, Handler>(Object.entries(createHandlers(deps)));
 
-  const handle = chain([errorsToVerdicts(log)], async (message) => {
+  const handle = errorsToVerdicts(log)(async (message) => {
     const handler = handlers.get(message.subject);
     return handler ? handler(message) : { type: 'reject', reason: `no such subject: ${message.subject}` };
   });
-  const settle = chain([report(deps), storeFailed(deps)], handle);
-  const settleTicket = chain([bound(MOST_IN_FLIGHT.tickets, deps)], settle);
-  const settleOther = chain([bound(MOST_IN_FLIGHT.others, deps)], settle);
+  const settle = report(deps)(storeFailed(deps)(handle));
+  const settleTicket = bound(MOST_IN_FLIGHT.tickets, deps)(settle);
+  const settleOther = bound(MOST_IN_FLIGHT.others, deps)(settle);
   /** Never refused and never delayed: expiry waits for payments. */
-  const settlePayment = chain([tellCatchUp(catchUp)], settle);
+  const settlePayment = tellCatchUp(catchUp)(settle);
 
   function group(subject: string): Subscription {
     const isPayment = subject === PAYMENTS;

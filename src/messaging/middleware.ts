@@ -18,11 +18,6 @@ export type Middleware = (next: Handler) => Handler;
 /** How long a message that could not be handled stays in flight: its redeliveries meanwhile cost nothing. */
 const REST_MS = 1_000;
 
-/** The first of `around` is the outermost. */
-export function chain(around: readonly Middleware[], handler: Handler): Handler {
-  return around.reduceRight((next, middleware) => middleware(next), handler);
-}
-
 /** Never rejects: without the database the message is redelivered; after an unexpected error it is parked. */
 export function errorsToVerdicts(log: Pick<Log, 'error'>): Middleware {
   return (next) => async (message) => {

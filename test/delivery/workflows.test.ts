@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { runProgram } from '../support/run-program';
 
 interface Step {
   uses?: string;
@@ -116,41 +116,34 @@ describe('scripts/check-workflows.mjs', () => {
     writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*"\nexit ${status}\n`, { mode: 0o755 });
   }
 
-  function run(...args: string[]) {
-    const script = join(ROOT, 'scripts/check-workflows.mjs');
-    const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
-      env: { PATH: folder },
-      encoding: 'utf8',
-    });
-    return { status, stdout, stderr };
-  }
+  const run = (...args: string[]) => runProgram(['scripts/check-workflows.mjs', ...args], { PATH: folder });
 
-  it('says in a line which programs are missing, and fails only where they are required', () => {
+  it('says in a line which programs are missing, and fails only where they are required', async () => {
     const stderr =
       'Workflows not checked with actionlint and zizmor: not on PATH (CONTRIBUTING, "Workflows").\n';
 
-    expect(run()).toEqual({ status: 0, stdout: '', stderr });
-    expect(run('--required')).toEqual({ status: 1, stdout: '', stderr });
+    expect(await run()).toEqual({ code: 0, stdout: '', stderr });
+    expect(await run('--required')).toEqual({ code: 1, stdout: '', stderr });
     program('zizmor', 0);
-    expect(run('--required')).toMatchObject({ status: 1, stderr: stderr.replace(' and zizmor', '') });
+    expect(await run('--required')).toMatchObject({ code: 1, stderr: stderr.replace(' and zizmor', '') });
   });
 
-  it('runs what is there, zizmor without the network', () => {
+  it('runs what is there, zizmor without the network', async () => {
     program('actionlint', 0);
     program('zizmor', 0);
 
-    expect(run('--required')).toEqual({
-      status: 0,
+    expect(await run('--required')).toEqual({
+      code: 0,
       stdout: expect.stringMatching(/^actionlint \nzizmor --offline .*\.github\n$/),
       stderr: '',
     });
   });
 
-  it.each(['actionlint', 'zizmor'])('fails where %s finds something', (name) => {
+  it.each(['actionlint', 'zizmor'])('fails where %s finds something', async (name) => {
     program('actionlint', 0);
     program('zizmor', 0);
     program(name, 1);
 
-    expect(run().status).toBe(1);
+    expect((await run()).code).toBe(1);
   });
 });

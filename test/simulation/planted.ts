@@ -7,6 +7,7 @@ import type {
   StoredOrder,
   Subscription,
 } from '../../src/application/ports';
+import { acknowledgeFirst, withReceive } from '../support/subscriptions';
 import type { BrokerBus } from './broker';
 import type { Bug, Options } from './run';
 
@@ -181,7 +182,7 @@ export const PLANTED: Record<string, PlantedBug> = {
   // --- consuming ----------------------------------------------------------------------------------------
   'a message is acknowledged before its change is stored': {
     bug: overBus((bus) => ({
-      subscribe: (subscriptions) => bus.subscribe(subscriptions.map(acknowledgedFirst)),
+      subscribe: (subscriptions) => bus.subscribe(withReceive(subscriptions, acknowledgeFirst)),
     })),
     breaks: ['what was acknowledged is stored'],
   },
@@ -246,11 +247,6 @@ function overBus(change: (bus: BrokerBus) => Partial<Bus>): Bug {
 /** What cannot be published now is left to the relay. */
 async function publishAll(bus: Bus, events: readonly OutboxEvent[]): Promise<void> {
   for (const { subject, data } of events) await bus.publish(subject, data).catch(() => {});
-}
-
-function acknowledgedFirst(one: Subscription): Subscription {
-  if (one.mode === 'watch') return one;
-  return { ...one, receive: (message) => (void one.receive(message), Promise.resolve('done')) };
 }
 
 function deaf(one: Subscription): Subscription {

@@ -1,6 +1,19 @@
-import type { Message, Subscription } from '../../src/application/ports';
+import type { Message, Receive, Subscription } from '../../src/application/ports';
 
 type Group = Subscription & { mode: 'group' };
+
+/** The same subscriptions, with something put around what receives the messages of a group. */
+export function withReceive(
+  subscriptions: readonly Subscription[],
+  wrap: (receive: Receive) => Receive,
+): Subscription[] {
+  return subscriptions.map((one) => (one.mode === 'group' ? { ...one, receive: wrap(one.receive) } : one));
+}
+
+/** The mistake of acknowledging a message before its change is stored. */
+export const acknowledgeFirst =
+  (receive: Receive): Receive =>
+  (message) => (void receive(message), Promise.resolve('done'));
 
 /** What the bus would do with a message that it delivers; one that no subscription is for goes to the first. */
 export function receiver(subscriptions: readonly Subscription[]) {

@@ -146,9 +146,9 @@ export function createMemoryBroker(deps: {
     const connection = {
       brokerUp(isUp: boolean) {
         if (!started) return;
-        if (isUp) openAll();
-        else closeAll();
-        if (isUp) for (const listener of onAvailable) listener();
+        if (!isUp) return closeAll();
+        openAll();
+        for (const listener of onAvailable) listener();
       },
     };
 
@@ -168,6 +168,11 @@ export function createMemoryBroker(deps: {
         delete one.close;
         one.subscription.onChange?.(false);
       }
+    }
+
+    function leave(): void {
+      closeAll();
+      wanted = [];
     }
 
     function join(subject: string, receive: Receive): Cancel {
@@ -220,13 +225,11 @@ export function createMemoryBroker(deps: {
         await Promise.allSettled(inFlight);
         // One more turn of the event loop, so that the last settled message is acknowledged before the member leaves.
         await new Promise((resolve) => setImmediate(resolve));
-        closeAll();
-        wanted = [];
+        leave();
       },
       async close() {
         receiving = false;
-        closeAll();
-        wanted = [];
+        leave();
         started = false;
         connections.delete(connection);
         if (connections.size === 0) for (const group of durables.values()) forgetTimers(group);

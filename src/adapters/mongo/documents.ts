@@ -77,8 +77,6 @@ export function createModels(connection: Connection): Models {
 function orderSchema() {
   const payment = { id: String, stripeId: String, at: Date, refund: String, sameAs: String };
   const event = { seq: Number, subject: String, data: String, at: Date };
-  const lease = { leaseUntil: Date, owner: String, attempts: Number };
-  const publishing = { next: Number, pending: Number, ...lease, since: Date };
   const orders = new Schema<OrderDocument>(
     {
       userId: String,
@@ -91,7 +89,14 @@ function orderSchema() {
       idempotencyKey: String,
       payments: [new Schema<Payment>(payment, { _id: false, id: false })],
       outbox: [new Schema<OutboxEvent>(event, { _id: false })],
-      publishing,
+      publishing: {
+        next: Number,
+        pending: Number,
+        leaseUntil: Date,
+        owner: String,
+        attempts: Number,
+        since: Date,
+      },
     },
     { ...OPTIONS, versionKey: 'version' },
   );
@@ -106,10 +111,19 @@ function ticketSchema() {
 }
 
 function failedMessageSchema() {
-  const message = { subject: String, sequence: Number, publishedAt: Date, data: String, encoding: String };
-  const handling = { reason: String, attempts: Number, retryAt: Date, at: Date };
   return new Schema<FailedMessageDocument>(
-    { _id: String, ...message, ...handling },
+    {
+      _id: String,
+      subject: String,
+      sequence: Number,
+      publishedAt: Date,
+      data: String,
+      encoding: String,
+      reason: String,
+      attempts: Number,
+      retryAt: Date,
+      at: Date,
+    },
     { ...OPTIONS, versionKey: false },
   );
 }

@@ -24,15 +24,15 @@ export function createMinutes() {
 
   return {
     add(line: HistoryLine): void {
-      const { counts } = minute(line.t);
+      const now = minute(line.t);
+      const { counts } = now;
       if (line.kind === 'answer') counts[columnOf(line.status)] += 1;
       if (line.kind === 'fault' && line.phase === 'begin') {
         counts.faults += 1;
         if (KILLS.includes(line.fault)) counts.kills += 1;
       }
       if (line.kind === 'sample' && line.pending !== undefined) {
-        const seen = minute(line.t);
-        seen.pending = Math.max(line.pending, seen.pending ?? 0);
+        now.pending = Math.max(line.pending, now.pending ?? 0);
       }
     },
     table(): string {

@@ -1,5 +1,6 @@
 import type { Publisher } from '../../../src/application/ports';
 import { NOTHING, type Between } from '../../../src/wiring/service';
+import { acknowledgeFirst, withReceive } from '../../support/subscriptions';
 
 /** Mistakes that the campaign must find, each as a small change of the real thing. */
 const BUGS: Record<string, Between> = {
@@ -8,15 +9,7 @@ const BUGS: Record<string, Between> = {
     ...NOTHING,
     bus: (bus) => ({
       ...bus,
-      subscribe(subscriptions) {
-        bus.subscribe(
-          subscriptions.map((one) =>
-            one.mode === 'watch'
-              ? one
-              : { ...one, receive: (message) => (void one.receive(message), Promise.resolve('done')) },
-          ),
-        );
-      },
+      subscribe: (subscriptions) => bus.subscribe(withReceive(subscriptions, acknowledgeFirst)),
     }),
   },
 };

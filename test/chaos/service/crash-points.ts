@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import type { Bus, OrderStore, Receive } from '../../../src/application/ports';
 import type { CrashPoint } from '../crash-points';
 import type { Between } from '../../../src/wiring/service';
+import { withReceive } from '../../support/subscriptions';
 
 const STDOUT = 1;
 
@@ -38,10 +39,12 @@ export function createCrashPoints(): Between {
     };
   }
 
-  async function reachAfter(receiving: ReturnType<Receive>): ReturnType<Receive> {
-    const verdict = await receiving;
-    if (verdict === 'done') reach('after a consumer’s write, before its acknowledgement');
-    return verdict;
+  function reachAfter(receive: Receive): Receive {
+    return async (message) => {
+      const verdict = await receive(message);
+      if (verdict === 'done') reach('after a consumer’s write, before its acknowledgement');
+      return verdict;
+    };
   }
 
   function bus(real: Bus): Bus {
@@ -56,13 +59,7 @@ export function createCrashPoints(): Between {
         await publishing;
         reach('after an acknowledgement, before the bookkeeping');
       },
-      subscribe(subscriptions) {
-        real.subscribe(
-          subscriptions.map((one) =>
-            one.mode === 'watch' ? one : { ...one, receive: (message) => reachAfter(one.receive(message)) },
-          ),
-        );
-      },
+      subscribe: (subscriptions) => real.subscribe(withReceive(subscriptions, reachAfter)),
     };
   }
 
