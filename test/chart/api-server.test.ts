@@ -147,11 +147,13 @@ describeWith(['helm', 'kubernetes'], 'on an API server', () => {
     };
 
     beforeEach(async () => {
+      // More than all pods need: the API server counts a pod that a controller tried to create twice
+      // as two, until the quota controller counts again.
       const hard = {
-        'requests.cpu': '9',
-        'limits.cpu': '9',
-        'requests.memory': '9Gi',
-        'limits.memory': '9Gi',
+        'requests.cpu': '90',
+        'limits.cpu': '90',
+        'requests.memory': '90Gi',
+        'limits.memory': '90Gi',
       };
       await apply({ kind: 'ResourceQuota', metadata: { name: 'all' }, spec: { hard } });
     });
