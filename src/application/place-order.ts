@@ -28,6 +28,8 @@ const HOLDS_REMEMBERED = 10_000;
 export interface PlaceOrderCommand {
   readonly userId: string;
   readonly ticketId: string;
+  /** The price that the buyer saw; at another one nothing is placed. */
+  readonly price?: number;
   readonly idempotencyKey?: string;
 }
 
@@ -39,7 +41,9 @@ export type PlaceOrderResult =
   | { readonly type: 'reserved'; readonly ownOrderId?: string }
   /** The ticket service holds the ticket for an order that is not known here. */
   | { readonly type: 'reserved-elsewhere' }
-  /** The idempotency key was used for another ticket. */
+  /** The ticket costs `price` now, not what the buyer saw. */
+  | { readonly type: 'price-changed'; readonly price: number }
+  /** The idempotency key was used for another ticket or at another price. */
   | { readonly type: 'key-reused' };
 
 /** The outcome of one insert: the answer, or what to insert instead. */
@@ -83,6 +87,9 @@ export function createPlaceOrder(deps: {
     const now = clock.now();
     if (ticket.orderId !== undefined && !(await isOurs(ticket.orderId))) {
       return (await answerGivenBefore(command, now)) ?? refuseElsewhere(ticket, ticket.orderId);
+    }
+    if (command.price !== undefined && command.price !== ticket.price) {
+      return (await answerGivenBefore(command, now)) ?? refusePrice(ticket);
     }
     const { order, events } = place({
       id: deps.newId(),
@@ -151,8 +158,10 @@ export function createPlaceOrder(deps: {
     if (age > IDEMPOTENCY_KEY_LIFE_MS) {
       return { type: 'key outlived', idempotencyKey: storedKey(command, earlier.id) };
     }
-    // The request consists of the ticket, so another ticket is another request.
-    if (earlier.ticket.id !== command.ticketId) return answered({ type: 'key-reused' });
+    // The request consists of the ticket and its price; one without a price asks for the ticket at any.
+    const { ticketId, price = earlier.ticket.price } = command;
+    if (earlier.ticket.id !== ticketId || earlier.ticket.price !== price)
+      return answered({ type: 'key-reused' });
     await orders.confirmReads();
     return answered({ type: 'replayed', order: asPlaced(earlier) });
   }
@@ -180,6 +189,11 @@ export function createPlaceOrder(deps: {
       if (outcome.type === 'answered') return outcome.result;
       if (outcome.type === 'key outlived') key = outcome.idempotencyKey;
     }
+  }
+
+  function refusePrice({ price }: Ticket): PlaceOrderResult {
+    metrics.orderOutcome('refused_price');
+    return { type: 'price-changed', price };
   }
 
   function refuseElsewhere({ id }: Ticket, orderId: string): PlaceOrderResult {

@@ -280,7 +280,13 @@ export type RetriedOperation =
 export interface Metrics {
   orderOutcome(
     outcome:
-      'placed' | 'refused_reserved' | 'refused_elsewhere' | 'cancelled_by_user' | 'expired' | 'completed',
+      | 'placed'
+      | 'refused_reserved'
+      | 'refused_elsewhere'
+      | 'refused_price'
+      | 'cancelled_by_user'
+      | 'expired'
+      | 'completed',
   ): void;
   /** An ExpirationComplete cancelled an order long before its `expiresAt`. */
   expiredEarly(): void;

@@ -19,6 +19,7 @@ const unknownTicket = problem(404, 'unknown-ticket', 'There is no such ticket', 
 const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
 const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
 const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
+const priceChanged = problem(409, 'price-changed', 'The price of the ticket has changed', 'price');
 const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
 const preconditionFailed = problem(412, 'precondition-failed', 'The order has changed since', 'If-Match');
 const keyReused = problem(
@@ -51,6 +52,8 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
         return sendProblem(res, reservedBy(result.ownOrderId));
       case 'reserved-elsewhere':
         return sendProblem(res, reservedElsewhere);
+      case 'price-changed':
+        return sendProblem(res, { ...priceChanged, extensions: { price: result.price } });
       case 'key-reused':
         return sendProblem(res, keyReused);
     }

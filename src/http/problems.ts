@@ -16,7 +16,7 @@ export interface Problem {
   /** More details than the title. */
   readonly detail?: string;
   readonly errors: readonly ProblemError[];
-  readonly extensions?: { readonly orderId: string };
+  readonly extensions?: { readonly orderId?: string; readonly price?: number };
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -30,6 +30,12 @@ const id = { ...text, matches: { options: ID_PATTERN, bail: true }, toLowerCase:
 
 const placing: Schema = {
   ticketId: { in: 'body', errorMessage: 'ticketId must be 24 hexadecimal characters', ...id },
+  price: {
+    in: 'body',
+    errorMessage: 'price must be a number from 0',
+    optional: true,
+    custom: { options: (value: unknown) => Number.isFinite(value) && (value as number) >= 0 },
+  },
   [IDEMPOTENCY_KEY.toLowerCase()]: {
     in: 'headers',
     errorMessage: `${IDEMPOTENCY_KEY} must be 1 to 255 visible ASCII characters`,
@@ -82,15 +88,17 @@ const listing: Schema = {
 };
 
 /** Each refuses with 400 what its reader below cannot read. */
-export const validatePlacing = validate(placing, ({ body }) => unknownBodyFields(body, ['ticketId']));
+export const validatePlacing = validate(placing, ({ body }) =>
+  unknownBodyFields(body, ['ticketId', 'price']),
+);
 export const validateShowing = validate(showing);
 export const validateCancelling = validate(cancelling);
 export const validateListing = validate(listing);
 
-export function readPlacing(req: Request): { ticketId: string; idempotencyKey?: string } {
-  const data = matchedData<{ ticketId: string; 'idempotency-key'?: string }>(req);
-  const { ticketId, 'idempotency-key': idempotencyKey } = data;
-  return { ticketId, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
+export function readPlacing(req: Request): { ticketId: string; price?: number; idempotencyKey?: string } {
+  const data = matchedData<{ ticketId: string; price?: number; 'idempotency-key'?: string }>(req);
+  const { 'idempotency-key': idempotencyKey, ...body } = data;
+  return { ...body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
 }
 
 export function readOrderId(req: Request): string {

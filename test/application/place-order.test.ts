@@ -168,6 +168,36 @@ describe('the turns of a ticket', () => {
   });
 });
 
+describe('the price that the buyer saw', () => {
+  const cheaper = { ...command, price: 9 };
+
+  it('is what the order costs', async () => {
+    const { placeOrder, placements } = setUp([]);
+    expect(await placeOrder({ ...command, price: 10 })).toMatchObject({ order: { ticket: { price: 10 } } });
+    expect(placements).toHaveLength(1);
+  });
+
+  it('is refused where the ticket has another one by now, with that, and nothing is placed', async () => {
+    const { placeOrder, placements, outcomes } = setUp([]);
+    expect(await placeOrder(cheaper)).toEqual({ type: 'price-changed', price: 10 });
+    expect([placements, outcomes]).toEqual([[], ['refused_price']]);
+  });
+
+  it('is a part of the request: a repeated key gets its order, and another price with it is refused', async () => {
+    const order = setUp([]).earlier({ ticket: { ...ticket, price: 9 } }) as Order;
+    const { placeOrder } = setUp([{ type: 'key-taken', order }], { byKey: () => order });
+    expect(await placeOrder({ ...cheaper, idempotencyKey: 'k' })).toMatchObject({ type: 'replayed' });
+    expect(await placeOrder({ ...command, price: 8, idempotencyKey: 'k' })).toEqual({ type: 'key-reused' });
+    expect(await placeOrder({ ...command, price: 10, idempotencyKey: 'k' })).toEqual({ type: 'key-reused' });
+  });
+
+  it('may be left out: a repeated key then gets its order at any price', async () => {
+    const order = setUp([]).earlier({ ticket: { ...ticket, price: 9 } }) as Order;
+    const { placeOrder } = setUp([{ type: 'key-taken', order }]);
+    expect(await placeOrder({ ...command, idempotencyKey: 'k' })).toMatchObject({ type: 'replayed' });
+  });
+});
+
 describe('a repeated idempotency key', () => {
   const repeated = { ...command, idempotencyKey: 'k' };
 

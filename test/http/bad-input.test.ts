@@ -81,6 +81,20 @@ describe('placing an order', () => {
     isRefused(({ post }) => post().send(body), 400, 'ticketId'),
   );
 
+  it.each([
+    ['a text', '"10"'],
+    ['null', 'null'],
+    ['a list', '[10]'],
+    ['less than nothing', '-0.01'],
+    ['more than a number can be', '1e999'],
+  ])('with %s as price gets 400 that names it', (_, price) =>
+    isRefused(
+      ({ post }) => post().type('json').send(`{"ticketId":"${ticketId}","price":${price}}`),
+      400,
+      'price',
+    ),
+  );
+
   it('without any body gets 400 that names ticketId', async () => {
     await isRefused(({ post }) => post(), 400, 'ticketId');
     await isRefused(({ post }) => post().set('Content-Length', '0'), 400, 'ticketId');
@@ -101,7 +115,7 @@ describe('placing an order', () => {
   );
 
   it.each([
-    ['price', '1'],
+    ['prize', '1'],
     ['userId', '"someone else"'],
     ['$where', '"1"'],
     ['__proto__', '1'],

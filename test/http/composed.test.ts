@@ -97,6 +97,13 @@ describe('an order over HTTP', () => {
     expect(other.headers).not.toHaveProperty('location');
   });
 
+  it('is placed at the price that the buyer saw, or not at all', async () => {
+    const ticketId = await service.sell();
+    const ask = (price: number) => place('ann', ticketId).send({ ticketId, price });
+    expect((await ask(19).expect(409)).body).toMatchObject({ price: 20 });
+    expect((await ask(20).expect(201)).body).toMatchObject({ ticket: { price: 20 } });
+  });
+
   it('is placed once when many want the same ticket at once', async () => {
     const ticketId = await service.sell();
 

@@ -25,11 +25,11 @@ function bodyOf(order: Order): object {
 
 describe('POST', () => {
   const ticketId = newId();
-  const place = (useCases: Partial<OrderUseCases>, headers: Record<string, string> = {}) =>
+  const place = (useCases: Partial<OrderUseCases>, headers: Record<string, string> = {}, body = {}) =>
     request(createTestApp({ useCases }).app)
       .post(BASE_PATH)
       .set({ ...bearer('ann'), ...headers })
-      .send({ ticketId });
+      .send({ ticketId, ...body });
 
   it('answers 201 with the order, its location and its tag', async () => {
     const order = orderOf({ userId: 'ann' });
@@ -110,6 +110,19 @@ describe('POST', () => {
 
     expect(answer.body).toMatchObject({ status: 409, orderId: ownOrderId });
     expect(answer.headers['location']).toBe(`${BASE_PATH}/${ownOrderId}`);
+  });
+
+  it('answers 409 with the new price when the buyer saw another one', async () => {
+    const { useCases, asked } = answering('placeOrder', { type: 'price-changed', price: 12.5 });
+
+    const answer = await place(useCases, {}, { price: 10 }).expect(409);
+
+    expect(asked).toEqual([{ userId: 'ann', ticketId, price: 10 }]);
+    expect(answer.body).toMatchObject({
+      type: 'urn:order-service:problem:price-changed',
+      price: 12.5,
+      errors: [{ field: 'price' }],
+    });
   });
 
   it('answers 422 when the key was used for another ticket', async () => {
