@@ -1,16 +1,7 @@
 import { createSlots } from './slots';
 import { backoff, createLoop, reportTo } from './schedule';
-import {
-  PublishFailed,
-  type Claimable,
-  type Clock,
-  type Log,
-  type Metrics,
-  type Outbox,
-  type OutboxEvent,
-  type PublishingLease,
-  type Publisher,
-} from './ports';
+import { PublishFailed, type Publisher } from './bus';
+import type { Claimable, Clock, Log, Metrics, Outbox, OutboxEvent, PublishingLease } from './ports';
 
 /** A publish starts only with this much of the lease left: the acknowledgement may take that long. */
 export const ACK_TIMEOUT_MS = 5_000;

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Publisher, TicketStore } from '../application/ports';
+import type { Publisher } from '../application/bus';
+import type { TicketStore } from '../application/ports';
 
 /** Tickets as a ticket service publishes them, so that there is something to order. */
 export const SAMPLE_TICKETS = [

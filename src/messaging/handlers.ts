@@ -3,7 +3,8 @@ import type { CatchUp } from '../application/catch-up';
 import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
 import { pause } from '../application/schedule';
-import type { Clock, Message, TicketStore } from '../application/ports';
+import type { Message } from '../application/bus';
+import type { Clock, TicketStore } from '../application/ports';
 import { expirationMessage, parse, paymentMessage, ticketMessage } from './contracts';
 
 export type Verdict =

@@ -1,15 +1,8 @@
 import type { CatchUp } from '../application/catch-up';
 import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
-import type {
-  Clock,
-  FailedMessages,
-  Log,
-  Message,
-  Metrics,
-  Subscription,
-  TicketStore,
-} from '../application/ports';
+import type { Message, Subscription } from '../application/bus';
+import type { Clock, FailedMessages, Log, Metrics, TicketStore } from '../application/ports';
 import { isOfTickets, parse, paymentMessage } from './contracts';
 import { createHandlers, type Handler } from './handlers';
 import { bound, errorsToVerdicts, report, storeFailed, tellCatchUp } from './middleware';

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import type { FailedMessages, OutboxHistory, Publisher } from '../application/ports';
+import type { Publisher } from '../application/bus';
+import type { FailedMessages, OutboxHistory } from '../application/ports';
 
 export const USAGE = `Usage: admin dead-letters list [--limit N]
        admin dead-letters replay ID | --all

@@ -1,4 +1,5 @@
-import type { Bus, Clock, Log, Publisher } from '../application/ports';
+import type { Bus, Publisher } from '../application/bus';
+import type { Clock, Log } from '../application/ports';
 import { LEASE_MS } from '../application/relay';
 import type { Config } from '../config/load-config';
 import type { ServiceMetrics } from '../observability/metrics';

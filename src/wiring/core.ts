@@ -4,8 +4,8 @@ import { createChangeOrder } from '../application/change-order';
 import { createCompleteOrder } from '../application/complete-order';
 import { createExpireOrder, createExpirySweep } from '../application/expire-order';
 import { createPlaceOrder } from '../application/place-order';
+import type { Bus } from '../application/bus';
 import type {
-  Bus,
   Clock,
   FailedMessages,
   Log,

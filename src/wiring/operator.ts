@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createMongoStore } from '../adapters/mongo/store';
 import { createNatsStreamingBus } from '../adapters/nats-streaming/bus';
-import type { Bus, Log } from '../application/ports';
+import type { Bus } from '../application/bus';
+import type { Log } from '../application/ports';
 import { LEASE_MS } from '../application/relay';
 import { pause } from '../application/schedule';
 import type { AdminConfig } from '../config/load-config';

@@ -1,7 +1,8 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Bus, Clock, OrderStore, Publisher, TicketStore } from '../application/ports';
+import type { Bus, Publisher } from '../application/bus';
+import type { Clock, OrderStore, TicketStore } from '../application/ports';
 import type { Config } from '../config/load-config';
 import { createApp } from '../http/app';
 import type { OrderUseCases } from '../http/orders';

@@ -1,12 +1,7 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
 import { createExpirySweep, type ExpireOrder } from '../../src/application/expire-order';
-import {
-  PublishFailed,
-  Unavailable,
-  type PublishingLease,
-  type Publisher,
-  type StoredOrder,
-} from '../../src/application/ports';
+import { PublishFailed, type Publisher } from '../../src/application/bus';
+import { Unavailable, type PublishingLease, type StoredOrder } from '../../src/application/ports';
 import { createPlaceOrder } from '../../src/application/place-order';
 import { createListOrders } from '../../src/application/read-orders';
 import { LEASE_MS, createRelay } from '../../src/application/relay';

@@ -1,9 +1,5 @@
-import {
-  PublishFailed,
-  type Outbox,
-  type OutboxEvent,
-  type PublishingLease,
-} from '../../src/application/ports';
+import { PublishFailed } from '../../src/application/bus';
+import type { Outbox, OutboxEvent, PublishingLease } from '../../src/application/ports';
 import { ACK_TIMEOUT_MS, createRelay } from '../../src/application/relay';
 import { createTestClock } from '../support/clock';
 import { silentMetrics } from '../support/silent';

@@ -2,7 +2,8 @@ import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/mem
 import { createCancelOrder } from '../../src/application/cancel-order';
 import { createChangeOrder } from '../../src/application/change-order';
 import { createPlaceOrder } from '../../src/application/place-order';
-import { PublishFailed, type Outbox, type Publisher } from '../../src/application/ports';
+import { PublishFailed, type Publisher } from '../../src/application/bus';
+import type { Outbox } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';

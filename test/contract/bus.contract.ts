@@ -4,7 +4,7 @@ import {
   type Message,
   type Receive,
   type Subscription,
-} from '../../src/application/ports';
+} from '../../src/application/bus';
 import { eventually } from '../support/eventually';
 
 export interface BusHarness {

@@ -1,5 +1,5 @@
 import { createMemoryBroker } from '../../src/adapters/memory/bus';
-import type { Bus } from '../../src/application/ports';
+import type { Bus } from '../../src/application/bus';
 import { systemClock } from '../../src/wiring/clock';
 import { silentLog } from '../support/silent';
 import { REDELIVERY_WAIT_SECONDS, describeBus } from './bus.contract';

@@ -1,5 +1,5 @@
 import { createNatsStreamingBus } from '../../src/adapters/nats-streaming/bus';
-import type { Bus, Receive, Subscription } from '../../src/application/ports';
+import type { Bus, Receive, Subscription } from '../../src/application/bus';
 import { ticking } from '../../src/wiring/clock';
 import { eventually } from '../support/eventually';
 import { connectPeer } from '../support/nats-peer';

@@ -1,4 +1,4 @@
-import { PublishFailed, type Bus, type Message, type Subscription } from '../../src/application/ports';
+import { PublishFailed, type Bus, type Message, type Subscription } from '../../src/application/bus';
 import type { Process, World } from './world';
 
 /** How often each fault is drawn: per publish, per delivery. */

@@ -1,12 +1,5 @@
-import type {
-  Bus,
-  Change,
-  OrderStore,
-  OutboxEvent,
-  PublishFailed,
-  StoredOrder,
-  Subscription,
-} from '../../src/application/ports';
+import type { Bus, PublishFailed, Subscription } from '../../src/application/bus';
+import type { Change, OrderStore, OutboxEvent, StoredOrder } from '../../src/application/ports';
 import { acknowledgeFirst, withReceive } from '../support/subscriptions';
 import type { BrokerBus } from './broker';
 import type { Bug, Options } from './run';

@@ -8,9 +8,9 @@ import { createOrderStore } from '../../src/adapters/mongo/orders';
 import { createOutbox } from '../../src/adapters/mongo/outbox';
 import { createReadBarrier } from '../../src/adapters/mongo/read-barrier';
 import { createTicketStore } from '../../src/adapters/mongo/tickets';
+import type { Bus } from '../../src/application/bus';
 import {
   Unavailable,
-  type Bus,
   type Clock,
   type FailedMessages,
   type Log,

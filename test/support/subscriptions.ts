@@ -1,4 +1,4 @@
-import type { Message, Receive, Subscription } from '../../src/application/ports';
+import type { Message, Receive, Subscription } from '../../src/application/bus';
 
 type Group = Subscription & { mode: 'group' };
 

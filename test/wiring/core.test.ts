@@ -1,11 +1,6 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
-import {
-  PublishFailed,
-  type Bus,
-  type Message,
-  type Metrics,
-  type Subscription,
-} from '../../src/application/ports';
+import { PublishFailed, type Bus, type Message, type Subscription } from '../../src/application/bus';
+import type { Metrics } from '../../src/application/ports';
 import { LEASE_MS } from '../../src/application/relay';
 import { createCore } from '../../src/wiring/core';
 import { createMetrics } from '../../src/observability/metrics';

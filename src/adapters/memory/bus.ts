@@ -1,13 +1,11 @@
 import {
   PublishFailed,
   type Bus,
-  type Cancel,
-  type Clock,
-  type Log,
   type Message,
   type Receive,
   type Subscription,
-} from '../../application/ports';
+} from '../../application/bus';
+import type { Cancel, Clock, Log } from '../../application/ports';
 
 const MAX_IN_FLIGHT = 64;
 

@@ -1,11 +1,5 @@
-import {
-  PublishFailed,
-  type Bus,
-  type Cancel,
-  type Clock,
-  type Log,
-  type Subscription,
-} from '../../application/ports';
+import { PublishFailed, type Bus, type Subscription } from '../../application/bus';
+import type { Cancel, Clock, Log } from '../../application/ports';
 import { backoff } from '../../application/schedule';
 import { openGeneration, type BrokerServer, type Generation, type GenerationSettings } from './generation';
 

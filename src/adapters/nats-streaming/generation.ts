@@ -3,14 +3,8 @@ import {
   type Message as StanMessage,
   type Subscription as StanSubscription,
 } from 'node-nats-streaming';
-import {
-  PublishFailed,
-  type Clock,
-  type Log,
-  type Message,
-  type Receive,
-  type Subscription,
-} from '../../application/ports';
+import { PublishFailed, type Message, type Receive, type Subscription } from '../../application/bus';
+import type { Clock, Log } from '../../application/ports';
 import { allOf } from '../../application/schedule';
 
 /** Timeout of connecting, TCP included. */

@@ -1,4 +1,4 @@
-import type { Publisher } from '../../../src/application/ports';
+import type { Publisher } from '../../../src/application/bus';
 import { NOTHING, type Between } from '../../../src/wiring/service';
 import { acknowledgeFirst, withReceive } from '../../support/subscriptions';
 

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
-import type { Bus, OrderStore, Receive } from '../../../src/application/ports';
+import type { Bus, Receive } from '../../../src/application/bus';
+import type { OrderStore } from '../../../src/application/ports';
 import type { CrashPoint } from '../crash-points';
 import type { Between } from '../../../src/wiring/service';
 import { withReceive } from '../../support/subscriptions';
