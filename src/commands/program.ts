@@ -4,8 +4,11 @@ import { withExamples } from './arguments';
 import type { CommandContext } from './context';
 import { checkConfigCommand } from './check-config';
 import { deadLettersCommand } from './dead-letters';
+import { eventsCommand } from './events';
+import { ordersCommand } from './orders';
 import { outboxCommand } from './outbox';
 import { parkedCommand } from './parked';
+import { refundsCommand } from './refunds';
 import { serveCommand } from './serve';
 import { smokeCommand } from './smoke';
 import { tokenCommand } from './token';
@@ -23,9 +26,12 @@ const COMMANDS: readonly ((context: CommandContext) => Command)[] = [
   checkConfigCommand,
   tokenCommand,
   smokeCommand,
+  ordersCommand,
   parkedCommand,
   deadLettersCommand,
+  refundsCommand,
   outboxCommand,
+  eventsCommand,
 ];
 
 /** The whole command line. */

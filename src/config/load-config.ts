@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CLIENT_ID, CLUSTER_ID, readBroker } from './broker';
 import { readDatabase } from './database';
 import { readEnvironment, wholeNumber, type Environment, type Given } from './environment';
-import { readTimes } from './expiration';
+import { GRACE_SECONDS, readTimes } from './expiration';
 import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './keys';
 
 export { DEVELOPMENT_JWT_KEY, type Environment };
@@ -149,6 +149,12 @@ function readPublisher(given: Given) {
   const servers = readBroker(given);
   const ids = given.read({ NATS_CLUSTER_ID: CLUSTER_ID, NATS_CLIENT_ID: CLIENT_ID });
   return servers && ids && { servers, clusterId: ids.NATS_CLUSTER_ID, clientId: ids.NATS_CLIENT_ID };
+}
+
+/** How long the sweep waits after an order's `expiresAt`; no other setting is checked. */
+export function loadGraceSeconds(env: Environment): number {
+  return load(env, (given) => given.read({ EXPIRATION_GRACE_SECONDS: GRACE_SECONDS }))
+    .EXPIRATION_GRACE_SECONDS;
 }
 
 /** The settings of a peer that signs its own tokens. */
