@@ -80,9 +80,15 @@ export interface Change {
   readonly events: readonly OutboxEvent[];
 }
 
-export interface OrderQuery {
+/** Which of a user's orders. */
+export interface OrderFilter {
   readonly userId: string;
-  readonly status?: OrderStatus;
+  readonly ticketId?: string;
+  /** One of these; absent: any. */
+  readonly statuses?: readonly OrderStatus[];
+}
+
+export interface OrderQuery extends OrderFilter {
   readonly limit: number;
   /** Only orders that come after this one in the listing. */
   readonly after?: { readonly createdAt: Date; readonly id: string };
@@ -110,6 +116,7 @@ export interface OrderStore {
   confirmReads(): Promise<void>;
   /** Newest first by (createdAt, id), a total order. */
   list(query: OrderQuery): Promise<readonly Order[]>;
+  count(filter: OrderFilter): Promise<number>;
   /** Unpaid orders that expired before `time`, oldest first. */
   overdue(time: Date, limit: number): Promise<readonly string[]>;
 }

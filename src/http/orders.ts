@@ -4,9 +4,9 @@ import type { PlaceOrder } from '../application/place-order';
 import type { FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
-import { etagOf } from './entity-tags';
+import { etagOf, hashTagOf } from './entity-tags';
 import { problem, sendProblem, type Problem } from './problems';
-import { readCancelling, readListing, readOrderId, readPlacing } from './validation';
+import { readCancelling, readListing, readOrderId, readPlacing, type Listing } from './validation';
 
 export interface OrderUseCases {
   readonly placeOrder: PlaceOrder;
@@ -68,17 +68,28 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
 
   const list: RequestHandler = async (req, res) => {
     const query = readListing(req);
-    const { orders, next } = await useCases.listOrders({ userId: userIdOf(req), ...query });
-    if (next) {
-      const more = new URLSearchParams({
-        ...(query.status === undefined ? {} : { status: query.status }),
-        limit: String(query.limit),
-        cursor: encodeCursor(next),
-      });
-      res.set('Link', `<${basePath || '/'}?${more.toString()}>; rel="next"`);
-    }
-    res.set('Cache-Control', 'private, no-store').json(orders.map(toBody));
+    const { orders, next, total } = await useCases.listOrders({ userId: userIdOf(req), ...query });
+    if (next) res.set('Link', `<${nextPage(query, encodeCursor(next))}>; rel="next"`);
+    if (total !== undefined) res.set('X-Total-Count', String(total));
+    const body = JSON.stringify(orders.map(toBody));
+    // Express itself answers 304 if If-None-Match names the tag.
+    res
+      .set({ ETag: hashTagOf(body), 'Cache-Control': 'private, no-cache' })
+      .type('json')
+      .send(body);
   };
+
+  /** With all filters of this page. */
+  function nextPage({ ticketId, statuses = [], withTotal, limit }: Listing, cursor: string): string {
+    const query = new URLSearchParams({
+      ...(ticketId === undefined ? {} : { ticketId }),
+      ...(withTotal ? { total: 'true' } : {}),
+      limit: String(limit),
+      cursor,
+    });
+    for (const status of statuses) query.append('status', status);
+    return `${basePath || '/'}?${query.toString()}`;
+  }
 
   const show: RequestHandler = async (req, res) => {
     const orderId = takeOrderId(req);
