@@ -15,19 +15,14 @@ export interface OrderUseCases {
   readonly listOrders: ListOrders;
 }
 
-const unknownTicket = problem(404, 'unknown-ticket', 'There is no such ticket', 'ticketId');
-const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
-const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
-const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
-const priceChanged = problem(409, 'price-changed', 'The price of the ticket has changed', 'price');
-const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
-const preconditionFailed = problem(412, 'precondition-failed', 'The order has changed since', 'If-Match');
-const keyReused = problem(
-  422,
-  'key-reused',
-  'The key was used for another request; a new request needs a new key',
-  'Idempotency-Key',
-);
+const unknownTicket = problem('unknown-ticket', 'ticketId');
+const unknownOrder = problem('unknown-order');
+const reserved = problem('ticket-reserved');
+const reservedElsewhere = problem('reserved-elsewhere');
+const priceChanged = problem('price-changed', 'price');
+const alreadyPaid = problem('already-paid');
+const preconditionFailed = problem('precondition-failed', 'If-Match');
+const keyReused = problem('key-reused', 'Idempotency-Key');
 
 /** Handlers after sign-in and validation. They translate HTTP and decide nothing. */
 export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {

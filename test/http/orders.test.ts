@@ -119,7 +119,7 @@ describe('POST', () => {
 
     expect(asked).toEqual([{ userId: 'ann', ticketId, price: 10 }]);
     expect(answer.body).toMatchObject({
-      type: 'urn:order-service:problem:price-changed',
+      code: 'price-changed',
       price: 12.5,
       errors: [{ field: 'price' }],
     });
@@ -388,7 +388,7 @@ describe('DELETE', () => {
 
     expect(answer.headers['content-type']).toContain('application/problem+json');
     expect(answer.body).toMatchObject({
-      type: 'urn:order-service:problem:precondition-failed',
+      code: 'precondition-failed',
       status: 412,
       errors: [{ field: 'If-Match' }],
     });
