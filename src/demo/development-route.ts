@@ -1,6 +1,13 @@
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
-import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem, setBasePath } from '../http/problems';
+import {
+  allowOnly,
+  handleError,
+  problem,
+  refuseUnknownRoute,
+  sendProblem,
+  setBasePath,
+} from '../http/problems';
 
 const ROUTE = '/development/events/:subject';
 /** Subjects that the other services publish. */
