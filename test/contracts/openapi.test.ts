@@ -30,7 +30,7 @@ interface ProblemSchema {
 const problemSchemas = new Map(
   Object.entries(openApi.components.schemas).flatMap(([name, schema]) => {
     const code = (schema as Partial<ProblemSchema>).allOf?.[1].properties['code']?.const;
-    return code === undefined ? [] : [[`#/components/schemas/${name}`, String(code)] as [string, string]];
+    return typeof code === 'string' ? [[`#/components/schemas/${name}`, code] as [string, string]] : [];
   }),
 );
 
@@ -125,7 +125,7 @@ describe('docs/openapi.yaml', () => {
           code,
           {
             status: properties['status']?.const,
-            title: properties['title']?.const,
+            title: openApi.components.examples[code]?.value.title,
             type: properties['type']?.pattern,
           },
         ];
