@@ -20,6 +20,11 @@ const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
 const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
 const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
 const priceChanged = problem(409, 'price-changed', 'The price of the ticket has changed', 'price');
+const tooManyOpenOrders = problem(
+  409,
+  'too-many-open-orders',
+  'There are too many open orders of this user: one must be paid or cancelled first',
+);
 const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
 const preconditionFailed = problem(412, 'precondition-failed', 'The order has changed since', 'If-Match');
 const keyReused = problem(
@@ -54,6 +59,8 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
         return sendProblem(res, reservedElsewhere);
       case 'price-changed':
         return sendProblem(res, { ...priceChanged, extensions: { price: result.price } });
+      case 'too-many-open-orders':
+        return sendProblem(res, tooManyOpenOrders);
       case 'key-reused':
         return sendProblem(res, keyReused);
     }

@@ -1,6 +1,7 @@
 import { toOutbox } from '../../src/application/outbox-events';
 import type {
   Change,
+  OpenTurn,
   OrderStore,
   Placement,
   PublishingLease,
@@ -19,6 +20,7 @@ export interface PlacementOptions {
   ticketId?: string;
   turn?: number;
   idempotencyKey?: string;
+  openTurn?: OpenTurn;
   withLease?: boolean;
   now?: Date;
 }
@@ -30,6 +32,7 @@ export function newPlacement({
   ticketId = newId(),
   turn = 0,
   idempotencyKey,
+  openTurn,
   withLease = true,
   now = NOW,
 }: PlacementOptions = {}): Placement {
@@ -40,6 +43,7 @@ export function newPlacement({
     turn,
     events: toOutbox(events, 0, now),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(openTurn ? { openTurn } : {}),
     withLease,
   };
 }

@@ -34,6 +34,9 @@ export interface OrderDocument {
   turn: number;
   /** The order's own id when the request named no key. Unique. */
   idempotencyKey: string;
+  /** Together unique per user. Absent if the open orders of a user are not limited. */
+  openNumber?: number;
+  openTurn?: number;
   payments: Payment[];
   /** Append-only: the events to publish, and the audit trail. */
   outbox: OutboxEvent[];
@@ -56,6 +59,9 @@ export const NO_LEASE = new Date(0);
 
 /** Orders with events to publish. A query needs exactly this filter to use the partial indexes. */
 export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
+
+/** The orders that were placed under a limit of open orders. */
+export const HAS_OPEN_NUMBER = { openNumber: { $gte: 0 } } as const;
 
 export interface Models {
   readonly orders: Model<OrderDocument>;
@@ -87,6 +93,8 @@ function orderSchema() {
       ticket: { id: Schema.Types.ObjectId, title: String, price: Number },
       turn: Number,
       idempotencyKey: String,
+      openNumber: Number,
+      openTurn: Number,
       payments: [new Schema<Payment>(payment, { _id: false, id: false })],
       outbox: [new Schema<OutboxEvent>(event, { _id: false })],
       publishing: {
@@ -132,7 +140,10 @@ export function toObjectId(hex: string): Types.ObjectId {
   return Types.ObjectId.createFromHexString(hex);
 }
 
-type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
+type ReadOrder = Omit<
+  OrderDocument,
+  'outbox' | 'publishing' | 'turn' | 'idempotencyKey' | 'openNumber' | 'openTurn'
+>;
 
 /** The fields of an order, without storage and publishing. Included by name: an exclusion is slower for the server. */
 export const ORDER_FIELDS: Readonly<Record<Exclude<keyof ReadOrder, '_id'>, 1>> = {
