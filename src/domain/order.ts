@@ -4,7 +4,7 @@ import type { Ticket } from './ticket';
 /** `awaiting:payment` is known on the wire but never set here; it is treated like `created`. */
 export const ORDER_STATUSES = ['created', 'awaiting:payment', 'complete', 'cancelled'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
-export type CancelReason = 'user' | 'expired';
+export type CancelReason = 'user' | 'expired' | 'operator';
 
 export interface Payment {
   readonly id: string;
@@ -14,11 +14,18 @@ export interface Payment {
   readonly at: Date;
   /** Set when the order could not keep this payment. */
   readonly refund?: RefundReason;
+  /** When it was paid back, and the reference of that, such as the provider's id of the refund. */
+  readonly refunded?: Refunded;
   /**
    * The id of the payment that recorded this charge first. This entry only adds another id of that charge: it is
    * neither kept nor refunded a second time.
    */
   readonly sameAs?: string;
+}
+
+export interface Refunded {
+  readonly at: Date;
+  readonly reference: string;
 }
 
 export interface Order {
@@ -36,12 +43,14 @@ export interface Order {
 }
 
 export type OrderInput =
-  | { readonly type: 'cancel' }
+  | { readonly type: 'cancel'; readonly by: 'user' | 'operator' }
   | { readonly type: 'expire' }
-  | { readonly type: 'pay'; readonly payment: ReceivedPayment };
+  | { readonly type: 'pay'; readonly payment: ReceivedPayment }
+  /** A payment that the order could not keep was paid back. */
+  | { readonly type: 'refund'; readonly paymentId: string; readonly refunded: Refunded };
 
 /** A payment as received, before any decision about it. */
-export type ReceivedPayment = Omit<Payment, 'refund' | 'sameAs'>;
+export type ReceivedPayment = Omit<Payment, 'refund' | 'refunded' | 'sameAs'>;
 
 /** The changes of one input to an order, besides its version. */
 export interface OrderChange {
@@ -49,12 +58,17 @@ export interface OrderChange {
   readonly reason?: CancelReason;
   /** Is added to the existing payments. */
   readonly payment?: Payment;
+  /** Is added to the first payment of this id. */
+  readonly refund?: { readonly paymentId: string; readonly refunded: Refunded };
 }
 
 export type Decision =
   | { readonly type: 'changed'; readonly change: OrderChange; readonly events: readonly OrderEvent[] }
   | { readonly type: 'unchanged' }
-  | { readonly type: 'refused'; readonly reason: 'already-paid' };
+  | { readonly type: 'refused'; readonly reason: Refusal };
+
+/** `no-refund-due`: the order has no such payment, or keeps it. */
+export type Refusal = 'already-paid' | 'no-refund-due';
 
 const UNCHANGED: Decision = { type: 'unchanged' };
 
@@ -100,11 +114,13 @@ export function decide(order: Order, input: OrderInput): Decision {
   switch (input.type) {
     case 'cancel':
       if (order.status === 'complete') return { type: 'refused', reason: 'already-paid' };
-      return cancel(order, 'user');
+      return cancel(order, input.by);
     case 'expire':
       return cancel(order, 'expired');
     case 'pay':
       return pay(order, input.payment);
+    case 'refund':
+      return refund(order, input.paymentId, input.refunded);
     default:
       return unreachable(input);
   }
@@ -121,9 +137,17 @@ export function isOpen({ status }: Pick<Order, 'status'>): boolean {
 }
 
 /** The order after the change. */
-export function applyChange(order: Order, { payment, ...fields }: OrderChange): Order {
-  const payments = payment ? [...order.payments, payment] : order.payments;
+export function applyChange(order: Order, { payment, refund, ...fields }: OrderChange): Order {
+  const payments = [...order.payments, ...(payment ? [payment] : [])];
+  const index = payments.findIndex(({ id }) => id === refund?.paymentId);
+  const paidBack = payments[index];
+  if (refund && paidBack) payments[index] = { ...paidBack, refunded: refund.refunded };
   return { ...order, ...fields, version: order.version + 1, payments };
+}
+
+/** The payments that must be refunded and are not yet. */
+export function openRefunds({ payments }: Pick<Order, 'payments'>): Payment[] {
+  return payments.filter(({ refund, refunded }) => refund !== undefined && refunded === undefined);
 }
 
 function cancel({ id, version, status, ticket }: Order, reason: CancelReason): Decision {
@@ -162,6 +186,15 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
       },
     },
   ]);
+}
+
+/** `paymentId` may be any id under which the charge is known. */
+function refund({ payments }: Order, paymentId: string, refunded: Refunded): Decision {
+  const named = payments.find(({ id }) => id === paymentId);
+  const charge = payments.find(({ id }) => id === (named?.sameAs ?? paymentId));
+  if (charge?.refund === undefined) return { type: 'refused', reason: 'no-refund-due' };
+  if (charge.refunded) return UNCHANGED;
+  return changed({ refund: { paymentId: charge.id, refunded } });
 }
 
 function changed(change: OrderChange, events: readonly OrderEvent[] = []): Decision {

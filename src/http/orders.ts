@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { CancelOrder } from '../application/cancel-order';
 import type { PlaceOrder } from '../application/place-order';
+import type { Cause } from '../application/ports';
 import type { FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
@@ -15,31 +16,26 @@ export interface OrderUseCases {
   readonly listOrders: ListOrders;
 }
 
-const unknownTicket = problem(404, 'unknown-ticket', 'There is no such ticket', 'ticketId');
-const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
-const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
-const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
-const priceChanged = problem(409, 'price-changed', 'The price of the ticket has changed', 'price');
-const tooManyOpenOrders = problem(
-  409,
-  'too-many-open-orders',
-  'There are too many open orders of this user: one must be paid or cancelled first',
-);
-const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
-const preconditionFailed = problem(412, 'precondition-failed', 'The order has changed since', 'If-Match');
-const keyReused = problem(
-  422,
-  'key-reused',
-  'The key was used for another request; a new request needs a new key',
-  'Idempotency-Key',
-);
+const unknownTicket = problem('unknown-ticket', 'ticketId');
+const unknownOrder = problem('unknown-order');
+const reserved = problem('ticket-reserved');
+const reservedElsewhere = problem('reserved-elsewhere');
+const priceChanged = problem('price-changed', 'price');
+const tooManyOpenOrders = problem('too-many-open-orders');
+const alreadyPaid = problem('already-paid');
+const preconditionFailed = problem('precondition-failed', 'If-Match');
+const keyReused = problem('key-reused', 'Idempotency-Key');
 
 /** Handlers after sign-in and validation. They translate HTTP and decide nothing. */
 export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
   const locationOf = (orderId: string) => `${basePath}/${orderId}`;
 
   const place: RequestHandler = async (req, res) => {
-    const result = await useCases.placeOrder({ userId: userIdOf(req), ...readPlacing(req) });
+    const result = await useCases.placeOrder({
+      userId: userIdOf(req),
+      cause: causeOf(req),
+      ...readPlacing(req),
+    });
     switch (result.type) {
       case 'placed':
       case 'replayed':
@@ -108,7 +104,14 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
 
   const cancel: RequestHandler = async (req, res) => {
     const orderId = takeOrderId(req);
-    switch (await useCases.cancelOrder({ userId: userIdOf(req), orderId, ...readCancelling(req) })) {
+    switch (
+      await useCases.cancelOrder({
+        userId: userIdOf(req),
+        cause: causeOf(req),
+        orderId,
+        ...readCancelling(req),
+      })
+    ) {
       case 'cancelled':
         return noContent(res);
       case 'precondition-failed':
@@ -131,6 +134,10 @@ function takeOrderId(req: Request): string {
   const orderId = readOrderId(req);
   req.orderId = orderId;
   return orderId;
+}
+
+function causeOf({ id }: Request): Cause {
+  return { type: 'request', requestId: id as string };
 }
 
 function userIdOf({ session }: Request): string {

@@ -157,7 +157,7 @@ function validate(
 ): RequestHandler {
   const chains = checkSchema(schema);
   const inQuery = Object.keys(schema).filter((name) => schema[name]?.in === 'query');
-  const invalid = problem(400, 'invalid-request', 'The request is not valid');
+  const invalid = problem('invalid-request');
   return async function validateHandler(req, res, next) {
     await chains.run(req);
     const errors = [

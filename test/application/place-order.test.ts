@@ -1,9 +1,10 @@
-import { createPlaceOrder } from '../../src/application/place-order';
+import { createPlaceOrder, type PlaceOrderCommand } from '../../src/application/place-order';
 import type { OpenTurn, Placement, PlacementResult, PublishingLease } from '../../src/application/ports';
 import type { Order } from '../../src/domain/order';
 import type { Ticket } from '../../src/domain/ticket';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
+import { REQUEST } from '../support/placements';
 import { silentMetrics } from '../support/silent';
 
 const ticket = { id: 'a'.repeat(24), version: 1, title: 'Concert', price: 10, userId: 'seller' };
@@ -36,7 +37,7 @@ function setUp(
   const warnings: object[] = [];
   const takenNumbers: (readonly number[])[] = [];
   let confirmed = 0;
-  const placeOrder = createPlaceOrder({
+  const place = createPlaceOrder({
     tickets: { find: async (id) => (id === copy.id ? copy : undefined) },
     orders: {
       find: async (id) => {
@@ -67,6 +68,7 @@ function setUp(
     log: { warn: (fields) => warnings.push(fields) },
     expirationWindowSeconds: 900,
   });
+  const placeOrder = (command: Omit<PlaceOrderCommand, 'cause'>) => place({ ...command, cause: REQUEST });
   const earlier = (overrides: object) => ({
     id: 'c'.repeat(24),
     version: 1,

@@ -101,7 +101,7 @@ export function ordersContract(setUp: SetUp): void {
       });
 
       it.each<[string, OrderInput, object]>([
-        ['cancelled', { type: 'cancel' }, { status: 'cancelled', reason: 'user' }],
+        ['cancelled', { type: 'cancel', by: 'user' }, { status: 'cancelled', reason: 'user' }],
         ['expired', { type: 'expire' }, { status: 'cancelled', reason: 'expired' }],
         ['paid', payment('p'), { status: 'complete' }],
       ])(
@@ -112,7 +112,7 @@ export function ordersContract(setUp: SetUp): void {
           const unlimited = newPlacement({ userId: 'buyer' });
           const ofOther = buyer(0, 5, { userId: 'other' });
           await a.orders.insert(first);
-          await change(a.orders, first.order.id, { type: 'cancel' });
+          await change(a.orders, first.order.id, { type: 'cancel', by: 'user' });
           for (const placement of [latest, other, unlimited, ofOther]) await a.orders.insert(placement);
 
           const before = await b.orders.lookAtOpenNumber('buyer', 0);
@@ -156,7 +156,7 @@ export function ordersContract(setUp: SetUp): void {
       const { a, b } = await setUp();
       const placement = newPlacement({ idempotencyKey: 'k' });
       await a.orders.insert(placement);
-      await change(a.orders, placement.order.id, { type: 'cancel' });
+      await change(a.orders, placement.order.id, { type: 'cancel', by: 'user' });
       const { order } = await read(a.orders, placement.order.id);
 
       const sameTicket = newPlacement({ ticketId: placement.order.ticket.id });
@@ -249,7 +249,7 @@ export function ordersContract(setUp: SetUp): void {
       const { a, b } = await setUp();
       const { order } = newPlacement();
       await a.orders.insert({ ...newPlacement({ id: order.id, idempotencyKey: '["u","k",null]' }) });
-      await change(a.orders, order.id, { type: 'cancel' });
+      await change(a.orders, order.id, { type: 'cancel', by: 'user' });
 
       expect(await b.orders.findByKey('["u","k",null]')).toMatchObject({ id: order.id, status: 'cancelled' });
       expect(await b.orders.findByKey('["u","K",null]')).toBeUndefined();
@@ -279,6 +279,27 @@ export function ordersContract(setUp: SetUp): void {
       });
     });
 
+    it('is listed with its refunds while one of them is open', async () => {
+      const { a, b } = await setUp();
+      const refunded = { at: new Date('2026-01-01T00:00:02.000Z'), reference: 're_1' };
+      const { order } = newPlacement();
+      await a.orders.insert(newPlacement({ id: order.id }));
+      await a.orders.insert(newPlacement());
+      await change(a.orders, order.id, payment('p1'));
+      expect(await b.orders.withOpenRefunds(10)).toEqual([]);
+      for (const id of ['p2', 'p3']) await change(a.orders, order.id, payment(id));
+
+      await change(a.orders, order.id, { type: 'refund', paymentId: 'p3', refunded });
+      const stored = (await read(b.orders, order.id)).order;
+      expect(stored.payments.map((one) => one.refunded)).toEqual([undefined, undefined, refunded]);
+      expect(await b.orders.withOpenRefunds(10)).toEqual([stored]);
+
+      await change(a.orders, order.id, { type: 'refund', paymentId: 'p2', refunded });
+      expect(await b.orders.withOpenRefunds(10)).toEqual([]);
+      await change(a.orders, order.id, payment('p4'));
+      expect(await b.orders.withOpenRefunds(10)).toMatchObject([{ id: order.id, version: 6 }]);
+    });
+
     it('keeps each name of a charge, and payments without a provider id', async () => {
       const { a, b } = await setUp();
       const { order } = newPlacement();
@@ -304,7 +325,9 @@ export function ordersContract(setUp: SetUp): void {
 
       const results = await Promise.all(
         Array.from({ length: 50 }, (_, i) =>
-          (i % 2 ? a : b).orders.save(changeOf(before, i % 3 ? { type: 'cancel' } : payment(`p${i}`))),
+          (i % 2 ? a : b).orders.save(
+            changeOf(before, i % 3 ? { type: 'cancel', by: 'user' } : payment(`p${i}`)),
+          ),
         ),
       );
 
@@ -319,7 +342,9 @@ export function ordersContract(setUp: SetUp): void {
       const { a } = await setUp();
       const { order } = newPlacement();
 
-      expect(await a.orders.save(changeOf({ order, turn: 0, recorded: 1 }, { type: 'cancel' }))).toBe(false);
+      expect(
+        await a.orders.save(changeOf({ order, turn: 0, recorded: 1 }, { type: 'cancel', by: 'user' })),
+      ).toBe(false);
       expect(await a.orders.find(order.id)).toBeUndefined();
     });
 
@@ -383,9 +408,9 @@ export function ordersContract(setUp: SetUp): void {
         const others = newPlacement({ userId: 'other', ticketId, turn: 2 });
         await Promise.all([...placements, others].map(a.orders.insert));
         const ids = placements.map(({ order }) => order.id);
-        await change(a.orders, ids[0]!, { type: 'cancel' });
+        await change(a.orders, ids[0]!, { type: 'cancel', by: 'user' });
         await change(a.orders, ids[1]!, payment('p'));
-        await change(a.orders, ids[2]!, { type: 'cancel' });
+        await change(a.orders, ids[2]!, { type: 'cancel', by: 'user' });
         return ids;
       }
 
@@ -421,7 +446,7 @@ export function ordersContract(setUp: SetUp): void {
     const [third, first, second, paid, cancelled, later] = all;
     await Promise.all(all.map(a.orders.insert));
     await change(a.orders, paid!.order.id, payment('p'));
-    await change(a.orders, cancelled!.order.id, { type: 'cancel' });
+    await change(a.orders, cancelled!.order.id, { type: 'cancel', by: 'user' });
 
     const overdueAt = later!.order.expiresAt;
     const inOrder = [first!, second!, third!].map(({ order }) => order.id);

@@ -33,7 +33,7 @@ function expectProblem(answer: request.Response, status: number, field: string):
   expect(answer.headers['content-type']).toContain('application/problem+json');
   expect(answer.body).toMatchObject({
     status,
-    type: expect.stringMatching(/^urn:order-service:problem:/) as unknown,
+    type: expect.stringMatching(/^\/api\/v1\/orders\/problems\/[a-z-]+$/) as unknown,
     title: expect.any(String) as unknown,
     instance: `urn:request:${answer.headers['x-request-id']}`,
   });

@@ -9,7 +9,7 @@ import type {
   PlacementResult,
   StoredOrder,
 } from '../../application/ports';
-import { applyChange, isOpen, type Order } from '../../domain/order';
+import { applyChange, isOpen, openRefunds, type Order } from '../../domain/order';
 import { byTimeAndId, roundTrip, roundTrips, type MemoryDatabase, type OrderRecord } from './database';
 import { toLease, type LeaseSettings } from './outbox';
 
@@ -98,6 +98,13 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       .map(({ id }) => id);
   }
 
+  function withOpenRefunds(limit: number): Order[] {
+    return [...orders.values()]
+      .map(({ order }) => order)
+      .filter((order) => openRefunds(order).length > 0)
+      .slice(0, limit);
+  }
+
   return {
     insert(placement) {
       const copy = structuredClone(placement);
@@ -113,6 +120,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       list: (query: OrderQuery) => list(matching(query), query),
       count: (filter: OrderFilter) => matching(filter).length,
       overdue,
+      withOpenRefunds,
     }),
   };
 }

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { HAS_OPEN_NUMBER, HAS_PENDING, type Models } from './documents';
+import { HAS_OPEN_NUMBER, HAS_PENDING, HAS_REFUNDS, type Models } from './documents';
 import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
@@ -65,6 +65,8 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
       { key: { 'publishing.since': 1, 'publishing.pending': 1 }, ...PENDING },
       // The overdue orders, for the expiry sweep.
       { key: { status: 1, expiresAt: 1 } },
+      // The open refunds.
+      { key: { allRefunded: 1 }, partialFilterExpression: HAS_REFUNDS },
     ],
     { timeoutMS },
   );

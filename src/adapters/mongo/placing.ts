@@ -130,7 +130,7 @@ export function createPlacing(
   }
 
   function toDocument(placement: Placement): OrderDocument {
-    const { order, turn, events, idempotencyKey, openTurn, withLease } = placement;
+    const { order, turn, events, record, idempotencyKey, openTurn, withLease } = placement;
     const { id, ticket, payments, ...fields } = order;
     const takesLease = withLease && events.length > 0;
     return {
@@ -142,6 +142,7 @@ export function createPlacing(
       ...(openTurn ? { openNumber: openTurn.number, openTurn: openTurn.turn } : {}),
       payments: [...payments],
       outbox: [...events],
+      changes: [record],
       publishing: {
         next: 0,
         pending: events.length,

@@ -6,6 +6,7 @@ import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { verifyIndexes } from './indexes';
+import { createOrderHistory } from './order-history';
 import { createOrderStore } from './orders';
 import { createOutbox } from './outbox';
 import { createOutboxHistory } from './outbox-history';
@@ -71,6 +72,7 @@ export function createMongoStore(deps: {
     orders: createOrderStore(models, connection, { clock, leasing, confirmReads, onRetry }),
     outbox: createOutbox(models, connection, { clock, leasing, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
+    orderHistory: createOrderHistory(models, connection),
     failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
     /** Database time. */
     now: clock.now,
