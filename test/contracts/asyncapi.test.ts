@@ -216,6 +216,7 @@ async function startCore() {
     metrics: silentMetrics,
     log: silentLog,
     expiration: { windowSeconds: 900, graceSeconds: 60, catchUpSeconds: 15, catchUpLimitSeconds: 600 },
+    maxOpenOrdersPerUser: 0,
   });
   bus.start();
   peer.start();
