@@ -140,6 +140,8 @@ export interface OrderStore {
    */
   insert(placement: Placement): Promise<PlacementResult>;
   find(id: string): Promise<StoredOrder | undefined>;
+  /** The versions of these orders, by id; without those that do not exist. */
+  versions(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The order that was placed with this key, as {@link Placement} names it. */
   findByKey(idempotencyKey: string): Promise<Order | undefined>;
   /** The user's order with this number whose turn is the highest, and the numbers of all open orders of the user. */
