@@ -13,7 +13,8 @@ export const PROBLEM_TYPES = {
   'malformed-request': {
     status: 400,
     title: 'This is not a valid HTTP/1.1 request',
-    cause: 'The request line, a header field or the framing of the body violates HTTP/1.1.',
+    cause:
+      'The request line, a header field or the framing of the body violates HTTP/1.1, or the body is not as long as announced.',
     remedy: 'Correct the HTTP client, or the proxy before the service. Repeating the request does not help.',
   },
   'missing-host': {
@@ -33,12 +34,6 @@ export const PROBLEM_TYPES = {
     title: 'The body is not valid JSON',
     cause: 'The body cannot be parsed.',
     remedy: 'Send JSON (RFC 8259) in UTF-8.',
-  },
-  'incomplete-body': {
-    status: 400,
-    title: 'The body is not as long as announced',
-    cause: 'The connection ended before the announced Content-Length was received.',
-    remedy: 'Send the request again.',
   },
   'invalid-request': {
     status: 400,

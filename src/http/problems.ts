@@ -49,7 +49,8 @@ const bodyProblems = new Map<unknown, Problem>([
   ['entity.too.large', problem('body-too-large', 'body')],
   ['encoding.unsupported', problem('unsupported-encoding', 'Content-Encoding')],
   ['charset.unsupported', problem('unsupported-charset', 'Content-Type')],
-  ['request.aborted', problem('incomplete-body', 'body')],
+  // Nobody reads it: the connection was refused with the same problem, or is gone.
+  ['request.aborted', problem('malformed-request')],
 ]);
 
 /** The path of the pages of problem types: what the `type` of a problem begins with. */

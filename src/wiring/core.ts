@@ -7,16 +7,8 @@ import { createOrderChanges } from '../application/order-changes';
 import { createOpenNumbers } from '../application/open-numbers';
 import { createPlaceOrder } from '../application/place-order';
 import type { Bus } from '../application/bus';
-import type {
-  Clock,
-  FailedMessages,
-  Log,
-  Metrics,
-  NewId,
-  OrderStore,
-  Outbox,
-  TicketStore,
-} from '../application/ports';
+import type { FailedMessages } from '../application/failed-messages';
+import type { Clock, Log, Metrics, NewId, OrderStore, Outbox, TicketStore } from '../application/ports';
 import { createAwaitOrder, createFindOrder, createListOrders } from '../application/read-orders';
 import { createRelay } from '../application/relay';
 import { createTurns } from '../application/turns';

@@ -6,6 +6,7 @@ import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { verifyIndexes } from './indexes';
+import { createOperatorReads } from './operator-reads';
 import { createOrderHistory } from './order-history';
 import { createOrderStore } from './orders';
 import { createOutbox } from './outbox';
@@ -73,6 +74,7 @@ export function createMongoStore(deps: {
     outbox: createOutbox(models, connection, { clock, leasing, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
     orderHistory: createOrderHistory(models, connection),
+    operatorReads: createOperatorReads(models, connection),
     failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
     /** Database time. */
     now: clock.now,
