@@ -370,7 +370,8 @@ describe('a message about an unknown order', () => {
     outcomes.complete = 'done';
     await clock.advance(600_000);
     expect(failed.size).toBe(0);
-    expect(outcomes.paid.at(-1)).toEqual({ orderId: ORDER, payment: { id: 'p', stripeId: 's', at: paidAt } });
+    const payment = { id: 'p', stripeId: 's', at: paidAt };
+    expect(outcomes.paid.at(-1)).toEqual({ orderId: ORDER, payment, cause: FIRST_PAYMENT });
     await parked.stop();
   });
 
