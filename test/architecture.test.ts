@@ -25,7 +25,7 @@ describe('the import direction', () => {
     'domain/': ['domain/'],
     'application/': ['application/', 'domain/'],
     'http/': ['http/', 'application/', 'domain/'],
-    'messaging/': ['messaging/', 'application/'],
+    'messaging/': ['messaging/', 'application/', 'domain/'],
     'observability/': ['observability/', 'application/'],
     // The driver says best what it takes.
     'config/': ['config/', 'adapters/mongo/driver'],

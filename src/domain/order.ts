@@ -4,7 +4,7 @@ import type { Ticket } from './ticket';
 /** `awaiting:payment` is known on the wire but never set here; it is treated like `created`. */
 export const ORDER_STATUSES = ['created', 'awaiting:payment', 'complete', 'cancelled'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
-export type CancelReason = 'user' | 'expired';
+export type CancelReason = 'user' | 'expired' | 'operator';
 
 export interface Payment {
   readonly id: string;
@@ -19,6 +19,8 @@ export interface Payment {
    * neither kept nor refunded a second time.
    */
   readonly sameAs?: string;
+  /** Stands for the payment of an imported order that was paid, until that payment is received. */
+  readonly placeholder?: true;
 }
 
 export interface Order {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { asNumber, shortened } from '../domain/ticket';
 
 /**
  * The messages of peers. Unknown fields are ignored, so that peers may add some. Known fields must be valid, because a
@@ -11,16 +12,12 @@ const id = z
   .transform((hex) => hex.toLowerCase());
 /** In UTF-16 units: an order holds its payments' ids twice. */
 const LONGEST_NAME = 255;
-/** In characters: a listing holds the titles of 200 orders. */
-const LONGEST_TITLE = 1_000;
 /** Ids must come back from the database unchanged: half a surrogate pair does not. */
 const text = z
   .string()
   .min(1)
   .max(LONGEST_NAME)
   .regex(/^\P{Surrogate}*$/u, 'must be well-formed Unicode');
-
-const DECIMAL = /^\s*-?\d+(\.\d+)?\s*$/;
 
 /** Null and an empty text count as absent. */
 const optionalText = z.preprocess(
@@ -32,17 +29,13 @@ const holder = z.preprocess(
   (value) => (value === null || value === '' ? undefined : value),
   z.unknown().transform((value) => (value === undefined ? undefined : nameOf(value))),
 );
-/** A peer that passes on the value of a form sends text. */
-const price = z.preprocess(
-  (value) => (typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value),
-  z.number().min(0),
-);
+const price = z.preprocess(asNumber, z.number().min(0));
 
 export const ticketMessage = z
   .object({
     id,
     version: z.int().min(0),
-    title: z.string().transform(firstCharacters),
+    title: z.string().transform(shortened),
     price,
     userId: optionalText,
     orderId: holder,
@@ -67,14 +60,6 @@ export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {
   const result = schema.safeParse(json);
   if (result.success) return { ok: true, value: result.data };
   return { ok: false, reason: result.error.issues.map(describeIssue).join('; ') };
-}
-
-/** Cuts no character in two: none is longer than two units. */
-function firstCharacters(title: string): string {
-  if (title.length <= LONGEST_TITLE) return title;
-  return Array.from(title.slice(0, 2 * LONGEST_TITLE))
-    .slice(0, LONGEST_TITLE)
-    .join('');
 }
 
 function nameOf(value: unknown): string {

@@ -1,0 +1,128 @@
+import { mongo } from 'mongoose';
+import type { OldBatch, OldSystem } from '../../../application/import/ports';
+import { createBatch, type Batch } from './old-batch';
+import { idOf, looksLikeOldOrder, type Document } from './old-documents';
+
+/** Documents of a batch: with the next batch, all that is in memory. */
+const LARGEST_BATCH = 2_000;
+/** Enough to see what kind of system it is. */
+const LOOKED_AT = 100;
+
+const OPTIONS: mongo.MongoClientOptions = {
+  appName: 'order-service-import',
+  maxPoolSize: 3,
+  serverSelectionTimeoutMS: 10_000,
+  connectTimeoutMS: 10_000,
+  // A secondary may lack the last orders before the old service stopped.
+  readPreference: 'primary',
+  // One broken text must not end the import: it is refused by name.
+  enableUtf8Validation: false,
+};
+
+/** It cannot be read, or is not the database of such a system. */
+export class NoOldSystem extends Error {
+  readonly code = 'no-old-system';
+  override readonly name = 'NoOldSystem';
+}
+
+/** The database of an earlier order service. It is only read: no method here writes. */
+export async function openOldDatabase(url: string): Promise<OldSystem & { close(): Promise<void> }> {
+  const client = new mongo.MongoClient(url, OPTIONS);
+  try {
+    await client.connect();
+    await expectOldSystem(client.db());
+  } catch (error) {
+    await client.close();
+    throw error instanceof NoOldSystem
+      ? error
+      : new NoOldSystem('the old database cannot be read', { cause: error });
+  }
+  return { batches: () => batches(client.db()), close: () => client.close() };
+}
+
+async function expectOldSystem(database: mongo.Db): Promise<void> {
+  const documents = await database.collection<Document>('orders').find({}, { limit: LOOKED_AT }).toArray();
+  const name = `the database "${database.databaseName}"`;
+  if (documents.length === 0) throw new NoOldSystem(`${name} has no orders: is OLD_MONGO_URL the right one?`);
+  if (documents.some(looksLikeOldOrder)) return;
+  const isOurs = documents.some(
+    ({ turn, idempotencyKey }) => turn !== undefined && idempotencyKey !== undefined,
+  );
+  throw new NoOldSystem(
+    isOurs
+      ? `${name} is one of this service: OLD_MONGO_URL must name the database of the old one`
+      : `${name} has other orders than such a system: none has userId, status and ticket`,
+  );
+}
+
+/**
+ * Orders sorted by ticket and tickets sorted by id, read side by side. The server sorts, on its disk if need be: no index
+ * of the old system helps, and none is made there.
+ */
+async function* batches(database: mongo.Db): AsyncGenerator<OldBatch> {
+  const orders = cursorOver(
+    database.collection<Document>('orders').aggregate<Document>([{ $sort: { ticket: 1, _id: 1 } }], {
+      allowDiskUse: true,
+      batchSize: LARGEST_BATCH,
+    }),
+  );
+  const tickets = cursorOver(
+    database.collection<Document>('tickets').find({}, { sort: { _id: 1 }, batchSize: LARGEST_BATCH }),
+  );
+  const batch = createBatch();
+  try {
+    await orders.advance();
+    await tickets.advance();
+    while (orders.current() ?? tickets.current()) {
+      await takeTicket(orders, tickets, batch);
+      if (batch.size() >= LARGEST_BATCH) yield batch.take();
+    }
+    yield batch.take();
+  } finally {
+    await Promise.all([orders.close(), tickets.close()]);
+  }
+}
+
+/** Takes the next ticket with all of its orders, or one document without a valid id. */
+async function takeTicket(orders: Cursor, tickets: Cursor, batch: Batch): Promise<void> {
+  const ticket = tickets.current();
+  const order = orders.current();
+  const ticketId = ticket && idOf(ticket['_id']);
+  const orderTicketId = order && idOf(order['ticket']);
+  if (ticket && ticketId === undefined) {
+    batch.addTicketWithoutId(ticket);
+    return tickets.advance();
+  }
+  if (order && orderTicketId === undefined) {
+    batch.addOrderWithoutTicket(order);
+    return orders.advance();
+  }
+  const id = [ticketId, orderTicketId].filter((one) => one !== undefined).sort()[0] ?? '';
+  batch.begin(id);
+  if (ticket && ticketId === id) {
+    batch.setCopy(ticket);
+    await tickets.advance();
+  }
+  for (let next = order; next; next = orders.current()) {
+    // An array sorts by one of its elements: it may stand between the orders of a ticket.
+    const idOfNext = idOf(next['ticket']);
+    if (idOfNext === undefined) batch.addOrderWithoutTicket(next);
+    else if (idOfNext === id) batch.addOrder(next);
+    else break;
+    await orders.advance();
+  }
+}
+
+type Cursor = ReturnType<typeof cursorOver>;
+
+function cursorOver(cursor: mongo.AggregationCursor<Document> | mongo.FindCursor<mongo.WithId<Document>>) {
+  let current: Document | undefined;
+  return {
+    /** Undefined at the end. */
+    current: () => current,
+    async advance(): Promise<void> {
+      current = (await cursor.next()) ?? undefined;
+    },
+    close: () => cursor.close(),
+  };
+}
