@@ -25,7 +25,9 @@ CMD ["node_modules/tsx/dist/cli.mjs", "watch", "--clear-screen=false", "--includ
 FROM dependencies AS build
 COPY tsconfig.json ./
 COPY src src
-RUN node_modules/.bin/tsc
+RUN node_modules/.bin/tsc \
+  && printf '#!/nodejs/bin/node\nrequire("/app/dist/bin/order-service.js");\n' > order-service \
+  && chmod 755 order-service
 
 
 FROM ${NODE_IMAGE} AS production-dependencies
@@ -44,6 +46,8 @@ WORKDIR /app
 COPY --from=production-dependencies /app/package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# On PATH, for `kubectl exec`. There is no shell: the file names Node itself.
+COPY --from=build /app/order-service /usr/local/bin/order-service
 ENV NODE_ENV=production
 # By number: Kubernetes cannot verify from a name that it is not root.
 USER 65532:65532

@@ -159,8 +159,11 @@ export interface Outbox {
 }
 
 export interface OutboxHistory {
-  /** The published events of one ticket or of all: ticket by ticket, its orders by turn, their events in order. */
-  published(ticketId?: string): AsyncIterable<OutboxEvent>;
+  /**
+   * The published events, of one ticket or all, since a time or ever: ticket by ticket, its orders by turn, their events
+   * in order.
+   */
+  published(filter?: { readonly ticketId?: string; readonly since?: Date }): AsyncIterable<OutboxEvent>;
 }
 
 // --- failed messages -------------------------------------------------------------------------

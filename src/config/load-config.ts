@@ -5,7 +5,7 @@ import { readEnvironment, wholeNumber, type Environment, type Given } from './en
 import { readTimes } from './expiration';
 import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './keys';
 
-export { DEVELOPMENT_JWT_KEY };
+export { DEVELOPMENT_JWT_KEY, type Environment };
 
 /** All settings of the service, frozen. */
 export type Config = ReturnType<typeof loadConfig>;
@@ -130,8 +130,8 @@ function toHttp(env: z.output<z.ZodObject<typeof settings>>, isEmbedded: boolean
   };
 }
 
-/** The settings of the operator's commands: the database and, with `broker`, the broker. */
-export function loadAdminConfig(env: Environment, { broker }: { broker: boolean }) {
+/** The settings of a command: the database and, with `broker`, the broker. */
+export function loadCommandConfig(env: Environment, { broker }: { broker: boolean }) {
   return load(env, (given) => {
     mustHave(given, broker ? ['MONGO_URL', 'NATS_URL'] : ['MONGO_URL'], 'is required');
     const mongoUrl = readDatabase(given);
@@ -140,7 +140,7 @@ export function loadAdminConfig(env: Environment, { broker }: { broker: boolean 
   });
 }
 
-export type AdminConfig = ReturnType<typeof loadAdminConfig>;
+export type CommandConfig = ReturnType<typeof loadCommandConfig>;
 
 function readPublisher(given: Given) {
   const servers = readBroker(given);

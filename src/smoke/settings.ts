@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InvalidSettings, loadPeerConfig, type PeerConfig } from '../config/load-config';
+import { InvalidSettings, loadPeerConfig, type Environment, type PeerConfig } from '../config/load-config';
 
 const environment = z.object({
   ORDERS_URL: z.url({
@@ -20,20 +20,20 @@ export interface Settings extends PeerConfig {
   readonly deadlineMs: number;
 }
 
-/** The settings, or the problems with them. */
-export function readSettings(): Settings | readonly string[] {
-  const given = Object.entries(process.env).filter(([, value]) => value !== '');
+/** Throws {@link InvalidSettings} with all problems. */
+export function readSettings(env: Environment): Settings {
+  const given = Object.entries(env).filter(([, value]) => value !== '');
   const own = environment.safeParse(Object.fromEntries(given));
   const problems = own.success
     ? []
     : own.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   try {
-    const peer = loadPeerConfig(process.env);
-    if (!own.success) return problems;
+    const peer = loadPeerConfig(env);
+    if (!own.success) throw new InvalidSettings([]);
     const { ORDERS_URL, DEADLINE_SECONDS } = own.data;
     return { ...peer, ordersUrl: ORDERS_URL, deadlineMs: DEADLINE_SECONDS * 1_000 };
   } catch (error) {
     if (!(error instanceof InvalidSettings)) throw error;
-    return [...problems, ...error.problems];
+    throw new InvalidSettings([...problems, ...error.problems]);
   }
 }

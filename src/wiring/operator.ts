@@ -1,59 +1,126 @@
 import { randomBytes } from 'node:crypto';
-import { createMongoStore } from '../adapters/mongo/store';
-import { createNatsStreamingBus } from '../adapters/nats-streaming/bus';
 import type { Bus } from '../application/bus';
-import type { Log } from '../application/ports';
+import { createChangeOrder } from '../application/change-order';
+import type { Clock, Log } from '../application/ports';
 import { LEASE_MS } from '../application/relay';
 import { pause } from '../application/schedule';
-import type { AdminConfig } from '../config/load-config';
-import type { Admin } from '../operator/commands';
+import { createTurns } from '../application/turns';
+import type { CommandContext, OperatorDatabase } from '../commands/context';
+import { CommandFailed, EXIT_CODES } from '../commands/exit-codes';
+import { createOutput, type Output } from '../commands/output';
+import { loadCommandConfig, type CommandConfig, type Environment } from '../config/load-config';
 import { ticking } from './clock';
 import { natsSettings } from './nats-settings';
+import { NO_METRICS } from './no-metrics';
 
 const PATIENCE_MS = 15_000;
+/** How long an interrupted command may take to close its connections. */
+const CLOSE_MS = 2_000;
 
-/** The dependencies of the operator's command line. Rejects when the database does not answer. */
-export async function composeAdmin({ mongoUrl, nats }: AdminConfig, log: Log): Promise<Admin> {
-  const clientId = `${nats?.clientId ?? 'order-service'}-admin-${randomBytes(4).toString('hex')}`;
-  const store = createMongoStore({
-    url: mongoUrl,
-    replicaId: clientId,
-    leaseMs: LEASE_MS,
-    clock: ticking,
-    log,
-  });
-  let bus: Bus | undefined;
-  store.start();
-  await until('the database answers', store.ready).catch(async (error: unknown) => {
-    await store.close();
-    throw error;
-  });
+/** What the commands use, and `close` for the connections that they opened. Adapters are loaded only when one is. */
+export function createCommandContext(env: Environment): {
+  context: CommandContext;
+  close: () => Promise<void>;
+} {
+  const output = createOutput(process.stdout, process.stderr);
+  const log = toStderr(output);
+  const clientId = (base = 'order-service') => `${base}-operator-${randomBytes(4).toString('hex')}`;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of closers.splice(0).reverse()) await one();
+  };
 
-  return {
-    failedMessages: store.failedMessages,
-    outboxHistory: store.outboxHistory,
-    async connectPublisher() {
-      const [server] = nats?.servers ?? [];
-      if (!nats || !server) throw new Error('NATS_URL is not set: there is nowhere to publish to');
-      // It subscribes to nothing.
-      const settings = natsSettings({ ...nats, clientId, queueGroup: clientId, redeliveryWaitSeconds: 1 });
-      bus = createNatsStreamingBus({ ...settings, url: server.url, clock: ticking, log });
-      bus.start();
-      await until('the broker answers', bus.available);
-      return bus;
-    },
-    async close() {
-      await bus?.close();
-      await store.close();
+  function read(needs: { broker: boolean }): CommandConfig {
+    const config = loadCommandConfig(env, needs);
+    for (const warning of config.warnings) output.note(warning);
+    if (closers.length === 0) closeOnSignals(close);
+    return config;
+  }
+
+  async function connectDatabase({ mongoUrl }: CommandConfig): Promise<OperatorDatabase> {
+    const { createMongoStore } = await import('../adapters/mongo/store.js');
+    const store = createMongoStore({
+      url: mongoUrl,
+      replicaId: clientId(),
+      leaseMs: LEASE_MS,
+      clock: ticking,
+      log,
+    });
+    closers.push(store.close);
+    store.start();
+    await until('the database of MONGO_URL answers', store.ready);
+    const clock: Clock = { ...ticking, now: store.now };
+    return {
+      ...store,
+      // The running service finds what is to be published by its poll.
+      changeOrder: createChangeOrder({
+        orders: store.orders,
+        turns: createTurns(),
+        nudge: () => {},
+        clock,
+        metrics: NO_METRICS,
+      }),
+    };
+  }
+
+  async function connectBroker({ nats }: CommandConfig): Promise<Bus> {
+    const [server] = nats?.servers ?? [];
+    if (!nats || !server) throw new Error('the settings of the broker were not read');
+    const { createNatsStreamingBus } = await import('../adapters/nats-streaming/bus.js');
+    const id = clientId(nats.clientId);
+    // It subscribes to nothing.
+    const settings = natsSettings({ ...nats, clientId: id, queueGroup: id, redeliveryWaitSeconds: 1 });
+    const bus = createNatsStreamingBus({ ...settings, url: server.url, clock: ticking, log });
+    closers.push(bus.close);
+    bus.start();
+    await until('the broker of NATS_URL answers', bus.available);
+    return bus;
+  }
+
+  const context: CommandContext = {
+    env,
+    output,
+    serve: () => void import('./process.js').then(({ run }) => run(env)),
+    openDatabase: async () => connectDatabase(read({ broker: false })),
+    async openDatabaseAndBroker() {
+      const config = read({ broker: true });
+      return { database: await connectDatabase(config), publisher: await connectBroker(config) };
     },
   };
+  return { context, close };
+}
+
+/** Warnings and errors of the adapters, for a person. */
+function toStderr(output: Output): Log {
+  const write = (fields: object, text: string): void => {
+    const { err, reason } = fields as { err?: unknown; reason?: string };
+    const why = err instanceof Error ? err.message : reason;
+    output.note(why === undefined ? text : `${text}: ${why}`);
+  };
+  return { debug: () => {}, info: () => {}, warn: write, error: write };
+}
+
+/** A broker keeps the client id of a connection that was not closed. */
+function closeOnSignals(close: () => Promise<void>): void {
+  let isClosing = false;
+  for (const [signal, exitCode] of [
+    ['SIGINT', EXIT_CODES.interrupted],
+    ['SIGTERM', EXIT_CODES.terminated],
+  ] as const) {
+    process.on(signal, () => {
+      if (isClosing) return;
+      isClosing = true;
+      setTimeout(() => process.exit(exitCode), CLOSE_MS);
+      void close().finally(() => process.exit(exitCode));
+    });
+  }
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!holds()) {
     if (performance.now() > deadline)
-      throw new Error(`timed out: waited ${PATIENCE_MS / 1000} s until ${what}`);
+      throw new CommandFailed(`timed out: waited ${PATIENCE_MS / 1000} s until ${what}`);
     await pause(ticking, 50);
   }
 }

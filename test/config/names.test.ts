@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  loadAdminConfig,
+  loadCommandConfig,
   loadConfig,
   loadPeerConfig,
   loadSigningKey,
@@ -146,14 +146,14 @@ describe('each command needs only what it uses', () => {
 
   it('dead letters: the database', () => {
     const env = { ...elsewhere, ...wrongBroker, JWT_KEY_FILE: '/missing', MONGO_URL };
-    expect(loadAdminConfig(env, { broker: false })).toMatchObject({ mongoUrl: MONGO_URL, nats: undefined });
-    expect(problemsOf(elsewhere, (given) => loadAdminConfig(given, { broker: false }))).toEqual([
+    expect(loadCommandConfig(env, { broker: false })).toMatchObject({ mongoUrl: MONGO_URL, nats: undefined });
+    expect(problemsOf(elsewhere, (given) => loadCommandConfig(given, { broker: false }))).toEqual([
       'MONGO_URL: is required (or MONGO_URL_FILE)',
     ]);
   });
 
   it('the outbox: the broker too', () => {
-    const withBroker = (env: Record<string, string>) => loadAdminConfig(env, { broker: true });
+    const withBroker = (env: Record<string, string>) => loadCommandConfig(env, { broker: true });
     expect(withBroker({ ...elsewhere, MONGO_URL, NATS_URL }).nats).toMatchObject({
       servers: [{ url: NATS_URL }],
     });

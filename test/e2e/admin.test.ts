@@ -33,9 +33,13 @@ describeWith(['mongod', 'nats-streaming-server'], "the operator's command line",
   });
 
   async function admin(...args: string[]): Promise<Record<string, unknown>[]> {
-    const { stdout } = await run(process.execPath, [join(__dirname, '../../dist/bin/admin.js'), ...args], {
-      env: { PATH: process.env['PATH'], MONGO_URL: mongod.url, NATS_URL: nats.url, JWT_KEY },
-    });
+    const { stdout } = await run(
+      process.execPath,
+      [join(__dirname, '../../dist/bin/order-service.js'), ...args],
+      {
+        env: { PATH: process.env['PATH'], MONGO_URL: mongod.url, NATS_URL: nats.url, JWT_KEY },
+      },
+    );
     const lines = stdout.split('\n').filter((line) => line !== '');
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   }

@@ -10,7 +10,7 @@ import { JWT_KEY, startService, type ServiceProcess } from '../support/service-p
 
 /** The smoke test as a process of its own, with this environment only. */
 async function smoke(env: Record<string, string>) {
-  const { code, stdout } = await runProgram(['dist/bin/smoke.js'], env);
+  const { code, stdout } = await runProgram(['dist/bin/order-service.js', 'smoke'], env);
   return { code, lines: stdout.trimEnd().split('\n') };
 }
 
@@ -131,20 +131,27 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
 });
 
 describe('the smoke test without its environment', () => {
+  const run = (env: Record<string, string>) => runProgram(['dist/bin/order-service.js', 'smoke'], env);
+
   it('names every problem and exits with 2', async () => {
     const key = 'not to be printed';
 
-    expect(await smoke({ ORDERS_URL: '', NATS_URL: 'ftp://nats:4222', JWT_KEY: key })).toEqual({
+    expect(await run({ ORDERS_URL: '', NATS_URL: 'ftp://nats:4222', JWT_KEY: key })).toEqual({
       code: 2,
-      lines: ['ORDERS_URL: is not set', 'NATS_URL: must be a URL such as nats://nats:4222'],
+      stdout: '',
+      stderr:
+        '2 settings are wrong\nORDERS_URL: is not set\nNATS_URL: must be a URL such as nats://nats:4222\n',
     });
-    expect(await smoke({ ORDERS_URL: 'orders', NATS_URL: 'nats://nats', DEADLINE_SECONDS: '1m' })).toEqual({
+    expect(await run({ ORDERS_URL: 'orders', NATS_URL: 'nats://nats', DEADLINE_SECONDS: '1m' })).toEqual({
       code: 2,
-      lines: [
+      stdout: '',
+      stderr: [
+        '3 settings are wrong',
         'ORDERS_URL: must be a URL such as http://orders:3000/api/v1/orders',
         'DEADLINE_SECONDS: must be a whole number between 1 and 9999',
         'JWT_KEY: is not set',
-      ],
+        '',
+      ].join('\n'),
     });
   });
 });

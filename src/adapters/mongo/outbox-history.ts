@@ -4,17 +4,23 @@ import { toObjectId, type Models, type OrderDocument } from './documents';
 /** For an operator: reads a whole collection, if need be, one document at a time. */
 export function createOutboxHistory({ orders }: Models): OutboxHistory {
   return {
-    async *published(ticketId) {
-      const ofTicket = ticketId === undefined ? {} : { 'ticket.id': toObjectId(ticketId) };
+    async *published({ ticketId, since } = {}) {
+      const filter = {
+        ...(ticketId === undefined ? {} : { 'ticket.id': toObjectId(ticketId) }),
+        ...(since === undefined ? {} : { 'outbox.at': { $gte: since } }),
+        'publishing.next': { $gt: 0 },
+      };
       const cursor = orders
-        .find({ ...ofTicket, 'publishing.next': { $gt: 0 } }, { outbox: 1, publishing: 1 })
+        .find(filter, { outbox: 1, publishing: 1 })
         .sort({ 'ticket.id': 1, turn: 1 })
         // The timeout is for each batch, not for all: the caller may take long for each order.
         .setOptions({ timeoutMode: 'iteration' })
         .lean<OrderDocument>()
         .cursor();
       for await (const document of cursor as AsyncIterable<OrderDocument>) {
-        yield* document.outbox.slice(0, document.publishing.next);
+        for (const event of document.outbox.slice(0, document.publishing.next)) {
+          if (since === undefined || event.at >= since) yield event;
+        }
       }
     },
   };

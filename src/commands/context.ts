@@ -1,0 +1,24 @@
+import type { Publisher } from '../application/bus';
+import type { ChangeOrder } from '../application/change-order';
+import type { FailedMessages, OutboxHistory } from '../application/ports';
+import type { Environment } from '../config/load-config';
+import type { Output } from './output';
+
+/** What the commands use from outside. Nothing is read or connected before a command asks for it. */
+export interface CommandContext {
+  readonly env: Environment;
+  readonly output: Output;
+  /** Runs the service until it is asked to stop. */
+  serve(): void;
+  /** Connects to the database of `MONGO_URL`; it is closed when the command ends. */
+  openDatabase(): Promise<OperatorDatabase>;
+  /** The same with the broker of `NATS_URL`: the settings of both are checked before either is connected. */
+  openDatabaseAndBroker(): Promise<{ readonly database: OperatorDatabase; readonly publisher: Publisher }>;
+}
+
+/** The database as the commands use it. */
+export interface OperatorDatabase {
+  readonly failedMessages: FailedMessages;
+  readonly outboxHistory: OutboxHistory;
+  readonly changeOrder: ChangeOrder;
+}

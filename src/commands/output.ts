@@ -1,0 +1,107 @@
+import type { Writable } from 'node:stream';
+import { EXIT_CODES } from './exit-codes';
+
+/** What a command prints: results on stdout, everything else on stderr. */
+export interface Output {
+  /** A line on stdout; resolves when it is written, or when nobody reads any more. */
+  print(line: string): Promise<void>;
+  /** A line on stderr. */
+  note(line: string): void;
+  /** The command is done, and something that it printed needs attention: it ends with another exit code. */
+  needsAttention(): void;
+  exitCode(): number;
+}
+
+export function createOutput(stdout: Writable, stderr: Writable): Output {
+  let exitCode: number = EXIT_CODES.done;
+  // A reader such as `head` may end before the command: the rest is printed to nobody.
+  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
+
+  return {
+    print: (line) => new Promise((resolve) => stdout.write(`${line}\n`, () => resolve())),
+    note: (line) => void stderr.write(`${line}\n`),
+    needsAttention: () => void (exitCode = EXIT_CODES.needsAttention),
+    exitCode: () => exitCode,
+  };
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+}
+
+export interface Column<T> {
+  readonly title: string;
+  readonly cell: (row: T) => string | number | Date | undefined;
+}
+
+/** A list: a table for people; with `json` one line for each row, as it is. */
+export async function printList<T extends object>(
+  output: Output,
+  rows: readonly T[],
+  { columns, json, empty }: { columns: readonly Column<T>[]; json: boolean | undefined; empty: string },
+): Promise<void> {
+  if (json) {
+    for (const row of rows) await output.print(JSON.stringify(row));
+  } else {
+    await output.print(rows.length === 0 ? empty : table(rows, columns));
+  }
+}
+
+/** One result: a sentence for people; with `json` one line. */
+export async function printResult(
+  output: Output,
+  result: object,
+  { text, json }: { text: string; json: boolean | undefined },
+): Promise<void> {
+  await output.print(json ? JSON.stringify(result) : text);
+}
+
+const LONGEST_CELL = 100;
+
+/** Columns as wide as their longest cell. */
+export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
+  const lines = [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => columns.map(({ cell }) => cut(printable(textOf(cell(row)))))),
+  ];
+  const widths = columns.map((_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  return lines
+    .map((cells) =>
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Text from outside must not control the terminal, nor break a line of the table. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => JSON.stringify(character).slice(1, -1));
+}
+
+function textOf(cell: string | number | Date | undefined): string {
+  if (cell === undefined) return '-';
+  return cell instanceof Date ? cell.toISOString() : String(cell);
+}
+
+function cut(text: string): string {
+  return text.length <= LONGEST_CELL ? text : `${text.slice(0, LONGEST_CELL - 1)}…`;
+}
+
+const PROGRESS_EVERY_MS = 1_000;
+
+/** Counts long work, and says on stderr about once a second how far it is. */
+export function createProgress(output: Output, what: string) {
+  let count = 0;
+  let saidAt = performance.now();
+  return {
+    count: () => count,
+    step(): void {
+      count += 1;
+      if (performance.now() - saidAt < PROGRESS_EVERY_MS) return;
+      saidAt = performance.now();
+      output.note(`${count} ${what} ...`);
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import { commandGroup, JSON_OPTION, limitOption, withExamples } from './arguments';
+import type { CommandContext } from './context';
+import { FAILED_MESSAGE_COLUMNS } from './dead-letters';
+import { printList, type Column } from './output';
+import type { FailedMessage } from '../application/ports';
+
+type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
+
+export function parkedCommand(context: Context): Command {
+  return commandGroup(
+    'parked',
+    'Messages that cannot be handled yet; the service retries them by itself.',
+    listCommand(context),
+  );
+}
+
+const COLUMNS: readonly Column<FailedMessage>[] = [
+  ...FAILED_MESSAGE_COLUMNS.slice(0, 3),
+  { title: 'RETRY AT', cell: ({ retryAt }) => retryAt },
+  ...FAILED_MESSAGE_COLUMNS.slice(3),
+];
+
+function listCommand({ openDatabase, output }: Context): Command {
+  const command = new Command('list')
+    .description('Lists parked messages, the newest first.')
+    .addOption(limitOption())
+    .option(...JSON_OPTION)
+    .action(async ({ limit, json }: { limit: number; json?: boolean }) => {
+      const { failedMessages } = await openDatabase();
+      const rows = (await failedMessages.list(limit)).filter(({ retryAt }) => retryAt !== undefined);
+      await printList(output, rows, { columns: COLUMNS, json, empty: 'There are no parked messages.' });
+    });
+  return withExamples(command, 'parked list', 'parked list --json');
+}

@@ -1,0 +1,30 @@
+import { CommanderError, type Command } from 'commander';
+import { Unavailable } from '../application/ports';
+import { PublishFailed } from '../application/bus';
+import { InvalidSettings } from '../config/load-config';
+import { CommandFailed, EXIT_CODES, WrongUsage } from './exit-codes';
+import type { Output } from './output';
+
+/** Runs one command line. Resolves to the exit code; never rejects. */
+export async function runProgram(program: Command, args: readonly string[], output: Output): Promise<number> {
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return output.exitCode();
+  } catch (error) {
+    // Commander has printed the help, or what is wrong with the arguments.
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.wrongUsage;
+    for (const line of describe(error)) output.note(line);
+    const isWrongUsage = error instanceof WrongUsage || error instanceof InvalidSettings;
+    return isWrongUsage ? EXIT_CODES.wrongUsage : EXIT_CODES.failed;
+  }
+}
+
+function describe(error: unknown): readonly string[] {
+  if (error instanceof InvalidSettings) return [error.message, ...error.problems];
+  if (!(error instanceof Error)) return [String(error)];
+  const isExpected = [CommandFailed, WrongUsage, Unavailable, PublishFailed].some(
+    (kind) => error instanceof kind,
+  );
+  return [isExpected ? `error: ${error.message}` : (error.stack ?? error.message)];
+}
