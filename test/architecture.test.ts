@@ -29,7 +29,14 @@ describe('the import direction', () => {
     'observability/': ['observability/', 'application/'],
     // The driver says best what it takes.
     'config/': ['config/', 'adapters/mongo/driver'],
-    'adapters/': ['application/bus', 'application/ports', 'application/schedule', 'domain/'],
+    'adapters/': [
+      'application/bus',
+      'application/import/ports',
+      'application/outbox-events',
+      'application/ports',
+      'application/schedule',
+      'domain/',
+    ],
     'demo/': ['demo/', 'http/problems', 'application/bus', 'application/ports'],
     'wiring/': [
       'wiring/',

@@ -1,5 +1,6 @@
 import type { Publisher } from '../application/bus';
 import type { ChangeOrder } from '../application/change-order';
+import type { ImportTarget, OldSystem } from '../application/import/ports';
 import type { FailedMessages, OutboxHistory } from '../application/ports';
 import type { Environment } from '../config/load-config';
 import type { Output } from './output';
@@ -14,6 +15,8 @@ export interface CommandContext {
   openDatabase(): Promise<OperatorDatabase>;
   /** The same with the broker of `NATS_URL`: the settings of both are checked before either is connected. */
   openDatabaseAndBroker(): Promise<{ readonly database: OperatorDatabase; readonly publisher: Publisher }>;
+  /** Connects to the database of an earlier service, at `from` or `OLD_MONGO_URL`, and to that of `MONGO_URL`. */
+  openImport(from?: string): Promise<{ readonly source: OldSystem; readonly target: ImportTarget }>;
 }
 
 /** The database as the commands use it. */

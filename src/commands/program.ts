@@ -3,6 +3,7 @@ import { readBuild } from '../observability/build';
 import { withExamples } from './arguments';
 import type { CommandContext } from './context';
 import { deadLettersCommand } from './dead-letters';
+import { importCommand } from './import';
 import { outboxCommand } from './outbox';
 import { parkedCommand } from './parked';
 import { serveCommand } from './serve';
@@ -29,6 +30,7 @@ export function createProgram(context: CommandContext): Command {
     parkedCommand,
     deadLettersCommand,
     outboxCommand,
+    importCommand,
   ]) {
     program.addCommand(create(context));
   }

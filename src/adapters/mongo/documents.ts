@@ -38,6 +38,16 @@ export interface OrderDocument {
   /** Append-only: the events to publish, and the audit trail. */
   outbox: OutboxEvent[];
   publishing: PublishingDocument;
+  /** Absent if the order was placed here. */
+  imported?: Imported & {
+    /** An import has cancelled it, because this order kept the ticket. */
+    conflictWith?: string;
+  };
+}
+
+/** An import has stored the document with this version: with another one, it was changed here since. */
+interface Imported {
+  version: number;
 }
 
 export interface TicketDocument {
@@ -48,6 +58,7 @@ export interface TicketDocument {
   userId: string | null;
   /** Copies of earlier releases lack it. */
   orderId?: string | null;
+  imported?: Imported;
 }
 
 export type FailedMessageDocument = Omit<FailedMessage, 'id'> & { _id: string };
@@ -132,7 +143,7 @@ export function toObjectId(hex: string): Types.ObjectId {
   return Types.ObjectId.createFromHexString(hex);
 }
 
-type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey'>;
+type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey' | 'imported'>;
 
 /** The fields of an order, without storage and publishing. Included by name: an exclusion is slower for the server. */
 export const ORDER_FIELDS: Readonly<Record<Exclude<keyof ReadOrder, '_id'>, 1>> = {

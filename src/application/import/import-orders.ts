@@ -8,22 +8,26 @@ import { createReport, type ImportReport, type Rejected } from './report';
  */
 export async function importOrders(deps: {
   source: OldSystem;
-  target: Pick<ImportTarget, 'stored'> & Partial<Pick<ImportTarget, 'write'>>;
+  target: ImportTarget;
+  /** Writes nothing. */
+  dryRun: boolean;
   options: ImportOptions;
   /** Takes what is not imported, before the rest of its batch is written. */
   reject: (rejected: readonly Rejected[]) => Promise<void>;
   /** Called after each batch with the number of orders so far. */
   onProgress: (orders: number) => void;
 }): Promise<ImportReport> {
-  const { source, target, options } = deps;
-  const report = createReport({ dryRun: target.write === undefined });
+  const { source, target, dryRun, options } = deps;
+  const report = createReport({ dryRun });
+  if (!dryRun) await target.begin();
   for await (const batch of ahead(source.batches())) {
     const stored = await target.stored(batch.tickets.map(({ id }) => id));
     const plans = batch.tickets.map((ticket) => planTicket(ticket, stored.get(ticket.id), options));
     await deps.reject(report.addBatch(batch, plans));
-    await target.write?.(plans);
+    if (!dryRun) await target.write(plans);
     deps.onProgress(report.orders.read);
   }
+  if (!dryRun) await target.finish();
   return report.result();
 }
 
@@ -33,12 +37,12 @@ async function* ahead<T>(elements: AsyncIterable<T>): AsyncGenerator<T> {
   let next = iterator.next();
   try {
     for (;;) {
-      const { done, value } = await next;
-      if (done === true) return;
+      const result = await next;
+      if (result.done === true) return;
       next = iterator.next();
       // Its failure is reported when it is awaited; until then nobody handles it.
       next.catch(() => {});
-      yield value;
+      yield result.value;
     }
   } finally {
     await iterator.return?.();

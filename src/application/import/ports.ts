@@ -3,6 +3,12 @@ import type { OrderEvent } from '../../domain/events';
 import type { Order, OrderStatus } from '../../domain/order';
 import type { Ticket } from '../../domain/ticket';
 
+/** The import is not possible, or was given up; the message says why, for the person who ran it. */
+export class ImportRefused extends Error {
+  readonly code = 'import-refused';
+  override readonly name = 'ImportRefused';
+}
+
 /** A document of the old system as it was read, for the file of what is not imported. */
 export type SourceDocument = unknown;
 
@@ -49,9 +55,12 @@ export interface OldBatch {
   readonly unknownFields: ReadonlyMap<string, number>;
 }
 
+/** It is only read. */
 export interface OldSystem {
-  /** Tickets in the order of their ids. Nothing is ever written. */
+  /** Tickets in the order of their ids. */
   batches(): AsyncIterable<OldBatch>;
+  /** A document as JSON that loses no type. */
+  textOf(source: SourceDocument): string;
 }
 
 // --- what this service has -------------------------------------------------------------------
@@ -141,9 +150,12 @@ export interface TicketPlan {
 }
 
 export interface ImportTarget {
+  /** From now on no service uses this database, until {@link finish}. Rejects if that must not be done to it. */
+  begin(): Promise<void>;
   stored(ticketIds: readonly string[]): Promise<ReadonlyMap<string, StoredTicket>>;
   /** Durable when it resolves. Rejects if something has changed since it was read. */
   write(plans: readonly TicketPlan[]): Promise<void>;
+  finish(): Promise<void>;
 }
 
 export interface ImportOptions {

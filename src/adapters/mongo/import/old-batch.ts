@@ -71,7 +71,11 @@ export function createBatch() {
     },
     take(): OldBatch {
       const taken = { tickets, refusedOrders, refusedTickets, unknownFields };
-      [tickets, refusedOrders, refusedTickets, unknownFields, size] = [[], [], [], new Map(), 0];
+      tickets = [];
+      refusedOrders = [];
+      refusedTickets = [];
+      unknownFields = new Map();
+      size = 0;
       return taken;
     },
   };

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import type { OldBatch, OldSystem } from '../../../application/import/ports';
+import { ImportRefused, type OldBatch, type OldSystem } from '../../../application/import/ports';
 import { createBatch, type Batch } from './old-batch';
 import { idOf, looksLikeOldOrder, type Document } from './old-documents';
 
@@ -19,12 +19,6 @@ const OPTIONS: mongo.MongoClientOptions = {
   enableUtf8Validation: false,
 };
 
-/** It cannot be read, or is not the database of such a system. */
-export class NoOldSystem extends Error {
-  readonly code = 'no-old-system';
-  override readonly name = 'NoOldSystem';
-}
-
 /** The database of an earlier order service. It is only read: no method here writes. */
 export async function openOldDatabase(url: string): Promise<OldSystem & { close(): Promise<void> }> {
   const client = new mongo.MongoClient(url, OPTIONS);
@@ -33,22 +27,31 @@ export async function openOldDatabase(url: string): Promise<OldSystem & { close(
     await expectOldSystem(client.db());
   } catch (error) {
     await client.close();
-    throw error instanceof NoOldSystem
-      ? error
-      : new NoOldSystem('the old database cannot be read', { cause: error });
+    throw unreadable(error);
   }
-  return { batches: () => batches(client.db()), close: () => client.close() };
+  return {
+    batches: () => batches(client.db()),
+    textOf: (source) => mongo.BSON.EJSON.stringify(source, { relaxed: false }),
+    close: () => client.close(),
+  };
+}
+
+function unreadable(error: unknown): ImportRefused {
+  if (error instanceof ImportRefused) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return new ImportRefused(`the database of OLD_MONGO_URL cannot be read: ${why}`, { cause: error });
 }
 
 async function expectOldSystem(database: mongo.Db): Promise<void> {
   const documents = await database.collection<Document>('orders').find({}, { limit: LOOKED_AT }).toArray();
   const name = `the database "${database.databaseName}"`;
-  if (documents.length === 0) throw new NoOldSystem(`${name} has no orders: is OLD_MONGO_URL the right one?`);
+  if (documents.length === 0)
+    throw new ImportRefused(`${name} has no orders: is OLD_MONGO_URL the right one?`);
   if (documents.some(looksLikeOldOrder)) return;
   const isOurs = documents.some(
     ({ turn, idempotencyKey }) => turn !== undefined && idempotencyKey !== undefined,
   );
-  throw new NoOldSystem(
+  throw new ImportRefused(
     isOurs
       ? `${name} is one of this service: OLD_MONGO_URL must name the database of the old one`
       : `${name} has other orders than such a system: none has userId, status and ticket`,
@@ -78,6 +81,8 @@ async function* batches(database: mongo.Db): AsyncGenerator<OldBatch> {
       if (batch.size() >= LARGEST_BATCH) yield batch.take();
     }
     yield batch.take();
+  } catch (error) {
+    throw unreadable(error);
   } finally {
     await Promise.all([orders.close(), tickets.close()]);
   }
