@@ -26,7 +26,7 @@ describe('the import direction', () => {
     'application/': ['application/', 'domain/'],
     'http/': ['http/', 'application/', 'domain/'],
     'messaging/': ['messaging/', 'application/', 'domain/'],
-    'observability/': ['observability/', 'application/'],
+    'observability/': ['observability/', 'application/', 'domain/'],
     // The driver says best what it takes.
     'config/': ['config/', 'adapters/mongo/driver'],
     'adapters/': [

@@ -1,11 +1,12 @@
 import type { ChangeOrder } from './change-order';
-import type { Metrics } from './ports';
+import type { Cause, Metrics } from './ports';
 
 export type CancelOrder = (command: {
   readonly userId: string;
   readonly orderId: string;
   /** The order must have one of these versions. */
   readonly versions?: readonly number[];
+  readonly cause: Cause;
 }) => Promise<'cancelled' | 'not-found' | 'already-paid' | 'precondition-failed'>;
 
 /**
@@ -16,21 +17,26 @@ export function createCancelOrder(deps: {
   changeOrder: ChangeOrder;
   metrics: Pick<Metrics, 'orderOutcome'>;
 }): CancelOrder {
-  return async function cancelOrder({ userId, orderId, versions }) {
+  return async function cancelOrder({ userId, orderId, versions, cause }) {
     let isOwn = false;
-    const result = await deps.changeOrder(orderId, { type: 'cancel' }, (order, decision) => {
-      isOwn = order.userId === userId;
-      return (
-        isOwn && (decision === 'unchanged' || versions === undefined || versions.includes(order.version))
-      );
-    });
+    const result = await deps.changeOrder(
+      orderId,
+      { type: 'cancel', by: 'user' },
+      cause,
+      (order, decision) => {
+        isOwn = order.userId === userId;
+        return (
+          isOwn && (decision === 'unchanged' || versions === undefined || versions.includes(order.version))
+        );
+      },
+    );
     switch (result.type) {
       case 'unknown-order':
         return 'not-found';
       case 'not-permitted':
         return isOwn ? 'precondition-failed' : 'not-found';
       case 'refused':
-        return result.reason;
+        return 'already-paid';
       case 'changed':
         deps.metrics.orderOutcome('cancelled_by_user');
         return 'cancelled';

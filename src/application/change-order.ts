@@ -6,10 +6,18 @@ import {
   type Order,
   type OrderInput,
   type OrderStatus,
+  type Refusal,
 } from '../domain/order';
 import { toOutbox } from './outbox-events';
 import { unknownIfUnavailable, untilKnown } from './schedule';
-import { Unavailable, type Clock, type Metrics, type OrderStore, type StoredOrder } from './ports';
+import {
+  Unavailable,
+  type Cause,
+  type Clock,
+  type Metrics,
+  type OrderStore,
+  type StoredOrder,
+} from './ports';
 import type { Turns } from './turns';
 
 /** After that it is not retried: the caller gets {@link Unavailable}. */
@@ -17,7 +25,7 @@ const SETTLE = { withinMs: 3_000, attempts: 5, pauses: { firstMs: 10, longestMs:
 
 export type ChangeResult =
   | { readonly type: 'changed' | 'unchanged'; readonly order: Order }
-  | { readonly type: 'refused'; readonly reason: 'already-paid' }
+  | { readonly type: 'refused'; readonly reason: Refusal }
   /** `permit` returned false. Nothing was changed. */
   | { readonly type: 'not-permitted' }
   | { readonly type: 'unknown-order' };
@@ -25,6 +33,7 @@ export type ChangeResult =
 export type ChangeOrder = (
   orderId: string,
   input: OrderInput,
+  cause: Cause,
   /** Called with the order as read and the decision about it, before anything is answered or written. */
   permit?: (order: Order, decision: Decision['type']) => boolean,
 ) => Promise<ChangeResult>;
@@ -43,7 +52,7 @@ export function createChangeOrder(deps: {
 }): ChangeOrder {
   const { orders, clock, metrics } = deps;
 
-  return async function changeOrder(orderId, input, permit = () => true) {
+  return async function changeOrder(orderId, input, cause, permit = () => true) {
     /** The status before the first write of ours that got no answer. */
     let unanswered: OrderStatus | undefined;
     const result = await untilKnown(attempt, { ...SETTLE, clock, onRetry: () => metrics.retried('change') });
@@ -72,12 +81,16 @@ export function createChangeOrder(deps: {
     }
 
     async function write(before: StoredOrder, { change, events }: Decision & { type: 'changed' }) {
-      const outbox = toOutbox(events, before.recorded, clock.now());
-      const isSaved = await orders.save({ before, change, events: outbox }).catch(unknownIfUnavailable);
+      const now = clock.now();
+      const order = applyChange(before.order, change);
+      const record = { version: order.version, status: order.status, input: input.type, cause, at: now };
+      const outbox = toOutbox(events, before.recorded, now);
+      const isSaved = await orders
+        .save({ before, change, events: outbox, record })
+        .catch(unknownIfUnavailable);
       if (isSaved === undefined) unanswered ??= before.order.status;
       if (!isSaved) return undefined;
       metrics.decided(input.type, before.order.status, 'changed');
-      const order = applyChange(before.order, change);
       if (events.length > 0) announce(before, order);
       return { type: 'changed' as const, order };
     }

@@ -1,10 +1,11 @@
 import type { ReceivedPayment } from '../domain/order';
 import type { ChangeOrder } from './change-order';
-import type { Log, Metrics } from './ports';
+import type { Cause, Log, Metrics } from './ports';
 
 export interface PaymentReceived {
   readonly orderId: string;
   readonly payment: ReceivedPayment;
+  readonly cause: Cause;
 }
 
 export type CompleteOrder = (input: PaymentReceived) => Promise<'done' | 'unknown-order'>;
@@ -17,8 +18,8 @@ export function createCompleteOrder(deps: {
 }): CompleteOrder {
   const { metrics, log } = deps;
 
-  return async function completeOrder({ orderId, payment }) {
-    const result = await deps.changeOrder(orderId, { type: 'pay', payment });
+  return async function completeOrder({ orderId, payment, cause }) {
+    const result = await deps.changeOrder(orderId, { type: 'pay', payment }, cause);
     if (result.type === 'unknown-order') return 'unknown-order';
     if (result.type !== 'changed') return 'done';
 

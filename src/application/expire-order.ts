@@ -1,9 +1,12 @@
 import type { CatchUp } from './catch-up';
 import type { ChangeOrder } from './change-order';
 import { allOf, createLoop, reportTo, type Loop } from './schedule';
-import type { Clock, Log, Metrics, OrderStore } from './ports';
+import type { Cause, Clock, Log, Metrics, OrderStore } from './ports';
 
-export type ExpireOrder = (orderId: string) => Promise<'done' | 'payments-behind' | 'unknown-order'>;
+export type ExpireOrder = (
+  orderId: string,
+  cause: Cause,
+) => Promise<'done' | 'payments-behind' | 'unknown-order'>;
 
 /** More than the clocks of the database and the peers can differ. */
 const EARLY_MS = 10_000;
@@ -29,10 +32,11 @@ export function createExpireOrder(deps: {
     );
   }
 
-  return async function expireOrder(orderId) {
+  return async function expireOrder(orderId, cause) {
     const result = await deps.changeOrder(
       orderId,
       { type: 'expire' },
+      cause,
       (_, decision) => decision !== 'changed' || deps.catchUp.mayExpire(orderId),
     );
     if (result.type === 'unknown-order') return 'unknown-order';
@@ -65,7 +69,7 @@ export function createExpirySweep(deps: {
     async task() {
       const deadline = new Date(clock.now().getTime() - deps.graceSeconds * 1000);
       const overdue = await orders.overdue(deadline, ORDERS_PER_SWEEP);
-      const outcomes = await allOf(overdue.map((orderId) => deps.expireOrder(orderId)));
+      const outcomes = await allOf(overdue.map((orderId) => deps.expireOrder(orderId, { type: 'sweep' })));
       const allDone = outcomes.every((outcome) => outcome === 'done');
       return overdue.length === ORDERS_PER_SWEEP && allDone ? 'again' : undefined;
     },

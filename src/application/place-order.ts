@@ -4,6 +4,7 @@ import type { Ticket } from '../domain/ticket';
 import { toOutbox } from './outbox-events';
 import {
   Unavailable,
+  type Cause,
   type Clock,
   type Log,
   type Metrics,
@@ -31,6 +32,7 @@ export interface PlaceOrderCommand {
   /** The price that the buyer saw; at another one nothing is placed. */
   readonly price?: number;
   readonly idempotencyKey?: string;
+  readonly cause: Cause;
 }
 
 export type PlaceOrderResult =
@@ -102,6 +104,7 @@ export function createPlaceOrder(deps: {
       order,
       turn: turns.next(ticket.id),
       events: toOutbox(events, 0, now),
+      record: { version: 0, status: order.status, input: 'place', cause: command.cause, at: now },
       ...(command.idempotencyKey === undefined ? {} : { idempotencyKey: storedKey(command) }),
       withLease: deps.takeLease(),
     };

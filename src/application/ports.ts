@@ -47,11 +47,32 @@ export interface OutboxEvent {
   readonly at: Date;
 }
 
+/** What caused a change of an order. */
+export type Cause =
+  | { readonly type: 'request'; readonly requestId: string }
+  | { readonly type: 'message'; readonly subject: string; readonly sequence: number }
+  /** The order was overdue. */
+  | { readonly type: 'sweep' }
+  | { readonly type: 'operator'; readonly reason: string }
+  /** The order comes from another system. */
+  | { readonly type: 'import' };
+
+/** One entry of an order's history. */
+export interface RecordedChange {
+  /** Of the order after the change. */
+  readonly version: number;
+  readonly status: OrderStatus;
+  readonly input: 'place' | OrderInput['type'];
+  readonly cause: Cause;
+  readonly at: Date;
+}
+
 export interface Placement {
   readonly order: Order;
   /** The orders of a ticket take turns: 0 for its first one. Unique per ticket, for ever. */
   readonly turn: number;
   readonly events: readonly OutboxEvent[];
+  readonly record: RecordedChange;
   /** Unique per user and key. Absent: the request had no key. */
   readonly idempotencyKey?: string;
   /** Whether the placing replica takes the publishing lease with the insert. */
@@ -78,6 +99,7 @@ export interface Change {
   readonly before: StoredOrder;
   readonly change: OrderChange;
   readonly events: readonly OutboxEvent[];
+  readonly record: RecordedChange;
 }
 
 export interface OrderQuery {
@@ -112,6 +134,8 @@ export interface OrderStore {
   list(query: OrderQuery): Promise<readonly Order[]>;
   /** Unpaid orders that expired before `time`, oldest first. */
   overdue(time: Date, limit: number): Promise<readonly string[]>;
+  /** Orders with payments that must be refunded and are not yet. */
+  withOpenRefunds(limit: number): Promise<readonly Order[]>;
 }
 
 // --- publishing ------------------------------------------------------------------------------
@@ -166,6 +190,17 @@ export interface OutboxHistory {
   published(filter?: { readonly ticketId?: string; readonly since?: Date }): AsyncIterable<OutboxEvent>;
 }
 
+/** All that is stored of an order, for an operator. */
+export interface OrderHistory {
+  readonly order: Order;
+  readonly turn: number;
+  /** Empty for orders of earlier releases. */
+  readonly changes: readonly RecordedChange[];
+  /** `publishedAt`: when it was marked as published. Absent while it waits, and in orders of earlier releases. */
+  readonly events: readonly (OutboxEvent & { readonly publishedAt?: Date; readonly isPublished: boolean })[];
+  readonly publishing: { readonly attempts: number; readonly owner?: string; readonly leaseUntil?: Date };
+}
+
 // --- failed messages -------------------------------------------------------------------------
 
 /** A message that could not be handled: parked while it is retried, or a dead letter. */
@@ -184,7 +219,12 @@ export interface FailedMessage {
   readonly retryAt?: Date;
   /** When it was stored. */
   readonly at: Date;
+  /** Set when an operator ended it: it is kept for the record, and not counted any more. */
+  readonly discarded?: { readonly at: Date; readonly reason: string };
 }
+
+/** Parked messages have a `retryAt`; of the others, dead letters are not `discarded`. */
+export type FailedState = 'parked' | 'dead' | 'discarded';
 
 export interface FailedMessages {
   /** Durable when it resolves. Does nothing if the message is there already. */
@@ -194,9 +234,13 @@ export interface FailedMessages {
   /** Parks one that failed again; without `retryAt` it becomes a dead letter. */
   postpone(id: string, update: { reason: string; attempts: number; retryAt?: Date }): Promise<void>;
   remove(id: string): Promise<void>;
-  list(limit: number): Promise<readonly FailedMessage[]>;
-  /** Makes one (or all, without an id) due now, with no attempts counted; resolves to how many. */
+  find(id: string): Promise<FailedMessage | undefined>;
+  /** Newest first; of one state, or of all. */
+  list(limit: number, state?: FailedState): Promise<readonly FailedMessage[]>;
+  /** Makes one due now, or all that are not discarded, with no attempts counted; resolves to how many. */
   replay(id?: string): Promise<number>;
+  /** Ends a message that is neither handled nor discarded; resolves to whether it was there. */
+  discard(id: string, reason: string): Promise<boolean>;
   count(): Promise<{ readonly parked: number; readonly dead: number }>;
 }
 

@@ -14,13 +14,23 @@ export interface Payment {
   readonly at: Date;
   /** Set when the order could not keep this payment. */
   readonly refund?: RefundReason;
+  /** When it was paid back, and the reference of that, such as the provider's id of the refund. */
+  readonly refunded?: Refunded;
   /**
    * The id of the payment that recorded this charge first. This entry only adds another id of that charge: it is
    * neither kept nor refunded a second time.
    */
   readonly sameAs?: string;
-  /** Stands for the payment of an imported order that was paid, until that payment is received. */
+  /**
+   * Stands for the payment of an imported order that was paid, until that payment is received. Then `refunded` has its
+   * id as the reference, unless the charge was paid back before.
+   */
   readonly placeholder?: true;
+}
+
+export interface Refunded {
+  readonly at: Date;
+  readonly reference: string;
 }
 
 export interface Order {
@@ -38,12 +48,14 @@ export interface Order {
 }
 
 export type OrderInput =
-  | { readonly type: 'cancel' }
+  | { readonly type: 'cancel'; readonly by: 'user' | 'operator' }
   | { readonly type: 'expire' }
-  | { readonly type: 'pay'; readonly payment: ReceivedPayment };
+  | { readonly type: 'pay'; readonly payment: ReceivedPayment }
+  /** A payment that the order could not keep was paid back. */
+  | { readonly type: 'refund'; readonly paymentId: string; readonly refunded: Refunded };
 
 /** A payment as received, before any decision about it. */
-export type ReceivedPayment = Omit<Payment, 'refund' | 'sameAs'>;
+export type ReceivedPayment = Omit<Payment, 'refund' | 'refunded' | 'sameAs' | 'placeholder'>;
 
 /** The changes of one input to an order, besides its version. */
 export interface OrderChange {
@@ -51,12 +63,17 @@ export interface OrderChange {
   readonly reason?: CancelReason;
   /** Is added to the existing payments. */
   readonly payment?: Payment;
+  /** Is added to the first payment of this id. */
+  readonly refund?: { readonly paymentId: string; readonly refunded: Refunded };
 }
 
 export type Decision =
   | { readonly type: 'changed'; readonly change: OrderChange; readonly events: readonly OrderEvent[] }
   | { readonly type: 'unchanged' }
-  | { readonly type: 'refused'; readonly reason: 'already-paid' };
+  | { readonly type: 'refused'; readonly reason: Refusal };
+
+/** `no-refund-due`: the order has no such payment, or keeps it. */
+export type Refusal = 'already-paid' | 'no-refund-due';
 
 const UNCHANGED: Decision = { type: 'unchanged' };
 
@@ -102,11 +119,13 @@ export function decide(order: Order, input: OrderInput): Decision {
   switch (input.type) {
     case 'cancel':
       if (order.status === 'complete') return { type: 'refused', reason: 'already-paid' };
-      return cancel(order, 'user');
+      return cancel(order, input.by);
     case 'expire':
       return cancel(order, 'expired');
     case 'pay':
       return pay(order, input.payment);
+    case 'refund':
+      return refund(order, input.paymentId, input.refunded);
     default:
       return unreachable(input);
   }
@@ -118,9 +137,17 @@ export function holdsTicket(order: Pick<Order, 'status'>): boolean {
 }
 
 /** The order after the change. */
-export function applyChange(order: Order, { payment, ...fields }: OrderChange): Order {
-  const payments = payment ? [...order.payments, payment] : order.payments;
+export function applyChange(order: Order, { payment, refund, ...fields }: OrderChange): Order {
+  const payments = [...order.payments, ...(payment ? [payment] : [])];
+  const index = payments.findIndex(({ id }) => id === refund?.paymentId);
+  const paidBack = payments[index];
+  if (refund && paidBack) payments[index] = { ...paidBack, refunded: refund.refunded };
   return { ...order, ...fields, version: order.version + 1, payments };
+}
+
+/** The payments that must be refunded and are not yet. */
+export function openRefunds({ payments }: Pick<Order, 'payments'>): Payment[] {
+  return payments.filter(({ refund, refunded }) => refund !== undefined && refunded === undefined);
 }
 
 function cancel({ id, version, status, ticket }: Order, reason: CancelReason): Decision {
@@ -143,9 +170,15 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
 
   const known = sameId ?? sameCharge;
   if (known) return changed({ payment: { ...payment, sameAs: known.sameAs ?? known.id } });
+  const placeholder = openPlaceholder(order);
+  // Paid back before it was received: only its id is new.
+  if (placeholder?.refunded) return changed({ payment: { ...payment, sameAs: placeholder.id } });
   const refund = refundFor(order);
   if (refund === undefined) return changed({ status: 'complete', payment });
-  return changed({ payment: { ...payment, refund } }, [
+  // From now on this payment is the one to refund.
+  const refunded = { at: payment.at, reference: payment.id };
+  const replaced = placeholder && { refund: { paymentId: placeholder.id, refunded } };
+  return changed({ payment: { ...payment, refund }, ...replaced }, [
     {
       subject: 'order:refund-required',
       data: {
@@ -159,6 +192,25 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
       },
     },
   ]);
+}
+
+/** The placeholder of a payment that was not received yet. */
+function openPlaceholder({ payments }: Order): Payment | undefined {
+  const placeholder = payments.find((payment) => payment.placeholder);
+  if (!placeholder) return undefined;
+  const isReceived = payments.some(
+    ({ id, sameAs }) => sameAs === placeholder.id || id === placeholder.refunded?.reference,
+  );
+  return isReceived ? undefined : placeholder;
+}
+
+/** `paymentId` may be any id under which the charge is known. */
+function refund({ payments }: Order, paymentId: string, refunded: Refunded): Decision {
+  const named = payments.find(({ id }) => id === paymentId);
+  const charge = payments.find(({ id }) => id === (named?.sameAs ?? paymentId));
+  if (charge?.refund === undefined) return { type: 'refused', reason: 'no-refund-due' };
+  if (charge.refunded) return UNCHANGED;
+  return changed({ refund: { paymentId: charge.id, refunded } });
 }
 
 function changed(change: OrderChange, events: readonly OrderEvent[] = []): Decision {

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { CancelOrder } from '../application/cancel-order';
 import type { PlaceOrder } from '../application/place-order';
+import type { Cause } from '../application/ports';
 import type { FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
@@ -34,7 +35,11 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
   const locationOf = (orderId: string) => `${basePath}/${orderId}`;
 
   const place: RequestHandler = async (req, res) => {
-    const result = await useCases.placeOrder({ userId: userIdOf(req), ...readPlacing(req) });
+    const result = await useCases.placeOrder({
+      userId: userIdOf(req),
+      cause: causeOf(req),
+      ...readPlacing(req),
+    });
     switch (result.type) {
       case 'placed':
       case 'replayed':
@@ -90,7 +95,14 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
 
   const cancel: RequestHandler = async (req, res) => {
     const orderId = takeOrderId(req);
-    switch (await useCases.cancelOrder({ userId: userIdOf(req), orderId, ...readCancelling(req) })) {
+    switch (
+      await useCases.cancelOrder({
+        userId: userIdOf(req),
+        cause: causeOf(req),
+        orderId,
+        ...readCancelling(req),
+      })
+    ) {
       case 'cancelled':
         return noContent(res);
       case 'precondition-failed':
@@ -113,6 +125,10 @@ function takeOrderId(req: Request): string {
   const orderId = readOrderId(req);
   req.orderId = orderId;
   return orderId;
+}
+
+function causeOf({ id }: Request): Cause {
+  return { type: 'request', requestId: id as string };
 }
 
 function userIdOf({ session }: Request): string {

@@ -4,7 +4,7 @@ import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
 import { pause } from '../application/schedule';
 import type { Message } from '../application/bus';
-import type { Clock, TicketStore } from '../application/ports';
+import type { Cause, Clock, TicketStore } from '../application/ports';
 import { expirationMessage, parse, paymentMessage, ticketMessage } from './contracts';
 
 export type Verdict =
@@ -47,17 +47,21 @@ export function createHandlers(deps: {
       return DONE;
     },
   );
-  const expiration = reading(expirationMessage, aboutOrder, async ({ orderId }, { publishedAt }) => {
-    const age = clock.now().getTime() - publishedAt.getTime();
+  const expiration = reading(expirationMessage, aboutOrder, async ({ orderId }, message) => {
+    const age = clock.now().getTime() - message.publishedAt.getTime();
     if (age < SETTLED_AFTER_MS) await pause(clock, SETTLE_MS);
-    const outcome = await deps.expireOrder(orderId);
+    const outcome = await deps.expireOrder(orderId, causeOf(message));
     if (outcome === 'payments-behind') return { type: 'retry', reason: 'payments are not caught up' };
     return outcome === 'done' ? DONE : unknownOrder(orderId);
   });
-  const payment = reading(paymentMessage, aboutOrder, async ({ orderId, ...payment }, { publishedAt }) => {
+  const payment = reading(paymentMessage, aboutOrder, async ({ orderId, ...payment }, message) => {
     const ended = deps.catchUp.paymentInFlight(orderId);
     try {
-      const outcome = await deps.completeOrder({ orderId, payment: { ...payment, at: publishedAt } });
+      const outcome = await deps.completeOrder({
+        orderId,
+        payment: { ...payment, at: message.publishedAt },
+        cause: causeOf(message),
+      });
       return outcome === 'done' ? DONE : unknownOrder(orderId);
     } finally {
       ended();
@@ -72,6 +76,7 @@ export function createHandlers(deps: {
 }
 
 const aboutOrder = ({ orderId }: { orderId: string }) => ({ orderId });
+const causeOf = ({ subject, sequence }: Message): Cause => ({ type: 'message', subject, sequence });
 const unknownOrder = (orderId: string): Verdict => ({ type: 'park', reason: `no order ${orderId}` });
 
 function reading<T>(

@@ -9,6 +9,7 @@ export interface ServiceMetrics extends Metrics {
   setDatabase(up: boolean): void;
   setBacklog(backlog: Awaited<ReturnType<Outbox['backlog']>>, now: Date): void;
   setFailedMessages(count: Awaited<ReturnType<FailedMessages['count']>>): void;
+  setOpenRefunds(count: number): void;
   expose(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -60,6 +61,10 @@ export const GAUGES = defined({
   outboxAge: [
     'order_service_outbox_oldest_age_seconds',
     'Age of the oldest event that is not published yet; 0 when there is none',
+  ],
+  openRefunds: [
+    'order_service_open_refunds',
+    'Payments that must be refunded and are not yet, of up to 1,000 orders',
   ],
   broker: ['order_service_broker_up', '1 while connected to the broker'],
   database: ['order_service_database_up', '1 while the database answers and its indexes are verified'],
@@ -124,6 +129,7 @@ function setting(of: Record<keyof typeof GAUGES, Gauge>) {
       of.outboxPending.set(pending);
       of.outboxAge.set(oldest ? Math.max(0, (now.getTime() - oldest.getTime()) / 1000) : 0);
     },
+    setOpenRefunds: (count) => of.openRefunds.set(count),
     setFailedMessages({ parked, dead }) {
       of.failedMessages.set({ state: 'parked' }, parked);
       of.failedMessages.set({ state: 'dead' }, dead);

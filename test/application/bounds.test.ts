@@ -7,7 +7,7 @@ import { createListOrders } from '../../src/application/read-orders';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
-import { eventId, newPlacement } from '../support/placements';
+import { changeOf, eventId, newPlacement, REQUEST } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
 
 function setUp() {
@@ -171,7 +171,7 @@ describe('the expiry sweep', () => {
     const expired = new Set<string>();
     const { store, sweep, startOverdue } = withSweep(async (orderId) => {
       const before = (await store.orders.find(orderId))!;
-      await store.orders.save({ before, change: { status: 'cancelled' }, events: [] });
+      await store.orders.save(changeOf(before, { type: 'expire' }));
       expired.add(orderId);
       return 'done';
     });
@@ -293,7 +293,7 @@ describe('orders that tickets are held for', () => {
       log: { warn: () => void (warnings += 1) },
       expirationWindowSeconds: 900,
     });
-    const place = (n: number) => placeOrder({ userId: 'buyer', ticketId: id(n) });
+    const place = (n: number) => placeOrder({ userId: 'buyer', ticketId: id(n), cause: REQUEST });
     return { place, finds: () => finds, warnings: () => warnings };
   }
 

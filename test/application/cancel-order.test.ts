@@ -5,6 +5,7 @@ import { createTurns } from '../../src/application/turns';
 import { applyChange, type Order } from '../../src/domain/order';
 import { createTestClock } from '../support/clock';
 import { orderOf } from '../support/http-app';
+import { REQUEST } from '../support/placements';
 import { silentMetrics } from '../support/silent';
 
 /** Cancels over a store of this one order; `meanwhile` is what another replica makes of it before the first write. */
@@ -35,8 +36,13 @@ function setUp(first: Order, meanwhile?: Order) {
     metrics: { orderOutcome: (outcome) => outcomes.push(outcome) },
   });
   const cancel = (versions: readonly number[] | undefined, userId = order.userId) =>
-    cancelOrder({ userId, orderId: order.id, ...(versions === undefined ? {} : { versions }) });
-  const cancelAnother = (orderId: string) => cancelOrder({ userId: order.userId, orderId });
+    cancelOrder({
+      userId,
+      orderId: order.id,
+      cause: REQUEST,
+      ...(versions === undefined ? {} : { versions }),
+    });
+  const cancelAnother = (orderId: string) => cancelOrder({ userId: order.userId, orderId, cause: REQUEST });
   return { cancel, cancelAnother, saved, outcomes };
 }
 

@@ -1,13 +1,13 @@
 import { createMemoryDatabase, connectMemoryStore } from '../../src/adapters/memory/store';
-import { createChangeOrder } from '../../src/application/change-order';
+import { createChangeOrder, type ChangeOrder } from '../../src/application/change-order';
 import { createCompleteOrder } from '../../src/application/complete-order';
 import { createExpireOrder } from '../../src/application/expire-order';
 import { toOutbox } from '../../src/application/outbox-events';
 import { Unavailable, type OrderStore } from '../../src/application/ports';
 import { createTurns } from '../../src/application/turns';
-import { place } from '../../src/domain/order';
+import { place, type OrderInput } from '../../src/domain/order';
 import { createTestClock } from '../support/clock';
-import { newPlacement } from '../support/placements';
+import { newPlacement, REQUEST } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
 
 const ORDER = 'a'.repeat(24);
@@ -29,12 +29,20 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
     now: clock.now(),
     expirationWindowSeconds: 900,
   });
-  await store.orders.insert({ order, turn: 0, events: toOutbox(events, 0, clock.now()), withLease: false });
+  const record = {
+    version: 0,
+    status: order.status,
+    input: 'place',
+    cause: REQUEST,
+    at: clock.now(),
+  } as const;
+  const outbox = toOutbox(events, 0, clock.now());
+  await store.orders.insert({ order, turn: 0, events: outbox, record, withLease: false });
   const nudged: string[] = [];
   const pauses: number[] = [];
   const turns = createTurns();
   const orders = { ...store.orders, ...overrides };
-  const changeOrder = createChangeOrder({
+  const change = createChangeOrder({
     orders,
     turns,
     nudge: ({ orderId }) => nudged.push(orderId),
@@ -42,8 +50,10 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
     clock: { ...clock, after: (ms, task) => (pauses.push(ms), setImmediate(task), () => {}) },
     metrics: { ...silentMetrics, decided: (...decision) => decided.push(decision.join(' ')) },
   });
+  const changeOrder = (id: string, input: OrderInput, permit?: Parameters<ChangeOrder>[3]) =>
+    change(id, input, REQUEST, permit);
   const pay = (id: string) => ({ type: 'pay' as const, payment: { id, stripeId: id, at: clock.now() } });
-  return { clock, store, orders, changeOrder, nudged, pauses, turns, pay, decided };
+  return { clock, store, orders, change, changeOrder, nudged, pauses, turns, pay, decided };
 }
 
 type SetUp = Awaited<ReturnType<typeof setUp>>;
@@ -53,9 +63,9 @@ describe('changing an order', () => {
     for (let round = 0; round < 20; round += 1) {
       const { store, changeOrder, pay } = await setUp();
       const results = await Promise.allSettled([
-        changeOrder(ORDER, { type: 'cancel' }),
+        changeOrder(ORDER, { type: 'cancel', by: 'user' }),
         changeOrder(ORDER, { type: 'expire' }),
-        changeOrder(ORDER, { type: 'cancel' }),
+        changeOrder(ORDER, { type: 'cancel', by: 'user' }),
         changeOrder(ORDER, pay('p1')),
         changeOrder(ORDER, pay('p1')),
       ]);
@@ -76,7 +86,7 @@ describe('changing an order', () => {
 
   it('tells the relay, and remembers that the turn is over, only after the cancellation is stored', async () => {
     const { changeOrder, nudged, turns, store } = await setUp();
-    const changing = changeOrder(ORDER, { type: 'cancel' });
+    const changing = changeOrder(ORDER, { type: 'cancel', by: 'user' });
     expect([nudged, turns.next(ticket.id)]).toEqual([[], 0]);
     await changing;
     expect([nudged, turns.next(ticket.id)]).toEqual([[ORDER], 1]);
@@ -91,7 +101,7 @@ describe('changing an order', () => {
       await store.orders.save(change);
       throw new Unavailable('the answer never came');
     };
-    expect(await changeOrder(ORDER, { type: 'cancel' })).toMatchObject({ type: 'changed' });
+    expect(await changeOrder(ORDER, { type: 'cancel', by: 'user' })).toMatchObject({ type: 'changed' });
     expect([saves, nudged]).toEqual([1, [ORDER]]);
     const lease = await store.outbox.claim(ORDER);
     expect(lease?.events.map(({ subject }) => subject)).toEqual(['order:created', 'order:cancelled']);
@@ -99,7 +109,7 @@ describe('changing an order', () => {
 
   it('gives up after five lost races, with pauses of chance between them', async () => {
     const { changeOrder, pauses } = await setUp({ save: async () => false });
-    const changing = changeOrder(ORDER, { type: 'cancel' });
+    const changing = changeOrder(ORDER, { type: 'cancel', by: 'user' });
     await expect(changing).rejects.toBeInstanceOf(Unavailable);
     await expect(changing).rejects.toThrow(`order ${ORDER} changes too often`);
     expect(pauses).toEqual([10, 20, 40, 80]);
@@ -117,7 +127,7 @@ describe('changing an order', () => {
         throw new Unavailable('the answer never came');
       },
     });
-    await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toThrow(
+    await expect(changeOrder(ORDER, { type: 'cancel', by: 'user' })).rejects.toThrow(
       `the outcome of a change of order ${ORDER} is not known`,
     );
     expect(attempts).toBe(expected);
@@ -126,20 +136,20 @@ describe('changing an order', () => {
   it('rests nothing on a read alone before that is durable', async () => {
     const steps: string[] = [];
     const { changeOrder } = await setUp({ confirmReads: async () => void steps.push('confirmed') });
-    await changeOrder(ORDER, { type: 'cancel' });
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' });
     expect(steps).toEqual([]);
-    await changeOrder(ORDER, { type: 'cancel' });
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' });
     expect(steps).toEqual(['confirmed']);
   });
 
   it('counts what was written, and nothing of who was not permitted to ask', async () => {
     const { changeOrder, decided, pay } = await setUp();
-    await changeOrder(ORDER, { type: 'cancel' }, () => false);
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' }, () => false);
     expect(decided).toEqual([]);
     await changeOrder(ORDER, pay('p1'));
     await changeOrder(ORDER, pay('p1'));
-    await changeOrder(ORDER, { type: 'cancel' }, () => false);
-    await changeOrder(ORDER, { type: 'cancel' });
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' }, () => false);
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' });
     expect(decided).toEqual(['pay created changed', 'pay complete unchanged', 'cancel complete refused']);
   });
 
@@ -153,7 +163,7 @@ describe('changing an order', () => {
         throw new Unavailable('no answer');
       },
     });
-    await changeOrder(ORDER, { type: 'cancel' });
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' });
     expect(calls).toBe(2);
     expect((await orders.find(ORDER))?.order.status).toBe('cancelled');
     expect(decided).toEqual(['cancel created changed']);
@@ -166,7 +176,7 @@ describe('changing an order', () => {
         return false;
       },
     });
-    expect((await changeOrder(ORDER, { type: 'cancel' })).type).toBe('unchanged');
+    expect((await changeOrder(ORDER, { type: 'cancel', by: 'user' })).type).toBe('unchanged');
     expect(decided).toEqual(['cancel cancelled unchanged']);
   });
 
@@ -174,7 +184,7 @@ describe('changing an order', () => {
     let saves = 0;
     const save = () => ((saves += 1), Promise.reject(new TypeError('a bug')));
     const { changeOrder } = await setUp({ save });
-    await expect(changeOrder(ORDER, { type: 'cancel' })).rejects.toThrow(TypeError);
+    await expect(changeOrder(ORDER, { type: 'cancel', by: 'user' })).rejects.toThrow(TypeError);
     expect(saves).toBe(1);
   });
 
@@ -195,12 +205,12 @@ describe('changing an order', () => {
 
 describe('an expiry', () => {
   const expiring = async (mayExpire: boolean) => {
-    const { changeOrder, store, pay, clock } = await setUp();
+    const { changeOrder, change, store, pay, clock } = await setUp();
     const outcomes: string[] = [];
     const warnings: object[] = [];
     let early = 0;
     const expireOrder = createExpireOrder({
-      changeOrder,
+      changeOrder: change,
       catchUp: { mayExpire: () => mayExpire },
       clock,
       metrics: {
@@ -214,21 +224,21 @@ describe('an expiry', () => {
 
   it('waits while payments are not caught up, and leaves the order alone', async () => {
     const { expireOrder, store, outcomes } = await expiring(false);
-    expect(await expireOrder(ORDER)).toBe('payments-behind');
+    expect(await expireOrder(ORDER, REQUEST)).toBe('payments-behind');
     expect((await store.orders.find(ORDER))?.order.status).toBe('created');
     expect(outcomes).toEqual([]);
   });
 
   it('cancels an unpaid order, and counts it once', async () => {
     const { expireOrder, store, outcomes } = await expiring(true);
-    expect([await expireOrder(ORDER), await expireOrder(ORDER)]).toEqual(['done', 'done']);
+    expect([await expireOrder(ORDER, REQUEST), await expireOrder(ORDER, REQUEST)]).toEqual(['done', 'done']);
     expect((await store.orders.find(ORDER))?.order).toMatchObject({ status: 'cancelled', reason: 'expired' });
     expect(outcomes).toEqual(['expired']);
   });
 
   it('is carried out and reported where it comes long before its time', async () => {
     const { expireOrder, store, warnings, early } = await expiring(true);
-    expect([await expireOrder(ORDER), await expireOrder(ORDER)]).toEqual(['done', 'done']);
+    expect([await expireOrder(ORDER, REQUEST), await expireOrder(ORDER, REQUEST)]).toEqual(['done', 'done']);
     const { order } = (await store.orders.find(ORDER))!;
     expect(order).toMatchObject({ status: 'cancelled', reason: 'expired' });
     expect(early()).toBe(1);
@@ -242,37 +252,39 @@ describe('an expiry', () => {
   ])('is nothing to report when %i ms have passed: %s its time', async (ms) => {
     const { expireOrder, clock, outcomes, warnings, early } = await expiring(true);
     await clock.advance(ms);
-    await expireOrder(ORDER);
+    await expireOrder(ORDER, REQUEST);
     expect(outcomes).toEqual(['expired']);
     expect([warnings, early()]).toEqual([[], 0]);
   });
 
   it('of an unknown order is told apart', async () => {
-    expect(await (await expiring(true)).expireOrder('f'.repeat(24))).toBe('unknown-order');
+    expect(await (await expiring(true)).expireOrder('f'.repeat(24), REQUEST)).toBe('unknown-order');
   });
 
   it('need not wait where there is nothing to cancel', async () => {
     const { expireOrder, changeOrder, pay } = await expiring(false);
     await changeOrder(ORDER, pay('p1'));
-    expect(await expireOrder(ORDER)).toBe('done');
+    expect(await expireOrder(ORDER, REQUEST)).toBe('done');
   });
 });
 
 describe('a payment', () => {
   it('is counted once, and one that cannot be kept is an error for a person to see', async () => {
-    const { changeOrder, pay, clock, store } = await setUp();
+    const { change, pay, clock, store } = await setUp();
     const seen: string[] = [];
     const completeOrder = createCompleteOrder({
-      changeOrder,
+      changeOrder: change,
       metrics: {
         orderOutcome: (outcome) => seen.push(outcome),
         refundRequired: (reason) => seen.push(`refund ${reason}`),
       },
       log: { error: (fields, text) => seen.push(text, JSON.stringify(fields)) },
     });
-    expect(await completeOrder({ orderId: 'f'.repeat(24), payment: pay('p').payment })).toBe('unknown-order');
+    expect(await completeOrder({ orderId: 'f'.repeat(24), payment: pay('p').payment, cause: REQUEST })).toBe(
+      'unknown-order',
+    );
     for (const id of ['p1', 'p1', 'p2', 'p2']) {
-      await completeOrder({ orderId: ORDER, payment: pay(id).payment });
+      await completeOrder({ orderId: ORDER, payment: pay(id).payment, cause: REQUEST });
     }
     expect(seen).toEqual([
       'completed',
@@ -285,7 +297,7 @@ describe('a payment', () => {
       { id: 'p3', stripeId: 'p2', at: clock.now() },
       { id: 'p2', stripeId: 'another', at: clock.now() },
     ]) {
-      await completeOrder({ orderId: ORDER, payment });
+      await completeOrder({ orderId: ORDER, payment, cause: REQUEST });
     }
     expect((await store.orders.find(ORDER))?.order.payments).toHaveLength(4);
     expect(seen).toHaveLength(4);

@@ -1,9 +1,10 @@
-import { createPlaceOrder } from '../../src/application/place-order';
+import { createPlaceOrder, type PlaceOrderCommand } from '../../src/application/place-order';
 import type { Placement, PlacementResult, PublishingLease } from '../../src/application/ports';
 import type { Order } from '../../src/domain/order';
 import type { Ticket } from '../../src/domain/ticket';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
+import { REQUEST } from '../support/placements';
 import { silentMetrics } from '../support/silent';
 
 const ticket = { id: 'a'.repeat(24), version: 1, title: 'Concert', price: 10, userId: 'seller' };
@@ -28,7 +29,7 @@ function setUp(
   const outcomes: string[] = [];
   const warnings: object[] = [];
   let confirmed = 0;
-  const placeOrder = createPlaceOrder({
+  const place = createPlaceOrder({
     tickets: { find: async (id) => (id === copy.id ? copy : undefined) },
     orders: {
       find: async (id) => {
@@ -55,6 +56,7 @@ function setUp(
     log: { warn: (fields) => warnings.push(fields) },
     expirationWindowSeconds: 900,
   });
+  const placeOrder = (command: Omit<PlaceOrderCommand, 'cause'>) => place({ ...command, cause: REQUEST });
   const earlier = (overrides: object) => ({
     id: 'c'.repeat(24),
     version: 1,

@@ -7,7 +7,7 @@ import type { Outbox } from '../../src/application/ports';
 import { LEASE_MS, createRelay } from '../../src/application/relay';
 import { createTurns } from '../../src/application/turns';
 import { createTestClock } from '../support/clock';
-import { eventId, newPlacement } from '../support/placements';
+import { eventId, newPlacement, REQUEST } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
 
 const TICKET = 'f'.repeat(24);
@@ -77,11 +77,11 @@ function setUp() {
       store,
       announce: (id = TICKET) => store.tickets.apply({ id, version: 0, title: 'T', price: 1, userId: 's' }),
       place: async (ticketId = TICKET) => {
-        const result = await place({ userId: 'buyer', ticketId });
+        const result = await place({ userId: 'buyer', ticketId, cause: REQUEST });
         if (result.type !== 'placed') throw new Error(result.type);
         return result.order.id;
       },
-      cancel: (orderId: string) => cancel({ userId: 'buyer', orderId }),
+      cancel: (orderId: string) => cancel({ userId: 'buyer', orderId, cause: REQUEST }),
     };
   }
   const taken = () => broker.taken.map(({ id }) => id.replace(/^0+/, ''));

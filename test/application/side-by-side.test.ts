@@ -64,7 +64,8 @@ const LOOPS: Record<string, (pieces: Pieces, clock: TestClock) => Loop> = {
       outbox: { backlog: pieces.fail },
       failedMessages: { count: () => pieces.slow({ parked: 0, dead: 0 }) },
       clock,
-      metrics: { setBacklog() {}, setFailedMessages() {} },
+      orders: { withOpenRefunds: () => Promise.resolve([]) },
+      metrics: { setBacklog() {}, setFailedMessages() {}, setOpenRefunds() {} },
       log: silentLog,
     }),
 };

@@ -110,6 +110,59 @@ export function deadLettersContract(setUp: SetUp): void {
       expect(await a.failedMessages.takeDue(in1Hour, 10)).toHaveLength(3);
     });
 
+    it('are found by their id, and listed by their state', async () => {
+      const { a } = await setUp();
+      const parked = newFailedMessage(1, { retryAt: new Date(a.now().getTime() + HOUR) });
+      await a.failedMessages.put(parked);
+      await a.failedMessages.put(newFailedMessage(2));
+      await a.failedMessages.put(newFailedMessage(3));
+      await a.failedMessages.discard(newFailedMessage(3).id, 'a test');
+
+      expect(await a.failedMessages.find(parked.id)).toEqual(parked);
+      expect(await a.failedMessages.find('no such message')).toBeUndefined();
+      expect(await a.failedMessages.list(10, 'parked')).toEqual([parked]);
+      expect(await a.failedMessages.list(10, 'dead')).toEqual([newFailedMessage(2)]);
+      expect(await a.failedMessages.list(10, 'discarded')).toMatchObject([{ id: newFailedMessage(3).id }]);
+      expect(await a.failedMessages.list(10)).toHaveLength(3);
+    });
+
+    it('that were discarded are kept with the reason, once, and are not counted any more', async () => {
+      const { a, b } = await setUp();
+      const retryAt = new Date(a.now().getTime() - 1000);
+      const message = newFailedMessage(1, { retryAt });
+      await a.failedMessages.put(message);
+      await a.failedMessages.put(newFailedMessage(2));
+      const ended = await Promise.all([
+        a.failedMessages.discard(message.id, 'first'),
+        a.failedMessages.discard(newFailedMessage(2).id, 'second'),
+      ]);
+
+      expect(ended).toEqual([true, true]);
+      expect(await b.failedMessages.discard(message.id, 'again')).toBe(false);
+      expect(await b.failedMessages.discard('no such message', 'again')).toBe(false);
+      const kept = await b.failedMessages.find(message.id);
+      const discarded = { at: kept?.discarded?.at, reason: 'first' };
+      expect(kept).toEqual({ ...newFailedMessage(1), discarded });
+      expect(discarded.at!.getTime()).toBeGreaterThan(0);
+      expect(await a.failedMessages.count()).toEqual({ parked: 0, dead: 0 });
+      expect(await a.failedMessages.takeDue(new Date(a.now().getTime() + HOUR), 10)).toEqual([]);
+    });
+
+    it('that were discarded stay so when they fail again or come again, until they are replayed by id', async () => {
+      const { a } = await setUp();
+      const { id } = newFailedMessage(1);
+      await a.failedMessages.put(newFailedMessage(1));
+      await a.failedMessages.discard(id, 'a test');
+      await a.failedMessages.postpone(id, { reason: 'tried meanwhile', attempts: 2, retryAt: a.now() });
+      await a.failedMessages.put(newFailedMessage(1, { retryAt: a.now() }));
+
+      expect(await a.failedMessages.replay()).toBe(0);
+      expect(await a.failedMessages.find(id)).toMatchObject({ reason: 'unknown order', attempts: 1 });
+      expect(await a.failedMessages.replay(id)).toBe(1);
+      expect(await a.failedMessages.count()).toEqual({ parked: 1, dead: 0 });
+      expect(await a.failedMessages.find(id)).not.toHaveProperty('discarded');
+    });
+
     it('are gone when removed', async () => {
       const { a } = await setUp();
       await a.failedMessages.put(newFailedMessage(1));

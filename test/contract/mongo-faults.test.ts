@@ -104,7 +104,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
   it('says that the outcome of a change is unknown when its answer is lost', async () => {
     const { proxy, store } = await setUp();
     const { orderId } = await placeWithLease(store.orders);
-    const cancelled = changeOf(await read(store.orders, orderId), { type: 'cancel' });
+    const cancelled = changeOf(await read(store.orders, orderId), { type: 'cancel', by: 'user' });
     proxy.loseAnswerTo((command) => 'update' in command);
 
     await expect(store.orders.save(cancelled)).rejects.toThrow(Unavailable);
@@ -146,7 +146,7 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
     await untilReady(store, false);
     proxy.holdAnswerTo(
       (command) => 'findAndModify' in command,
-      () => change(other.orders, lease.orderId, { type: 'cancel' }),
+      () => change(other.orders, lease.orderId, { type: 'cancel', by: 'user' }),
     );
 
     const marking = store.outbox.markPublished(lease, 1, 'now');

@@ -4,6 +4,7 @@ import { startMongoStore, untilReady, withDatabase } from '../support/mongo-stor
 import type { ServerProcess } from '../support/server-process';
 import { describeWith, mongoUrl } from '../support/servers';
 import { createSkewedClock } from '../support/skewed-clock';
+import { change, newId, payment, placeWithLease, read, REQUEST } from '../support/placements';
 import { LEASE_MS, type StoreHarness } from './store-harness';
 import { storeContract } from './store.contract';
 
@@ -40,6 +41,35 @@ describeWith(['mongodb'], 'the store on MongoDB', () => {
   }
 
   storeContract(openMongo);
+
+  it('tells the history of an order: its changes with their causes, and when its events were published', async () => {
+    const url = withDatabase(serverUrl);
+    const store = startMongoStore({ url });
+    await untilReady(store);
+    const lease = await placeWithLease(store.orders);
+    const { orderId } = lease;
+    await change(store.orders, orderId, payment('p1'));
+    await store.outbox.markPublished(lease, 1, 'now');
+    await change(store.orders, orderId, payment('p2'));
+    const { order } = await read(store.orders, orderId);
+
+    const history = await store.orderHistory(orderId);
+
+    expect(history).toMatchObject({ order, turn: 0, publishing: { attempts: 0 } });
+    expect(history?.changes.map(({ cause, at: _, ...entry }) => [entry, cause])).toEqual([
+      [{ version: 0, status: 'created', input: 'place' }, REQUEST],
+      [{ version: 1, status: 'complete', input: 'pay' }, REQUEST],
+      [{ version: 2, status: 'complete', input: 'pay' }, REQUEST],
+    ]);
+    expect(history?.events).toMatchObject([
+      { subject: 'order:created', isPublished: true, publishedAt: expect.any(Date) },
+      { subject: 'order:refund-required', isPublished: false },
+    ]);
+    expect(history?.events[1]).not.toHaveProperty('publishedAt');
+    expect(await store.orderHistory(newId())).toBeUndefined();
+    await store.close();
+    await dropDatabase(url);
+  });
 
   it('tells all replicas one time, however far apart their own clocks are', async () => {
     const url = withDatabase(serverUrl);

@@ -44,7 +44,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     const ticket = { id: newId(), version: 0, title: 'T', price: 1, userId: 'u' };
     await store.tickets.apply(ticket);
     await store.tickets.apply({ ...ticket, version: 1 });
-    await change(store.orders, lease.orderId, { type: 'cancel' });
+    await change(store.orders, lease.orderId, { type: 'cancel', by: 'user' });
     const rest = await store.outbox.markPublished(lease, 1, 'now');
     await store.outbox.release(rest!, 0, 1);
     const claimed = await store.outbox.claim(lease.orderId);
@@ -208,7 +208,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
   it('saves a change without touching what the relay has written', async () => {
     const { orderId } = await placeWithLease(store.orders);
     const before = await read(store.orders, orderId);
-    const cancelled = changeOf(before, { type: 'cancel' });
+    const cancelled = changeOf(before, { type: 'cancel', by: 'user' });
     proxy.forget();
 
     await store.orders.save(cancelled);
@@ -219,15 +219,15 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         q: { _id: new mongo.ObjectId(orderId), version: 0 },
         u: {
           $set: { status: 'cancelled', reason: 'user', 'publishing.since': before.order.createdAt },
-          $push: { outbox: { $each: cancelled.events } },
+          $push: { outbox: { $each: cancelled.events }, changes: { $each: [cancelled.record] } },
           $inc: { version: 1, 'publishing.pending': 1 },
         },
       },
       {
         q: { _id: new mongo.ObjectId(orderId), version: 1 },
         u: {
-          $set: { 'publishing.since': before.order.createdAt },
-          $push: expect.objectContaining({ payments: expect.anything(), outbox: expect.anything() }),
+          $set: { 'publishing.since': before.order.createdAt, allRefunded: false },
+          $push: { payments: expect.anything(), outbox: expect.anything(), changes: expect.anything() },
           $inc: { version: 1, 'publishing.pending': 1 },
         },
       },
@@ -253,6 +253,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       idempotencyKey: '["buyer","k"]',
       payments: [],
       outbox: placement.events,
+      changes: [placement.record],
       publishing: {
         next: 0,
         pending: 1,

@@ -62,7 +62,7 @@ export function ordersContract(setUp: SetUp): void {
       const { a, b } = await setUp();
       const placement = newPlacement({ idempotencyKey: 'k' });
       await a.orders.insert(placement);
-      await change(a.orders, placement.order.id, { type: 'cancel' });
+      await change(a.orders, placement.order.id, { type: 'cancel', by: 'user' });
       const { order } = await read(a.orders, placement.order.id);
 
       const sameTicket = newPlacement({ ticketId: placement.order.ticket.id });
@@ -155,7 +155,7 @@ export function ordersContract(setUp: SetUp): void {
       const { a, b } = await setUp();
       const { order } = newPlacement();
       await a.orders.insert({ ...newPlacement({ id: order.id, idempotencyKey: '["u","k",null]' }) });
-      await change(a.orders, order.id, { type: 'cancel' });
+      await change(a.orders, order.id, { type: 'cancel', by: 'user' });
 
       expect(await b.orders.findByKey('["u","k",null]')).toMatchObject({ id: order.id, status: 'cancelled' });
       expect(await b.orders.findByKey('["u","K",null]')).toBeUndefined();
@@ -185,6 +185,27 @@ export function ordersContract(setUp: SetUp): void {
       });
     });
 
+    it('is listed with its refunds while one of them is open', async () => {
+      const { a, b } = await setUp();
+      const refunded = { at: new Date('2026-01-01T00:00:02.000Z'), reference: 're_1' };
+      const { order } = newPlacement();
+      await a.orders.insert(newPlacement({ id: order.id }));
+      await a.orders.insert(newPlacement());
+      await change(a.orders, order.id, payment('p1'));
+      expect(await b.orders.withOpenRefunds(10)).toEqual([]);
+      for (const id of ['p2', 'p3']) await change(a.orders, order.id, payment(id));
+
+      await change(a.orders, order.id, { type: 'refund', paymentId: 'p3', refunded });
+      const stored = (await read(b.orders, order.id)).order;
+      expect(stored.payments.map((one) => one.refunded)).toEqual([undefined, undefined, refunded]);
+      expect(await b.orders.withOpenRefunds(10)).toEqual([stored]);
+
+      await change(a.orders, order.id, { type: 'refund', paymentId: 'p2', refunded });
+      expect(await b.orders.withOpenRefunds(10)).toEqual([]);
+      await change(a.orders, order.id, payment('p4'));
+      expect(await b.orders.withOpenRefunds(10)).toMatchObject([{ id: order.id, version: 6 }]);
+    });
+
     it('keeps each name of a charge, and payments without a provider id', async () => {
       const { a, b } = await setUp();
       const { order } = newPlacement();
@@ -210,7 +231,9 @@ export function ordersContract(setUp: SetUp): void {
 
       const results = await Promise.all(
         Array.from({ length: 50 }, (_, i) =>
-          (i % 2 ? a : b).orders.save(changeOf(before, i % 3 ? { type: 'cancel' } : payment(`p${i}`))),
+          (i % 2 ? a : b).orders.save(
+            changeOf(before, i % 3 ? { type: 'cancel', by: 'user' } : payment(`p${i}`)),
+          ),
         ),
       );
 
@@ -225,7 +248,9 @@ export function ordersContract(setUp: SetUp): void {
       const { a } = await setUp();
       const { order } = newPlacement();
 
-      expect(await a.orders.save(changeOf({ order, turn: 0, recorded: 1 }, { type: 'cancel' }))).toBe(false);
+      expect(
+        await a.orders.save(changeOf({ order, turn: 0, recorded: 1 }, { type: 'cancel', by: 'user' })),
+      ).toBe(false);
       expect(await a.orders.find(order.id)).toBeUndefined();
     });
 
@@ -279,7 +304,7 @@ export function ordersContract(setUp: SetUp): void {
       const placements = Array.from({ length: 6 }, () => newPlacement({ userId: 'me' }));
       await Promise.all(placements.map(a.orders.insert));
       const cancelled = placements.slice(0, 2).map(({ order }) => order.id);
-      for (const id of cancelled) await change(a.orders, id, { type: 'cancel' });
+      for (const id of cancelled) await change(a.orders, id, { type: 'cancel', by: 'user' });
 
       const listed = await a.orders.list({ userId: 'me', status: 'cancelled', limit: 10 });
 
@@ -294,7 +319,7 @@ export function ordersContract(setUp: SetUp): void {
     const [third, first, second, paid, cancelled, later] = all;
     await Promise.all(all.map(a.orders.insert));
     await change(a.orders, paid!.order.id, payment('p'));
-    await change(a.orders, cancelled!.order.id, { type: 'cancel' });
+    await change(a.orders, cancelled!.order.id, { type: 'cancel', by: 'user' });
 
     const overdueAt = later!.order.expiresAt;
     const inOrder = [first!, second!, third!].map(({ order }) => order.id);

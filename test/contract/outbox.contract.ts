@@ -70,14 +70,14 @@ export function outboxContract(setUp: SetUp): void {
       await a.outbox.release(lost, 0, 9);
 
       expect(await a.outbox.claim(lost.orderId)).toBeUndefined();
-      await change(a.orders, lost.orderId, { type: 'cancel' });
+      await change(a.orders, lost.orderId, { type: 'cancel', by: 'user' });
       expect(seqs(await b.outbox.markPublished(held!, 1, 'now'))).toEqual([1]);
     });
 
     it('is not taken by a change, and what it adds is seen by who holds it', async () => {
       const { a, b } = await setUp();
       const lease = await placeWithLease(a.orders);
-      await change(b.orders, lease.orderId, { type: 'cancel' });
+      await change(b.orders, lease.orderId, { type: 'cancel', by: 'user' });
 
       expect(await b.outbox.claim(lease.orderId)).toBeUndefined();
       const rest = await a.outbox.markPublished(lease, 1, 'now');
@@ -91,7 +91,7 @@ export function outboxContract(setUp: SetUp): void {
     it('is renewed by a mark that leaves something to publish', async () => {
       const { a, b, harness } = await setUp();
       const lease = await placeWithLease(a.orders);
-      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await change(a.orders, lease.orderId, { type: 'cancel', by: 'user' });
       harness.advance(LEASE_MS - 1000);
 
       const before = harness.monotonic();
@@ -106,7 +106,7 @@ export function outboxContract(setUp: SetUp): void {
       const { a, b } = await setUp();
       const lease = await placeWithLease(a.orders);
       await a.outbox.markPublished(lease, 1, 'now');
-      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await change(a.orders, lease.orderId, { type: 'cancel', by: 'user' });
 
       expect(seqs(await b.outbox.claim(lease.orderId))).toEqual([1]);
     });
@@ -122,14 +122,14 @@ export function outboxContract(setUp: SetUp): void {
 
       const claimed = await b.outbox.claim(lease.orderId);
       expect(claimed).toMatchObject({ attempts: 3 });
-      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await change(a.orders, lease.orderId, { type: 'cancel', by: 'user' });
       expect(await b.outbox.markPublished(claimed!, 1, 'now')).toMatchObject({ attempts: 0 });
     });
 
     it('is not given back by a lease that was marked as published before', async () => {
       const { a, b } = await setUp();
       const lease = await placeWithLease(a.orders);
-      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await change(a.orders, lease.orderId, { type: 'cancel', by: 'user' });
       await a.outbox.markPublished(lease, 1, 'now');
 
       await a.outbox.release(lease, 0, 1);
@@ -144,7 +144,7 @@ export function outboxContract(setUp: SetUp): void {
       const placement = newPlacement({ withLease: false });
       const { id } = placement.order;
       await a.orders.insert(placement);
-      await change(a.orders, id, { type: 'cancel' });
+      await change(a.orders, id, { type: 'cancel', by: 'user' });
       await change(a.orders, id, payment('p'));
 
       const seen: (number[] | undefined)[] = [];
@@ -159,7 +159,7 @@ export function outboxContract(setUp: SetUp): void {
       const { a } = await setUp();
       const placement = newPlacement({ withLease: false });
       await a.orders.insert(placement);
-      await change(a.orders, placement.order.id, { type: 'cancel' });
+      await change(a.orders, placement.order.id, { type: 'cancel', by: 'user' });
       await change(a.orders, placement.order.id, payment('p'));
       const lease = await a.outbox.claim(placement.order.id);
 
@@ -174,7 +174,7 @@ export function outboxContract(setUp: SetUp): void {
       const placements = [newPlacement({ withLease: false }), newPlacement({ withLease: false })];
       await Promise.all(placements.map(a.orders.insert));
       const ids = placements.map(({ order }) => order.id);
-      for (const id of ids) await change(a.orders, id, { type: 'cancel' });
+      for (const id of ids) await change(a.orders, id, { type: 'cancel', by: 'user' });
       const leases = await Promise.all(ids.map(a.outbox.claim));
       await change(b.orders, ids[1]!, payment('p'));
 
@@ -187,7 +187,7 @@ export function outboxContract(setUp: SetUp): void {
     it('does nothing when it is repeated', async () => {
       const { a } = await setUp();
       const lease = await placeWithLease(a.orders);
-      await change(a.orders, lease.orderId, { type: 'cancel' });
+      await change(a.orders, lease.orderId, { type: 'cancel', by: 'user' });
       await a.outbox.markPublished(lease, 1, 'now');
 
       expect(await a.outbox.markPublished(lease, 1, 'now')).toBeUndefined();
@@ -201,7 +201,9 @@ export function outboxContract(setUp: SetUp): void {
       harness.advance(LEASE_MS);
       await Promise.all(lost.map(({ orderId }) => b.outbox.claim(orderId)));
       const changed = leases.slice(5, 12);
-      await Promise.all(changed.map(({ orderId }) => change(b.orders, orderId, { type: 'cancel' })));
+      await Promise.all(
+        changed.map(({ orderId }) => change(b.orders, orderId, { type: 'cancel', by: 'user' })),
+      );
 
       const rests = await Promise.all(leases.map((one) => a.outbox.markPublished(one, 1, 'now')));
 
@@ -232,7 +234,7 @@ export function outboxContract(setUp: SetUp): void {
       async function live(placement: (typeof placements)[number]): Promise<void> {
         const result = await a.orders.insert(placement);
         const publishing = publishAll(a, result.type === 'inserted' ? result.lease : undefined);
-        for (const input of [{ type: 'cancel' } as const, payment('p1'), payment('p2')]) {
+        for (const input of [{ type: 'cancel', by: 'user' } as const, payment('p1'), payment('p2')]) {
           expect(await b.orders.save(changeOf(await read(b.orders, placement.order.id), input))).toBe(true);
         }
         await publishing;
@@ -261,7 +263,7 @@ export function outboxContract(setUp: SetUp): void {
       expect(await b.outbox.earliest(ticketId)).toBe(first!.orderId);
       await a.outbox.markPublished(first!, 1, 'now');
       expect(await b.outbox.earliest(ticketId)).toBe(third!.orderId);
-      await change(a.orders, second!.orderId, { type: 'cancel' });
+      await change(a.orders, second!.orderId, { type: 'cancel', by: 'user' });
       expect(await b.outbox.earliest(ticketId)).toBe(second!.orderId);
       expect(await b.outbox.earliest(newId())).toBeUndefined();
     });
@@ -330,7 +332,9 @@ export function outboxContract(setUp: SetUp): void {
       expect(await a.outbox.backlog()).toEqual({ pending: 3, oldest: at(1) });
       await a.outbox.markPublished(oldest!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(2) });
-      await a.orders.save(changeOf(await read(a.orders, next!.orderId), { type: 'cancel' }, at(9)));
+      await a.orders.save(
+        changeOf(await read(a.orders, next!.orderId), { type: 'cancel', by: 'user' }, at(9)),
+      );
       await a.outbox.markPublished(next!, 1, 'now');
       expect(await a.outbox.backlog()).toEqual({ pending: 2, oldest: at(3) });
     });

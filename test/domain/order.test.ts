@@ -3,6 +3,7 @@ import {
   applyChange,
   decide,
   holdsTicket,
+  openRefunds,
   place,
   type Order,
   type OrderInput,
@@ -31,7 +32,7 @@ function after(...inputs: OrderInput[]): Order {
 const created = placed.order;
 const awaitingPayment: Order = { ...created, status: 'awaiting:payment' };
 const complete = after(pay('p1'));
-const cancelled = after({ type: 'cancel' });
+const cancelled = after({ type: 'cancel', by: 'user' });
 const importedComplete: Order = { ...created, status: 'complete', version: 1 };
 
 function changed(order: Order, input: OrderInput) {
@@ -76,7 +77,8 @@ describe.each([
   ['awaiting:payment', awaitingPayment],
 ])('an order in state %s', (_, order) => {
   it.each([
-    ['its owner cancels', { type: 'cancel' }, 'user'],
+    ['its owner cancels', { type: 'cancel', by: 'user' }, 'user'],
+    ['an operator cancels', { type: 'cancel', by: 'operator' }, 'operator'],
     ['it expires', { type: 'expire' }, 'expired'],
   ] as const)('is cancelled when %s, frees its ticket and says so once', (_title, input, reason) => {
     const { order: next, events } = changed(order, input);
@@ -114,7 +116,10 @@ describe('a complete order', () => {
   });
 
   it('cannot be cancelled', () => {
-    expect(decide(complete, { type: 'cancel' })).toEqual({ type: 'refused', reason: 'already-paid' });
+    expect(decide(complete, { type: 'cancel', by: 'user' })).toEqual({
+      type: 'refused',
+      reason: 'already-paid',
+    });
   });
 
   it('does not expire', () => {
@@ -150,7 +155,7 @@ describe('a complete order', () => {
 });
 
 describe('a cancelled order', () => {
-  it.each([{ type: 'cancel' }, { type: 'expire' }] as const)('is not changed by %p', (input) => {
+  it.each([{ type: 'cancel', by: 'user' }, { type: 'expire' }] as const)('is not changed by %p', (input) => {
     expect(decide(cancelled, input)).toEqual({ type: 'unchanged' });
   });
 
@@ -167,7 +172,7 @@ describe('a cancelled order', () => {
   });
 
   it('asks for the refund of a known payment only once', () => {
-    const refunded = after({ type: 'cancel' }, pay('p1'));
+    const refunded = after({ type: 'cancel', by: 'user' }, pay('p1'));
     expect(decide(refunded, pay('p1'))).toEqual({ type: 'unchanged' });
   });
 });
@@ -222,10 +227,56 @@ describe('one charge under several names', () => {
   });
 });
 
+describe('a refund that was paid', () => {
+  const refunded = { at: NOW, reference: 're_1' };
+  const refundOf = (paymentId: string): OrderInput => ({ type: 'refund', paymentId, refunded });
+  const due = after({ type: 'cancel', by: 'user' }, pay('p1'));
+
+  it('is recorded once, announces nothing, and ends the open refund', () => {
+    const { order, events } = changed(due, refundOf('p1'));
+    expect(openRefunds(due)).toMatchObject([{ id: 'p1' }]);
+    expect(order).toMatchObject({ version: due.version + 1, status: 'cancelled' });
+    expect(order.payments).toEqual([{ ...due.payments[0], refunded }]);
+    expect(events).toEqual([]);
+    expect(openRefunds(order)).toEqual([]);
+    expect(
+      decide(order, { ...refundOf('p1'), refunded: { at: tooLate, reference: 'again' } } as OrderInput),
+    ).toEqual({
+      type: 'unchanged',
+    });
+  });
+
+  it('may be named by any id of the charge', () => {
+    const known = changed(due, {
+      type: 'pay',
+      payment: { id: 'p2', stripeId: 'stripe-p1', at: inTime },
+    }).order;
+    const { order } = changed(known, refundOf('p2'));
+    expect(order.payments).toMatchObject([
+      { id: 'p1', refunded },
+      { id: 'p2', sameAs: 'p1' },
+    ]);
+    expect(order.payments[1]).not.toHaveProperty('refunded');
+    expect(decide(order, refundOf('p1'))).toEqual({ type: 'unchanged' });
+  });
+
+  it.each([
+    ['that the order keeps', complete, 'p1'],
+    ['that nobody made', due, 'p9'],
+  ])('of a payment %s is refused', (_, order, paymentId) => {
+    expect(decide(order, refundOf(paymentId))).toEqual({ type: 'refused', reason: 'no-refund-due' });
+  });
+
+  it('leaves other refunds open', () => {
+    const two = after({ type: 'cancel', by: 'user' }, pay('p1'), pay('p2'), refundOf('p2'));
+    expect(openRefunds(two)).toMatchObject([{ id: 'p1' }]);
+  });
+});
+
 describe('any sequence of inputs, with duplicates', () => {
   const inputs = fc.array(
     fc.oneof(
-      fc.constant<OrderInput>({ type: 'cancel' }),
+      fc.constant<OrderInput>({ type: 'cancel', by: 'user' }),
       fc.constant<OrderInput>({ type: 'expire' }),
       fc.record({ id: fc.constantFrom('p1', 'p2', 'p3'), late: fc.boolean() }).map(({ id, late }) => {
         return pay(id, late ? tooLate : inTime);

@@ -5,17 +5,19 @@ import { BASE_PATH, bearer, createTestApp, newId, orderOf } from '../support/htt
 
 type Commands<Name extends keyof OrderUseCases> = Parameters<OrderUseCases[Name]>[0][];
 
-/** A use case that always gives this answer and remembers what it was asked. */
+/** A use case that always gives this answer and remembers what it was asked, and by which request. */
 function answering<Name extends keyof OrderUseCases>(
   name: Name,
   result: Awaited<ReturnType<OrderUseCases[Name]>>,
-): { useCases: Partial<OrderUseCases>; asked: Commands<Name> } {
+): { useCases: Partial<OrderUseCases>; asked: Commands<Name>; causes: unknown[] } {
   const asked: unknown[] = [];
-  const useCase = (command: unknown) => {
+  const causes: unknown[] = [];
+  const useCase = ({ cause, ...command }: { cause?: unknown }) => {
     asked.push(command);
+    causes.push(cause);
     return Promise.resolve(result);
   };
-  return { useCases: { [name]: useCase }, asked: asked as Commands<Name> };
+  return { useCases: { [name]: useCase }, asked: asked as Commands<Name>, causes };
 }
 
 function bodyOf(order: Order): object {
@@ -33,11 +35,12 @@ describe('POST', () => {
 
   it('answers 201 with the order, its location and its tag', async () => {
     const order = orderOf({ userId: 'ann' });
-    const { useCases, asked } = answering('placeOrder', { type: 'placed', order });
+    const { useCases, asked, causes } = answering('placeOrder', { type: 'placed', order });
 
     const answer = await place(useCases).expect(201);
 
     expect(asked).toEqual([{ userId: 'ann', ticketId }]);
+    expect(causes).toEqual([{ type: 'request', requestId: answer.headers['x-request-id'] }]);
     expect(answer.body).toEqual(bodyOf(order));
     expect(Object.keys(answer.body as object).join(' ')).toBe(
       'id version status userId expiresAt createdAt ticket',

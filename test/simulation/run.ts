@@ -8,6 +8,8 @@ import { countingMetrics } from './metrics';
 import { createSlot, LEASE_MS, startReplica, type Planted, type Replica, type Slot } from './replica';
 import { createWorld, withClockOf, type World } from './world';
 
+const REQUEST = { type: 'request', requestId: 'a-request' } as const;
+
 /** All of it shorter than in the service, so that less has to happen until everything is over. */
 const EXPIRATION = { windowSeconds: 0.4, graceSeconds: 0.2, catchUpLimitSeconds: 15 };
 /** How soon a message that was not acknowledged comes again, and what expiry waits: more than that. */
@@ -216,7 +218,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     const ticketId = world.chance(0.03) ? 'f'.repeat(24) : world.pick(TICKETS);
     const key = world.chance(0.3) ? { idempotencyKey: `key-${Math.floor(world.random() * 4)}` } : {};
     const ticketBefore = ticketOf(database, ticketId);
-    void replica.core.useCases.placeOrder({ userId, ticketId, ...key }).then(
+    void replica.core.useCases.placeOrder({ userId, ticketId, cause: REQUEST, ...key }).then(
       (result) => {
         if (result.type === 'placed') {
           guard(() => invariants.soldElsewhere(database, ticketBefore, ticketId));
@@ -237,7 +239,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
     const order = world.pick(orders.slice(-4));
     const orderId = String(order._id);
     const userId = world.chance(0.1) ? 'mallory' : (order['userId'] as string);
-    void replica.core.useCases.cancelOrder({ userId, orderId }).then(
+    void replica.core.useCases.cancelOrder({ userId, orderId, cause: REQUEST }).then(
       (result) => {
         world.hit(`cancel: ${result}`);
         world.trace(`${replica.process.name} cancel ${orderId}: ${result}`);

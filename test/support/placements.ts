@@ -1,15 +1,19 @@
 import { toOutbox } from '../../src/application/outbox-events';
 import type {
+  Cause,
   Change,
   OrderStore,
   Placement,
   PublishingLease,
   StoredOrder,
 } from '../../src/application/ports';
-import { decide, place, type OrderInput } from '../../src/domain/order';
+import { applyChange, decide, place, type OrderInput } from '../../src/domain/order';
 import { newId } from './new-id';
 
 export { newId };
+
+/** A cause, where the test is not about it. */
+export const REQUEST: Cause = { type: 'request', requestId: 'a-request' };
 
 const NOW = new Date('2026-01-01T00:00:00.000Z');
 
@@ -39,6 +43,7 @@ export function newPlacement({
     order,
     turn,
     events: toOutbox(events, 0, now),
+    record: { version: 0, status: order.status, input: 'place', cause: REQUEST, at: now },
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     withLease,
   };
@@ -48,7 +53,14 @@ export function newPlacement({
 export function changeOf(before: StoredOrder, input: OrderInput, now = NOW): Change {
   const decision = decide(before.order, input);
   if (decision.type !== 'changed') throw new Error(`the input ${input.type} changes nothing`);
-  return { before, change: decision.change, events: toOutbox(decision.events, before.recorded, now) };
+  const { change, events } = decision;
+  const { version, status } = applyChange(before.order, change);
+  return {
+    before,
+    change,
+    events: toOutbox(events, before.recorded, now),
+    record: { version, status, input: input.type, cause: REQUEST, at: now },
+  };
 }
 
 export function payment(id: string, at = NOW): OrderInput {

@@ -5,7 +5,7 @@ import { LEASE_MS } from '../../src/application/relay';
 import { createCore } from '../../src/wiring/core';
 import { createMetrics } from '../../src/observability/metrics';
 import { createTestClock } from '../support/clock';
-import { eventId } from '../support/placements';
+import { eventId, REQUEST } from '../support/placements';
 import { silentLog, silentMetrics } from '../support/silent';
 import { hearer, receiver } from '../support/subscriptions';
 
@@ -55,7 +55,7 @@ async function setUp(measured: Partial<Metrics> = {}) {
   await store.tickets.apply(TICKET);
   core.subscribe();
   const place = async () => {
-    const result = await core.useCases.placeOrder({ userId: 'buyer', ticketId: TICKET.id });
+    const result = await core.useCases.placeOrder({ userId: 'buyer', ticketId: TICKET.id, cause: REQUEST });
     if (result.type !== 'placed') throw new Error(result.type);
     return result.order;
   };
@@ -156,10 +156,10 @@ describe('the core', () => {
   it('knows the next turn of a ticket until the database was lost', async () => {
     const { core, place, retried } = await setUp();
     const cancelled = await place();
-    await core.useCases.cancelOrder({ userId: 'buyer', orderId: cancelled.id });
+    await core.useCases.cancelOrder({ userId: 'buyer', orderId: cancelled.id, cause: REQUEST });
     const next = await place();
     expect(retried).toEqual([]);
-    await core.useCases.cancelOrder({ userId: 'buyer', orderId: next.id });
+    await core.useCases.cancelOrder({ userId: 'buyer', orderId: next.id, cause: REQUEST });
     core.databaseChanged(true);
     core.databaseChanged(false);
     await place();
@@ -169,7 +169,7 @@ describe('the core', () => {
   it('publishes what it places and changes, in order, and takes no lease where it cannot', async () => {
     const { clock, bus, core, place, store } = await setUp();
     const first = await place();
-    await core.useCases.cancelOrder({ userId: 'buyer', orderId: first.id });
+    await core.useCases.cancelOrder({ userId: 'buyer', orderId: first.id, cause: REQUEST });
     await clock.advance(0);
     expect(bus.published).toEqual([`${first.id}:0`, `${first.id}:1`]);
 
@@ -210,10 +210,10 @@ describe('the core', () => {
     await receiver(bus.subscriptions)(message('ticket:created', TICKET));
     await receiver(bus.subscriptions)(message('ticket:updated', { id: 'wrong' }));
     const cancelled = await place();
-    await placeOrder({ userId: 'another', ticketId: TICKET.id });
-    await cancelOrder({ userId: 'stranger', orderId: cancelled.id });
-    await cancelOrder({ userId: 'buyer', orderId: cancelled.id });
-    await cancelOrder({ userId: 'buyer', orderId: cancelled.id });
+    await placeOrder({ userId: 'another', ticketId: TICKET.id, cause: REQUEST });
+    await cancelOrder({ userId: 'stranger', orderId: cancelled.id, cause: REQUEST });
+    await cancelOrder({ userId: 'buyer', orderId: cancelled.id, cause: REQUEST });
+    await cancelOrder({ userId: 'buyer', orderId: cancelled.id, cause: REQUEST });
     await pay(cancelled.id, 'late');
     await clock.advance(0);
     subscribed();
@@ -222,7 +222,7 @@ describe('the core', () => {
     const complete = await place();
     for (const id of ['first', 'first', 'second']) await pay(complete.id, id);
     await pay('e'.repeat(24), 'early');
-    await cancelOrder({ userId: 'buyer', orderId: complete.id });
+    await cancelOrder({ userId: 'buyer', orderId: complete.id, cause: REQUEST });
     await clock.advance(0);
     bus.onPublish = () => {
       throw new PublishFailed('refused', 'no');

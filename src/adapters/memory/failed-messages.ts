@@ -1,4 +1,4 @@
-import type { Clock, FailedMessage, FailedMessages } from '../../application/ports';
+import type { Clock, FailedMessage, FailedMessages, FailedState } from '../../application/ports';
 import { roundTrips, type MemoryDatabase } from './database';
 
 export function createFailedMessages(
@@ -19,28 +19,37 @@ export function createFailedMessages(
 
   function postpone(id: string, update: Parameters<FailedMessages['postpone']>[1]): void {
     const message = failedMessages.get(id);
-    if (!message) return;
+    if (!message || message.discarded) return;
     const { retryAt: _, ...rest } = message;
     failedMessages.set(id, { ...rest, ...update });
   }
 
   function replay(id?: string): number {
-    const messages = all().filter((message) => id === undefined || message.id === id);
-    for (const message of messages) {
+    const messages = all().filter((message) => (id === undefined ? !message.discarded : message.id === id));
+    for (const { discarded: _, ...message } of messages) {
       failedMessages.set(message.id, { ...message, attempts: 0, retryAt: clock.now() });
     }
     return messages.length;
   }
 
-  function list(limit: number): FailedMessage[] {
+  function discard(id: string, reason: string): boolean {
+    const message = failedMessages.get(id);
+    if (!message || message.discarded) return false;
+    const { retryAt: _, ...rest } = message;
+    failedMessages.set(id, { ...rest, discarded: { at: clock.now(), reason } });
+    return true;
+  }
+
+  function list(limit: number, state?: FailedState): FailedMessage[] {
     return all()
+      .filter((message) => state === undefined || stateOf(message) === state)
       .sort((a, b) => timeOf(b.at) - timeOf(a.at))
       .slice(0, limit);
   }
 
   function count() {
-    const parked = all().filter(({ retryAt }) => retryAt !== undefined).length;
-    return { parked, dead: failedMessages.size - parked };
+    const inState = (state: FailedState) => all().filter((message) => stateOf(message) === state).length;
+    return { parked: inState('parked'), dead: inState('dead') };
   }
 
   return roundTrips({
@@ -50,10 +59,17 @@ export function createFailedMessages(
     takeDue,
     postpone,
     remove: (id: string) => void failedMessages.delete(id),
+    find: (id: string) => failedMessages.get(id),
     list,
     replay,
+    discard,
     count,
   });
+}
+
+function stateOf({ retryAt, discarded }: FailedMessage): FailedState {
+  if (discarded) return 'discarded';
+  return retryAt ? 'parked' : 'dead';
 }
 
 function timeOf(date: Date | undefined): number {

@@ -7,7 +7,7 @@ import type {
   PlacementResult,
   StoredOrder,
 } from '../../application/ports';
-import { applyChange, type Order } from '../../domain/order';
+import { applyChange, openRefunds, type Order } from '../../domain/order';
 import { byTimeAndId, roundTrip, roundTrips, type MemoryDatabase, type OrderRecord } from './database';
 import { toLease, type LeaseSettings } from './outbox';
 
@@ -64,6 +64,13 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       .map(({ id }) => id);
   }
 
+  function withOpenRefunds(limit: number): Order[] {
+    return [...orders.values()]
+      .map(({ order }) => order)
+      .filter((order) => openRefunds(order).length > 0)
+      .slice(0, limit);
+  }
+
   return {
     insert(placement) {
       const copy = structuredClone(placement);
@@ -81,6 +88,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
           query,
         ),
       overdue,
+      withOpenRefunds,
     }),
   };
 }

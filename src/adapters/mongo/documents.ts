@@ -1,7 +1,13 @@
 import { Schema, Types, type Connection, type Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
-import type { FailedMessage, OutboxEvent, PublishingLease, StoredOrder } from '../../application/ports';
-import type { CancelReason, Order, OrderStatus, Payment } from '../../domain/order';
+import type {
+  FailedMessage,
+  OutboxEvent,
+  PublishingLease,
+  RecordedChange,
+  StoredOrder,
+} from '../../application/ports';
+import type { CancelReason, Order, OrderStatus, Payment, Refunded } from '../../domain/order';
 import { expectOwn, expectPublishing } from './foreign-data';
 
 /** How far an order's events are published. Changes of it do not increment `version`. */
@@ -38,6 +44,12 @@ export interface OrderDocument {
   /** Append-only: the events to publish, and the audit trail. */
   outbox: OutboxEvent[];
   publishing: PublishingDocument;
+  /** Append-only. Orders of earlier releases lack it. */
+  changes?: RecordedChange[];
+  /** When each event was marked as published. Orders of earlier releases lack it. */
+  published?: { seq: number; at: Date }[];
+  /** Whether each payment to refund is refunded. Absent where there never was one. */
+  allRefunded?: boolean;
   /** Absent if the order was placed here. */
   imported?: Imported & {
     /** An import has cancelled it, because this order kept the ticket. */
@@ -68,6 +80,9 @@ export const NO_LEASE = new Date(0);
 /** Orders with events to publish. A query needs exactly this filter to use the partial indexes. */
 export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
 
+/** Orders with a payment that must or had to be refunded. A query needs it to use the partial index. */
+export const HAS_REFUNDS = { 'payments.refund': { $exists: true } } as const;
+
 export interface Models {
   readonly orders: Model<OrderDocument>;
   readonly tickets: Model<TicketDocument>;
@@ -86,7 +101,19 @@ export function createModels(connection: Connection): Models {
 }
 
 function orderSchema() {
-  const payment = { id: String, stripeId: String, at: Date, refund: String, sameAs: String };
+  const refunded = new Schema<Refunded>({ at: Date, reference: String }, { _id: false });
+  const payment = {
+    ...{ id: String, stripeId: String, at: Date, refund: String, refunded, sameAs: String },
+    placeholder: Boolean,
+  };
+  const cause = {
+    type: { type: String },
+    requestId: String,
+    subject: String,
+    sequence: Number,
+    reason: String,
+  };
+  const change = { version: Number, status: String, input: String, cause, at: Date };
   const event = { seq: Number, subject: String, data: String, at: Date };
   const orders = new Schema<OrderDocument>(
     {
@@ -100,6 +127,10 @@ function orderSchema() {
       idempotencyKey: String,
       payments: [new Schema<Payment>(payment, { _id: false, id: false })],
       outbox: [new Schema<OutboxEvent>(event, { _id: false })],
+      changes: [new Schema<RecordedChange>(change, { _id: false })],
+      // Without the default of an empty array, which a change of a loaded document would store.
+      published: { type: [new Schema({ seq: Number, at: Date }, { _id: false })], default: undefined },
+      allRefunded: Boolean,
       publishing: {
         next: Number,
         pending: Number,
@@ -134,6 +165,7 @@ function failedMessageSchema() {
       attempts: Number,
       retryAt: Date,
       at: Date,
+      discarded: { at: Date, reason: String },
     },
     { ...OPTIONS, versionKey: false },
   );
@@ -143,7 +175,11 @@ export function toObjectId(hex: string): Types.ObjectId {
   return Types.ObjectId.createFromHexString(hex);
 }
 
-type ReadOrder = Omit<OrderDocument, 'outbox' | 'publishing' | 'turn' | 'idempotencyKey' | 'imported'>;
+/** What an order is read from. */
+export type ReadOrder = Omit<
+  OrderDocument,
+  'outbox' | 'publishing' | 'turn' | 'idempotencyKey' | 'changes' | 'published' | 'allRefunded' | 'imported'
+>;
 
 /** The fields of an order, without storage and publishing. Included by name: an exclusion is slower for the server. */
 export const ORDER_FIELDS: Readonly<Record<Exclude<keyof ReadOrder, '_id'>, 1>> = {

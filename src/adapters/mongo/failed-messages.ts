@@ -1,9 +1,16 @@
-import type { FailedMessage, FailedMessages } from '../../application/ports';
+import type { FilterQuery } from 'mongoose';
+import type { FailedMessage, FailedMessages, FailedState } from '../../application/ports';
 import { allOf } from '../../application/schedule';
 import { MOST_COUNTED } from './backlog';
 import type { MongoConnection } from './connection';
 import type { FailedMessageDocument, Models } from './documents';
 import { isDuplicateKey } from './errors';
+
+const IN_STATE: Readonly<Record<FailedState, FilterQuery<FailedMessageDocument>>> = {
+  parked: { retryAt: { $gt: new Date(0) } },
+  dead: { retryAt: null, 'discarded.at': null },
+  discarded: { 'discarded.at': { $gt: new Date(0) } },
+};
 
 export function createFailedMessages(
   { failedMessages }: Models,
@@ -42,7 +49,8 @@ export function createFailedMessages(
     const when = retryAt
       ? { $set: { reason, attempts, retryAt } }
       : { $set: { reason, attempts }, $unset: { retryAt: 1 } };
-    await failedMessages.updateOne({ _id: id }, when);
+    // It may have been discarded meanwhile.
+    await failedMessages.updateOne({ _id: id, 'discarded.at': null }, when);
   }
 
   return {
@@ -50,10 +58,15 @@ export function createFailedMessages(
     takeDue: (claimedUntil, limit) => ask(() => takeDue(claimedUntil, limit)),
     postpone: (id, update) => ask(() => postpone(id, update)),
     remove: (id) => ask(async () => void (await failedMessages.deleteOne({ _id: id }))),
-    list: (limit) =>
+    find: (id) =>
+      ask(async () => {
+        const found = await failedMessages.findById(id).lean<FailedMessageDocument>();
+        return found ? toFailedMessage(found) : undefined;
+      }),
+    list: (limit, state) =>
       ask(async () => {
         const found = await failedMessages
-          .find()
+          .find(state ? IN_STATE[state] : {})
           .sort({ at: -1 })
           .limit(limit)
           .lean<FailedMessageDocument[]>();
@@ -61,17 +74,26 @@ export function createFailedMessages(
       }),
     replay: (id) =>
       ask(async () => {
-        const which = id === undefined ? {} : { _id: id };
+        const which = id === undefined ? { 'discarded.at': null } : { _id: id };
         const { matchedCount } = await failedMessages.updateMany(which, {
           $set: { retryAt: deps.now(), attempts: 0 },
+          $unset: { discarded: 1 },
         });
         return matchedCount;
+      }),
+    discard: (id, reason) =>
+      ask(async () => {
+        const { matchedCount } = await failedMessages.updateOne(
+          { _id: id, 'discarded.at': null },
+          { $set: { discarded: { at: deps.now(), reason } }, $unset: { retryAt: 1 } },
+        );
+        return matchedCount === 1;
       }),
     count: () =>
       ask(async () => {
         const [parked, dead] = await allOf([
-          failedMessages.countDocuments({ retryAt: { $gt: new Date(0) } }, { limit: MOST_COUNTED }),
-          failedMessages.countDocuments({ retryAt: null }, { limit: MOST_COUNTED }),
+          failedMessages.countDocuments(IN_STATE.parked, { limit: MOST_COUNTED }),
+          failedMessages.countDocuments(IN_STATE.dead, { limit: MOST_COUNTED }),
         ]);
         return { parked, dead };
       }),

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { HAS_PENDING, type Models } from './documents';
+import { HAS_PENDING, HAS_REFUNDS, type Models } from './documents';
 import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
@@ -70,6 +70,8 @@ export async function makeOrderIndexes(models: Models, timeoutMS: number): Promi
       { key: { 'publishing.since': 1, 'publishing.pending': 1 }, ...PENDING },
       // The overdue orders, for the expiry sweep.
       { key: { status: 1, expiresAt: 1 } },
+      // The open refunds.
+      { key: { allRefunded: 1 }, partialFilterExpression: HAS_REFUNDS },
     ],
     { timeoutMS },
   );

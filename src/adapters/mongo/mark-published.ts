@@ -104,6 +104,7 @@ export function createMarkPublished(
               'publishing.attempts': 0,
               ...FREE,
             },
+            $push: publishedNow(seq, first.count),
           },
         ),
       );
@@ -111,6 +112,12 @@ export function createMarkPublished(
     } catch (error) {
       return unknownIfUnavailable(error) ?? false;
     }
+  }
+
+  function publishedNow(firstSeq: number, count: number) {
+    const at = clock.now();
+    const times = Array.from({ length: count }, (_, index) => ({ seq: firstSeq + index, at }));
+    return { published: { $each: times } } as object;
   }
 
   async function markOne({ lease, count }: Published): Promise<PublishingLease | undefined> {
@@ -132,6 +139,7 @@ export function createMarkPublished(
             // Events that are not known here were added while these were published.
             'publishing.since': lease.events[count]?.at ?? clock.now(),
           },
+          $push: publishedNow(seq, count),
         },
         { returnDocument: 'after', projection: LEASE_FIELDS },
       )

@@ -1,7 +1,9 @@
 import { Error as MongooseErrors, type mongo } from 'mongoose';
+import { applyChange, openRefunds } from '../../domain/order';
 import type { Change, OrderQuery, OrderStore, StoredOrder } from '../../application/ports';
 import type { MongoConnection } from './connection';
 import {
+  HAS_REFUNDS,
   ORDER_FIELDS,
   toObjectId,
   toOrder,
@@ -52,12 +54,27 @@ export function createOrderStore(
   }
 
   /** Hydrates only the fields that it needs: the save does not touch any other. */
-  async function save({ before, change, events }: Change): Promise<boolean> {
+  async function save({ before, change, events, record }: Change): Promise<boolean> {
     const { id, version, status, payments } = before.order;
-    const document = orders.hydrate({ _id: toObjectId(id), version, status, payments, outbox: [] });
-    const { payment, ...fields } = change;
+    const document = orders.hydrate({
+      _id: toObjectId(id),
+      version,
+      status,
+      payments,
+      outbox: [],
+      changes: [],
+    });
+    const { payment, refund, ...fields } = change;
     document.set(fields);
     if (payment) document.payments.push(payment);
+    if (refund) {
+      const index = payments.findIndex((one) => one.id === refund.paymentId);
+      document.set(`payments.${index}.refunded`, refund.refunded);
+    }
+    if (payment?.refund !== undefined || refund) {
+      document.set('allRefunded', openRefunds(applyChange(before.order, change)).length === 0);
+    }
+    document.changes?.push(record);
     if (events.length > 0) {
       document.outbox.push(...events);
       // Incremented, never set: marking as published changes the count, but not the version.
@@ -95,6 +112,16 @@ export function createOrderStore(
     return documents.map(({ _id }) => _id.toHexString());
   }
 
+  async function withOpenRefunds(limit: number) {
+    const documents = await orders.collection
+      .find<OrderDocument>(
+        { ...HAS_REFUNDS, allRefunded: { $ne: true } },
+        { projection: ORDER_FIELDS, limit },
+      )
+      .toArray();
+    return documents.map(toOrder);
+  }
+
   return {
     insert: createPlacing(models, connection, deps),
     find: (id) => ask(() => find(id)),
@@ -103,6 +130,7 @@ export function createOrderStore(
     confirmReads: deps.confirmReads,
     list: (query) => ask(() => list(query)),
     overdue: (time, limit) => ask(() => overdue(time, limit)),
+    withOpenRefunds: (limit) => ask(() => withOpenRefunds(limit)),
   };
 }
 

@@ -118,7 +118,7 @@ export function createPlacing(
     return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };
   }
 
-  function toDocument({ order, turn, events, idempotencyKey, withLease }: Placement): OrderDocument {
+  function toDocument({ order, turn, events, record, idempotencyKey, withLease }: Placement): OrderDocument {
     const { id, ticket, payments, ...fields } = order;
     const takesLease = withLease && events.length > 0;
     return {
@@ -129,6 +129,7 @@ export function createPlacing(
       idempotencyKey: idempotencyKey ?? id,
       payments: [...payments],
       outbox: [...events],
+      changes: [record],
       publishing: {
         next: 0,
         pending: events.length,

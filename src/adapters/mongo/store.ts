@@ -7,6 +7,7 @@ import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { refuseUnfinishedImport, UnfinishedImport } from './import/marker';
 import { verifyIndexes } from './indexes';
+import { createOrderHistory } from './order-history';
 import { createOrderStore } from './orders';
 import { createOutbox } from './outbox';
 import { createOutboxHistory } from './outbox-history';
@@ -76,6 +77,7 @@ export function createMongoStore(deps: {
     orders: createOrderStore(models, connection, { clock, leasing, confirmReads, onRetry }),
     outbox: createOutbox(models, connection, { clock, leasing, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
+    orderHistory: createOrderHistory(models, connection),
     failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
     /** Database time. */
     now: clock.now,

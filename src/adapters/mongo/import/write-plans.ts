@@ -89,6 +89,10 @@ function toDocument(planned: PlannedOrder, now: Date): OrderDocument {
     idempotencyKey: id,
     payments: [...payments],
     outbox: toOutbox(planned.events, 0, now),
+    changes: [
+      { version: fields.version, status: fields.status, input: 'place', cause: { type: 'import' }, at: now },
+    ],
+    ...(payments.length > 0 && { allRefunded: false }),
     publishing: {
       next: 0,
       pending: planned.events.length,
