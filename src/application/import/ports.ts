@@ -101,6 +101,8 @@ export type OrderWrite =
   | { readonly type: 'update'; readonly planned: PlannedOrder; readonly before: ImportedOrder }
   /** Only its turn changes. */
   | { readonly type: 'move'; readonly turn: number; readonly before: ImportedOrder }
+  /** Removed, and inserted with another turn. */
+  | { readonly type: 'store anew'; readonly planned: PlannedOrder; readonly before: ImportedOrder }
   | { readonly type: 'remove'; readonly before: ImportedOrder };
 
 export type TicketWrite =

@@ -136,6 +136,7 @@ export function createMarker(
     async release(): Promise<void> {
       await renewing.stop();
       if (heldUntil === -Infinity) return;
+      heldUntil = -Infinity;
       await markers(connection).updateOne({ _id: 'orders', owner }, { $set: FREE });
     },
   };

@@ -24,11 +24,11 @@ export async function writePlans(
   now: Date,
 ): Promise<void> {
   const writes = plans.flatMap(({ orderWrites }) => orderWrites);
-  // Each turn is free before another order gets it.
-  await run(orders.collection, writes.flatMap(toFirstStep));
+  // Their turns are free before other orders get them.
+  await run(orders.collection, writes.flatMap(toRemoval));
   await run(
     orders.collection,
-    writes.flatMap((write) => toSecondStep(write, now)),
+    writes.flatMap((write) => toWrite(write, now)),
   );
   const copies = plans.flatMap(({ ticketWrite }) => (ticketWrite ? [toTicketStep(ticketWrite)] : []));
   await run(tickets.collection, copies);
@@ -50,24 +50,20 @@ function changedMeanwhile(options?: ErrorOptions): ImportRefused {
   );
 }
 
-/** Removes orders, and takes the turns from those that get another one. */
-function toFirstStep(write: OrderWrite): Operation[] {
-  if (write.type === 'insert') return [];
-  const filter = asRead(write.before);
-  if (write.type === 'remove') return [{ deleteOne: { filter } }];
-  const turn = write.type === 'move' ? write.turn : write.planned.turn;
-  if (turn === write.before.turn) return [];
-  return [{ updateOne: { filter, update: { $set: { turn: -1 - turn } } } }];
+function toRemoval(write: OrderWrite): Operation[] {
+  const isRemoved = write.type === 'remove' || write.type === 'store anew';
+  return isRemoved ? [{ deleteOne: { filter: asRead(write.before) } }] : [];
 }
 
-function toSecondStep(write: OrderWrite, now: Date): Operation[] {
+function toWrite(write: OrderWrite, now: Date): Operation[] {
   switch (write.type) {
     case 'insert':
+    case 'store anew':
       return [{ insertOne: { document: toDocument(write.planned, now) } }];
-    case 'update':
-      return [
-        { updateOne: { filter: asRead(write.before), update: toUpdate(write.planned, write.before, now) } },
-      ];
+    case 'update': {
+      const { planned, before } = write;
+      return [{ updateOne: { filter: asRead(before), update: toUpdate(planned, before, now) } }];
+    }
     case 'move':
       return [{ updateOne: { filter: asRead(write.before), update: { $set: { turn: write.turn } } } }];
     case 'remove':
