@@ -15,6 +15,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no
 FROM dependencies AS dev
 COPY --chown=1000:1000 tsconfig.json ./
 COPY --chown=1000:1000 src src
+COPY --chown=1000:1000 docs/openapi.yaml docs/
 ENV NODE_ENV=development
 USER 1000:1000
 EXPOSE 3000
@@ -48,6 +49,8 @@ COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 # On PATH, for `kubectl exec`. There is no shell: the file names Node itself.
 COPY --from=build /app/order-service /usr/local/bin/order-service
+# Served as /openapi.json.
+COPY docs/openapi.yaml docs/
 ENV NODE_ENV=production
 # By number: Kubernetes cannot verify from a name that it is not root.
 USER 65532:65532

@@ -102,9 +102,15 @@ export interface Change {
   readonly record: RecordedChange;
 }
 
-export interface OrderQuery {
+/** Which of a user's orders. */
+export interface OrderFilter {
   readonly userId: string;
-  readonly status?: OrderStatus;
+  readonly ticketId?: string;
+  /** One of these; absent: any. */
+  readonly statuses?: readonly OrderStatus[];
+}
+
+export interface OrderQuery extends OrderFilter {
   readonly limit: number;
   /** Only orders that come after this one in the listing. */
   readonly after?: { readonly createdAt: Date; readonly id: string };
@@ -132,6 +138,7 @@ export interface OrderStore {
   confirmReads(): Promise<void>;
   /** Newest first by (createdAt, id), a total order. */
   list(query: OrderQuery): Promise<readonly Order[]>;
+  count(filter: OrderFilter): Promise<number>;
   /** Unpaid orders that expired before `time`, oldest first. */
   overdue(time: Date, limit: number): Promise<readonly string[]>;
   /** Orders with payments that must be refunded and are not yet. */

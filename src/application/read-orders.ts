@@ -1,5 +1,6 @@
 import type { Order } from '../domain/order';
 import type { OrderQuery, OrderStore } from './ports';
+import { allOf } from './schedule';
 
 export type FindOrder = (query: {
   readonly userId: string;
@@ -10,9 +11,11 @@ export interface OrderPage {
   readonly orders: readonly Order[];
   /** Where the next page begins; absent on the last page. */
   readonly next?: { readonly createdAt: Date; readonly id: string };
+  /** How many orders all pages have together; present if it was asked for. */
+  readonly total?: number;
 }
 
-export type ListOrders = (query: OrderQuery) => Promise<OrderPage>;
+export type ListOrders = (query: OrderQuery & { readonly withTotal?: boolean }) => Promise<OrderPage>;
 
 /** The user's own order; another user's order is not found. */
 export function createFindOrder(deps: { orders: Pick<OrderStore, 'find'> }): FindOrder {
@@ -22,14 +25,19 @@ export function createFindOrder(deps: { orders: Pick<OrderStore, 'find'> }): Fin
   };
 }
 
-export function createListOrders(deps: { orders: Pick<OrderStore, 'list'> }): ListOrders {
-  return async function listOrders(query) {
-    // One more than asked for shows whether there is a next page.
-    const found = await deps.orders.list({ ...query, limit: query.limit + 1 });
-    const orders = found.slice(0, query.limit);
+export function createListOrders(deps: { orders: Pick<OrderStore, 'list' | 'count'> }): ListOrders {
+  return async function listOrders({ withTotal = false, limit, after, ...filter }) {
+    const [found, total] = await allOf([
+      // One more than asked for shows whether there is a next page.
+      deps.orders.list({ ...filter, ...(after ? { after } : {}), limit: limit + 1 }),
+      withTotal ? deps.orders.count(filter) : undefined,
+    ]);
+    const orders = found.slice(0, limit);
     const last = orders.at(-1);
-    return found.length > query.limit && last
-      ? { orders, next: { createdAt: last.createdAt, id: last.id } }
-      : { orders };
+    return {
+      orders,
+      ...(found.length > limit && last ? { next: { createdAt: last.createdAt, id: last.id } } : {}),
+      ...(total === undefined ? {} : { total }),
+    };
   };
 }

@@ -19,7 +19,7 @@ export class InvalidSettings extends Error {
   }
 }
 
-const PROBES = ['/livez', '/readyz', '/metrics'];
+const RESERVED_PATHS = ['/livez', '/readyz', '/metrics', '/openapi.json'];
 const SHORTEST_GOOD_SHUTDOWN_SECONDS = 10;
 
 /** Exactly as browsers send it: in lower case, and without the default port of the scheme. */
@@ -40,7 +40,10 @@ const settings = {
   API_BASE_PATH: z
     .string()
     .regex(/^(\/|(\/[\w.~-]+)+)$/, 'must be / or a path like /api/v1/orders, without a slash at the end')
-    .refine((path) => !PROBES.includes(path.toLowerCase()), `must not be one of ${PROBES.join(', ')}`)
+    .refine(
+      (path) => !RESERVED_PATHS.includes(path.toLowerCase()),
+      `must not be one of ${RESERVED_PATHS.join(', ')}`,
+    )
     .default('/api/v1/orders'),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
   // Above ten minutes, the longest idle timeout of the usual load balancers.

@@ -1,6 +1,13 @@
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
-import { allowOnly, handleError, problem, refuseUnknownRoute, sendProblem } from '../http/problems';
+import {
+  allowOnly,
+  handleError,
+  problem,
+  refuseUnknownRoute,
+  sendProblem,
+  setBasePath,
+} from '../http/problems';
 
 const ROUTE = '/development/events/:subject';
 /** Subjects that the other services publish. */
@@ -9,12 +16,8 @@ const LOOPBACK = /^(::1|(::ffff:)?127\.[\d.]+)$/;
 /** Only browsers and proxies send these: either may act for somebody on another machine. */
 const SENT_FOR_OTHERS = ['origin', 'sec-fetch-site', 'forwarded', 'via', 'x-forwarded-for'];
 
-const notFromHere = problem(
-  403,
-  'not-from-here',
-  'Only programs on this machine may play the other services',
-);
-const notJson = problem(415, 'not-json', 'Content-Type must be application/json', 'Content-Type');
+const notFromHere = problem('not-from-here');
+const notJson = problem('not-json', 'Content-Type');
 
 /**
  * Adds a route to the app that plays the other services on the embedded broker: `POST
@@ -24,8 +27,10 @@ const notJson = problem(415, 'not-json', 'Content-Type must be application/json'
 export function withDevelopmentRoute(
   app: RequestListener,
   publish: (subject: string, data: string) => Promise<void>,
+  basePath: string,
 ): RequestListener {
   const development = express().disable('x-powered-by').set('etag', false);
+  setBasePath(development, basePath);
   development
     .route(ROUTE)
     .all(refuseOthers)

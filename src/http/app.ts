@@ -4,9 +4,20 @@ import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { shareWith } from './cors';
 import { exposeMetrics, logRequests, measureRequests, nameRoute, type HttpMetrics } from './observe';
+import { serveOpenApi } from './openapi';
 import { createOrderHandlers, type OrderUseCases } from './orders';
 import { closeWhenDraining, livez, readyz, type Probes } from './probes';
-import { allowOnly, handleError, problem, refuseUnknownRoute, sayAllowed, sendProblem } from './problems';
+import { listProblemTypes, showProblemType } from './problem-pages';
+import {
+  allowOnly,
+  handleError,
+  problem,
+  problemsPath,
+  refuseUnknownRoute,
+  sayAllowed,
+  sendProblem,
+  setBasePath,
+} from './problems';
 import { limitRate } from './rate-limit';
 import { refuseUnanswerable } from './refusals';
 import { refuseCrossSite, signIn } from './session';
@@ -27,6 +38,9 @@ export interface AppDeps {
   readonly logger: Logger;
 }
 
+const READING = 'GET, HEAD, OPTIONS';
+type AddReadOnly = (path: string, handler: RequestHandler) => void;
+
 /** The HTTP API: the whole route table. */
 export function createApp(deps: AppDeps): RequestListener {
   const { basePath, corsOrigins, probes, metrics } = deps;
@@ -41,6 +55,7 @@ export function createApp(deps: AppDeps): RequestListener {
   const route = (path: string, methods: string): IRoute =>
     app.route(path).all(nameRoute(path)).options(sayAllowed(methods));
   app.set('etag', false).disable('x-powered-by');
+  setBasePath(app, basePath);
 
   app.use(
     measureRequests(metrics),
@@ -51,10 +66,11 @@ export function createApp(deps: AppDeps): RequestListener {
     refuseUnanswerable,
   );
 
-  const reading = 'GET, HEAD, OPTIONS';
-  route('/livez', reading).get(livez).all(allowOnly(reading));
-  route('/readyz', reading).get(readyz(probes)).all(allowOnly(reading));
-  route('/metrics', reading).get(exposeMetrics(metrics)).all(allowOnly(reading));
+  const readOnly: AddReadOnly = (path, handler) => route(path, READING).get(handler).all(allowOnly(READING));
+  readOnly('/livez', livez);
+  readOnly('/readyz', readyz(probes));
+  readOnly('/metrics', exposeMetrics(metrics));
+  addDocuments(readOnly, basePath);
 
   const ofAll = 'GET, HEAD, POST, OPTIONS';
   route(basePath || '/', ofAll)
@@ -78,6 +94,15 @@ export function createApp(deps: AppDeps): RequestListener {
   };
 }
 
+/** What describes the API; without sign-in. */
+function addDocuments(add: AddReadOnly, basePath: string): void {
+  const openApi = serveOpenApi(basePath);
+  // A proxy often forwards only the base path.
+  for (const path of new Set(['/openapi.json', `${basePath}/openapi.json`])) add(path, openApi);
+  add(problemsPath(basePath), listProblemTypes(basePath));
+  add(`${problemsPath(basePath)}/:code`, showProblemType(basePath));
+}
+
 /** The security headers of an API: browsers must not render, frame or sniff anything. */
 const securityHeaders: RequestHandler = helmet({
   contentSecurityPolicy: {
@@ -96,7 +121,7 @@ const securityHeaders: RequestHandler = helmet({
   xXssProtection: false,
 });
 
-const notJson = problem(415, 'not-json', 'Content-Type must be application/json', 'Content-Type');
+const notJson = problem('not-json', 'Content-Type');
 
 /** A body of another type is refused unread; a request without a body is left to the validation. */
 const requireJson: RequestHandler = (req, res, next) => {

@@ -11,6 +11,7 @@ const EXPOSED = [
   'Retry-After',
   'WWW-Authenticate',
   'X-Request-Id',
+  'X-Total-Count',
 ];
 const ACCEPTED = [
   'Authorization',

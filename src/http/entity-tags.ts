@@ -1,6 +1,13 @@
+import { createHash } from 'node:crypto';
+
 /** The tag of an order's representation: representations of one version are equal, byte for byte. */
 export function etagOf(version: number): string {
   return `"${version}"`;
+}
+
+/** The tag of any other representation: a hash of it. */
+export function hashTagOf(body: string): string {
+  return `"${createHash('sha256').update(body).digest('base64url')}"`;
 }
 
 /** A tag of a list, and the comma after it. The tag may contain a comma too. */

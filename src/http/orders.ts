@@ -5,9 +5,9 @@ import type { Cause } from '../application/ports';
 import type { FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
-import { etagOf } from './entity-tags';
+import { etagOf, hashTagOf } from './entity-tags';
 import { problem, sendProblem, type Problem } from './problems';
-import { readCancelling, readListing, readOrderId, readPlacing } from './validation';
+import { readCancelling, readListing, readOrderId, readPlacing, type Listing } from './validation';
 
 export interface OrderUseCases {
   readonly placeOrder: PlaceOrder;
@@ -16,19 +16,14 @@ export interface OrderUseCases {
   readonly listOrders: ListOrders;
 }
 
-const unknownTicket = problem(404, 'unknown-ticket', 'There is no such ticket', 'ticketId');
-const unknownOrder = problem(404, 'unknown-order', 'There is no such order');
-const reserved = problem(409, 'ticket-reserved', 'Ticket is already reserved');
-const reservedElsewhere = problem(409, 'reserved-elsewhere', 'Ticket is reserved elsewhere');
-const priceChanged = problem(409, 'price-changed', 'The price of the ticket has changed', 'price');
-const alreadyPaid = problem(409, 'already-paid', 'Order is already paid');
-const preconditionFailed = problem(412, 'precondition-failed', 'The order has changed since', 'If-Match');
-const keyReused = problem(
-  422,
-  'key-reused',
-  'The key was used for another request; a new request needs a new key',
-  'Idempotency-Key',
-);
+const unknownTicket = problem('unknown-ticket', 'ticketId');
+const unknownOrder = problem('unknown-order');
+const reserved = problem('ticket-reserved');
+const reservedElsewhere = problem('reserved-elsewhere');
+const priceChanged = problem('price-changed', 'price');
+const alreadyPaid = problem('already-paid');
+const preconditionFailed = problem('precondition-failed', 'If-Match');
+const keyReused = problem('key-reused', 'Idempotency-Key');
 
 /** Handlers after sign-in and validation. They translate HTTP and decide nothing. */
 export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
@@ -73,17 +68,28 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
 
   const list: RequestHandler = async (req, res) => {
     const query = readListing(req);
-    const { orders, next } = await useCases.listOrders({ userId: userIdOf(req), ...query });
-    if (next) {
-      const more = new URLSearchParams({
-        ...(query.status === undefined ? {} : { status: query.status }),
-        limit: String(query.limit),
-        cursor: encodeCursor(next),
-      });
-      res.set('Link', `<${basePath || '/'}?${more.toString()}>; rel="next"`);
-    }
-    res.set('Cache-Control', 'private, no-store').json(orders.map(toBody));
+    const { orders, next, total } = await useCases.listOrders({ userId: userIdOf(req), ...query });
+    if (next) res.set('Link', `<${nextPage(query, encodeCursor(next))}>; rel="next"`);
+    if (total !== undefined) res.set('X-Total-Count', String(total));
+    const body = JSON.stringify(orders.map(toBody));
+    // Express itself answers 304 if If-None-Match names the tag.
+    res
+      .set({ ETag: hashTagOf(body), 'Cache-Control': 'private, no-cache' })
+      .type('json')
+      .send(body);
   };
+
+  /** With all filters of this page. */
+  function nextPage({ ticketId, statuses = [], withTotal, limit }: Listing, cursor: string): string {
+    const query = new URLSearchParams({
+      ...(ticketId === undefined ? {} : { ticketId }),
+      ...(withTotal ? { total: 'true' } : {}),
+      limit: String(limit),
+      cursor,
+    });
+    for (const status of statuses) query.append('status', status);
+    return `${basePath || '/'}?${query.toString()}`;
+  }
 
   const show: RequestHandler = async (req, res) => {
     const orderId = takeOrderId(req);

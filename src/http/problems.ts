@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
-import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { Application, ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { Unavailable } from '../application/ports';
+import { PROBLEM_TYPES, type ProblemCode } from './problem-types';
 
 /** One error of the request. `field`: the part of the request that is wrong. */
 export interface ProblemError {
@@ -10,7 +11,7 @@ export interface ProblemError {
 
 /** An RFC 9457 problem. Holds only what a client may see. */
 export interface Problem {
-  readonly type: string;
+  readonly code: ProblemCode;
   readonly status: number;
   readonly title: string;
   /** More details than the title. */
@@ -23,55 +24,57 @@ export interface Problem {
 const PROBLEM_JSON = 'application/problem+json';
 const RETRY_AFTER_SECONDS = '2';
 
-/** A problem that needs no more than a title. */
-export function problem(status: number, name: string, title: string, field?: string): Problem {
+/** A problem of this type, without details. `field`: the part of the request that is wrong. */
+export function problem(code: ProblemCode, field?: string): Problem {
+  const { status, title } = PROBLEM_TYPES[code];
   return {
-    type: `urn:order-service:problem:${name}`,
+    code,
     status,
     title,
     errors: [field === undefined ? { message: title } : { message: title, field }],
   };
 }
 
-const malformedPath = problem(400, 'malformed-path', 'The path is not properly percent-encoded');
-const malformedJson = problem(400, 'malformed-json', 'The body is not valid JSON', 'body');
-const incompleteBody = problem(400, 'incomplete-body', 'The body is not as long as announced', 'body');
-const notFound = problem(404, 'no-such-route', 'Not found');
-const bodyTooLarge = problem(413, 'body-too-large', 'The body is larger than 10 kB', 'body');
-const unsupportedCharset = problem(415, 'unsupported-charset', 'The body must be UTF-8', 'Content-Type');
-const unsupportedEncoding = problem(
-  415,
-  'unsupported-encoding',
-  'The body must not be compressed',
-  'Content-Encoding',
-);
-const internalError = problem(500, 'internal-error', 'Something went wrong on our side');
+const malformedPath = problem('malformed-path');
+const notFound = problem('no-such-route');
+const internalError = problem('internal-error');
 const unavailable: Problem = {
-  ...problem(503, 'unavailable', 'The service cannot answer right now; trying again is safe'),
+  ...problem('unavailable'),
   headers: { 'Retry-After': RETRY_AFTER_SECONDS },
 };
 
 /** By the error types of express.json(). */
 const bodyProblems = new Map<unknown, Problem>([
-  ['entity.parse.failed', malformedJson],
-  ['entity.too.large', bodyTooLarge],
-  ['encoding.unsupported', unsupportedEncoding],
-  ['charset.unsupported', unsupportedCharset],
-  ['request.aborted', incompleteBody],
+  ['entity.parse.failed', problem('malformed-json', 'body')],
+  ['entity.too.large', problem('body-too-large', 'body')],
+  ['encoding.unsupported', problem('unsupported-encoding', 'Content-Encoding')],
+  ['charset.unsupported', problem('unsupported-charset', 'Content-Type')],
+  // Nobody reads it: the connection was refused with the same problem, or is gone.
+  ['request.aborted', problem('malformed-request')],
 ]);
+
+/** The path of the pages of problem types: what the `type` of a problem begins with. */
+export function problemsPath(basePath: string): string {
+  return `${basePath}/problems`;
+}
+
+/** Must be called for each app that answers with problems. */
+export function setBasePath(app: Application, basePath: string): void {
+  app.locals['basePath'] = basePath;
+}
 
 /** Answers with the problem. All errors of this service are sent here, or with {@link problemAnswer}. */
 export function sendProblem(res: Response, problem: Problem): void {
   res
     .status(problem.status)
     .set({ ...problem.headers, 'Content-Type': PROBLEM_JSON, 'Cache-Control': 'no-store' })
-    .json(documentOf(problem, res.get('X-Request-Id')));
+    .json(documentOf(problem, res.app.locals['basePath'] as string, res.get('X-Request-Id')));
 }
 
 /** The complete answer as text, the last one of its connection: used where there is no response object. */
-export function problemAnswer(problem: Problem, requestId: string): string {
+export function problemAnswer(problem: Problem, basePath: string, requestId: string): string {
   const { status, headers } = problem;
-  const body = JSON.stringify(documentOf(problem, requestId));
+  const body = JSON.stringify(documentOf(problem, basePath, requestId));
   const fields = {
     ...headers,
     'Content-Type': `${PROBLEM_JSON}; charset=utf-8`,
@@ -85,9 +88,11 @@ export function problemAnswer(problem: Problem, requestId: string): string {
   return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
 }
 
-function documentOf({ errors, extensions, headers: _, ...rest }: Problem, requestId?: string): object {
+function documentOf(problem: Problem, basePath: string, requestId?: string): object {
+  const { errors, extensions, headers: _, ...members } = problem;
   return {
-    ...rest,
+    type: `${problemsPath(basePath)}/${problem.code}`,
+    ...members,
     ...(requestId === undefined ? {} : { instance: `urn:request:${requestId}` }),
     ...extensions,
     errors,
@@ -100,7 +105,7 @@ export const refuseUnknownRoute: RequestHandler = (_req, res) => sendProblem(res
 /** The route exists, but only for `methods`. */
 export function methodNotAllowed(methods: string): Problem {
   return {
-    ...problem(405, 'method-not-allowed', 'This method is not allowed here'),
+    ...problem('method-not-allowed'),
     headers: { Allow: methods },
   };
 }

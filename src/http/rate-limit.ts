@@ -3,7 +3,7 @@ import { rateLimit } from 'express-rate-limit';
 import { problem, sendProblem } from './problems';
 
 const WINDOW_MS = 60_000;
-const tooManyRequests = problem(429, 'too-many-requests', 'Too many requests');
+const tooManyRequests = problem('too-many-requests');
 
 /** Limits the requests of each user on this replica. Must come after sign-in. `perMinute` 0 switches it off. */
 export function limitRate(perMinute: number): RequestHandler[] {

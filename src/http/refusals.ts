@@ -12,16 +12,16 @@ export interface Refusal {
   readonly code: string | undefined;
 }
 
-const malformed = problem(400, 'malformed-request', 'This is not a valid HTTP/1.1 request');
-const tooSlow = problem(408, 'request-timeout', 'The request did not arrive in time');
-const headersTooLarge = problem(431, 'headers-too-large', 'The header fields are larger than 16 kB');
-const extensionsTooLarge = problem(413, 'chunk-extensions-too-large', 'The chunk extensions are too large');
+const malformed = problem('malformed-request');
+const tooSlow = problem('request-timeout');
+const headersTooLarge = problem('headers-too-large');
+const extensionsTooLarge = problem('chunk-extensions-too-large');
 const noProxy = methodNotAllowed('GET, HEAD, POST, DELETE, OPTIONS');
 const missingHost: Problem = {
-  ...problem(400, 'missing-host', 'A request of HTTP/1.1 needs a Host header', 'Host'),
+  ...problem('missing-host', 'Host'),
   headers: { Connection: 'close' },
 };
-const unknownExpectation = problem(417, 'unknown-expectation', 'Only 100-continue can be expected', 'Expect');
+const unknownExpectation = problem('unknown-expectation', 'Expect');
 
 /** By Node's error code. */
 const problems = new Map<string | undefined, Problem>([
@@ -46,6 +46,7 @@ export interface Exchange {
 export function refuseAsProblems(
   server: Server,
   deps: {
+    basePath: string;
     /** The exchanges of the connection whose body or answer is incomplete, oldest first. */
     inFlight: (socket: Socket) => Iterable<Exchange>;
     onRefused: (refusal: Refusal) => void;
@@ -82,7 +83,7 @@ export function refuseAsProblems(
   function refuse(socket: Socket, problem: Problem, code: string | undefined): void {
     if (socket.writable) {
       const requestId = randomUUID();
-      socket.write(problemAnswer(problem, requestId));
+      socket.write(problemAnswer(problem, deps.basePath, requestId));
       deps.onRefused({ requestId, status: problem.status, code });
     }
     socket.destroy();

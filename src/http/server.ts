@@ -41,7 +41,7 @@ export interface HttpServer {
 /** An HTTP server that slow or idle clients cannot exhaust. Bounds that are not given have their defaults. */
 export function createHttpServer(
   handler: RequestListener,
-  listenOn: { host: string | undefined; port: number },
+  at: { host: string | undefined; port: number; basePath: string },
   given: Partial<Bounds> = {},
   onRefused: (refusal: Refusal) => void = () => {},
 ): HttpServer {
@@ -86,13 +86,13 @@ export function createHttpServer(
     else req.socket.destroy();
   };
   server.on('request', listener).on('checkExpectation', listener);
-  refuseAsProblems(server, { inFlight: inFlight.of, onRefused });
+  refuseAsProblems(server, { basePath: at.basePath, inFlight: inFlight.of, onRefused });
 
   return {
     start: () =>
       new Promise((resolve, reject) => {
         listening.once('error', reject);
-        listening.listen(listenOn.port, listenOn.host, () => {
+        listening.listen(at.port, at.host, () => {
           listening.off('error', reject);
           // From here on Node checks how long requests take.
           server.emit('listening');

@@ -45,7 +45,7 @@ const notSignedIn = notAuthorized(
   'Sign in first: there is neither a Bearer token nor a session cookie',
   'Bearer',
 );
-const crossSite = problem(403, 'cross-site', 'Another site may not change anything', 'Sec-Fetch-Site');
+const crossSite = problem('cross-site', 'Sec-Fetch-Site');
 
 /** Accepts only requests with a valid token; all others get 401 and the reason. */
 export function signIn(verifyToken: VerifyToken): RequestHandler {
@@ -75,7 +75,7 @@ function refusal(why: TokenRefusal, signedInBy?: Session['signedInBy']): Problem
 
 function notAuthorized(detail: string, challenge: string): Problem {
   return {
-    ...problem(401, 'not-authorized', 'Not authorized'),
+    ...problem('not-authorized'),
     detail,
     errors: [{ message: detail }],
     headers: { 'WWW-Authenticate': challenge },

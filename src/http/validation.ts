@@ -28,8 +28,10 @@ const ID_PATTERN = /^[0-9a-f]{24}$/i;
 const text = { isString: { bail: true } } as const;
 const id = { ...text, matches: { options: ID_PATTERN, bail: true }, toLowerCase: true } as const;
 
+const TICKET_ID_MESSAGE = 'ticketId must be 24 hexadecimal characters';
+
 const placing: Schema = {
-  ticketId: { in: 'body', errorMessage: 'ticketId must be 24 hexadecimal characters', ...id },
+  ticketId: { in: 'body', errorMessage: TICKET_ID_MESSAGE, ...id },
   price: {
     in: 'body',
     errorMessage: 'price must be a number from 0',
@@ -62,12 +64,21 @@ const cancelling: Schema = {
 };
 
 const listing: Schema = {
+  ticketId: { in: 'query', errorMessage: TICKET_ID_MESSAGE, optional: true, ...id },
   status: {
     in: 'query',
-    errorMessage: `status must be one of ${ORDER_STATUSES.join(', ')}`,
+    errorMessage: `status must be one of ${ORDER_STATUSES.join(', ')}; it may be repeated`,
+    optional: true,
+    custom: { options: (value: unknown) => [value].flat().every(isStatus), bail: true },
+    customSanitizer: { options: (value: OrderStatus | OrderStatus[]) => [...new Set([value].flat())] },
+  },
+  total: {
+    in: 'query',
+    errorMessage: 'total must be true or false',
     optional: true,
     ...text,
-    isIn: { options: [ORDER_STATUSES] },
+    isIn: { options: [['true', 'false']], bail: true },
+    customSanitizer: { options: (value: string) => value === 'true' },
   },
   limit: {
     in: 'query',
@@ -110,15 +121,34 @@ export function readCancelling(req: Request): { versions?: readonly number[] } {
   return versions === undefined || versions === 'any' ? {} : { versions };
 }
 
-export function readListing(req: Request): { status?: OrderStatus; limit: number; after?: Position } {
-  const { status, limit, cursor } = matchedData<{ status?: OrderStatus; limit?: number; cursor?: Position }>(
-    req,
-  );
+/** What a listing is asked for. */
+export interface Listing {
+  readonly ticketId?: string;
+  readonly statuses?: readonly OrderStatus[];
+  readonly withTotal?: boolean;
+  readonly limit: number;
+  readonly after?: Position;
+}
+
+export function readListing(req: Request): Listing {
+  const { ticketId, status, total, limit, cursor } = matchedData<{
+    ticketId?: string;
+    status?: OrderStatus[];
+    total?: boolean;
+    limit?: number;
+    cursor?: Position;
+  }>(req);
   return {
     limit: limit ?? DEFAULT_PER_PAGE,
-    ...(status === undefined ? {} : { status }),
+    ...(ticketId === undefined ? {} : { ticketId }),
+    ...(status === undefined ? {} : { statuses: status }),
+    ...(total === true ? { withTotal: true } : {}),
     ...(cursor === undefined ? {} : { after: cursor }),
   };
+}
+
+function isStatus(value: unknown): boolean {
+  return (ORDER_STATUSES as readonly unknown[]).includes(value);
 }
 
 function validate(
@@ -127,7 +157,7 @@ function validate(
 ): RequestHandler {
   const chains = checkSchema(schema);
   const inQuery = Object.keys(schema).filter((name) => schema[name]?.in === 'query');
-  const invalid = problem(400, 'invalid-request', 'The request is not valid');
+  const invalid = problem('invalid-request');
   return async function validateHandler(req, res, next) {
     await chains.run(req);
     const errors = [

@@ -64,7 +64,8 @@ export async function compose(
   });
   const app = httpApp(config, { useCases: core.useCases, ready, now: clock.now, metrics, log });
   const embedded = peer && config.mongoUrl === undefined ? { peer, tickets: store.tickets } : undefined;
-  const listener = embedded && !config.production ? await playable(app, embedded.peer) : app;
+  const listener =
+    embedded && !config.production ? await playable(app, embedded.peer, config.http.basePath) : app;
   const server = httpServer(config.http, listener, log);
   let address: AddressInfo | undefined;
 
@@ -126,9 +127,9 @@ function httpServer(http: Config['http'], listener: RequestListener, log: Servic
 }
 
 /** With an embedded broker no other service can connect: a route takes their place. */
-async function playable(app: RequestListener, peer: Publisher): Promise<RequestListener> {
+async function playable(app: RequestListener, peer: Publisher, basePath: string): Promise<RequestListener> {
   const { withDevelopmentRoute } = await import('../demo/development-route.js');
-  return withDevelopmentRoute(app, peer.publish);
+  return withDevelopmentRoute(app, peer.publish, basePath);
 }
 
 /** Starts with the time in seconds, so that new orders are adjacent in the index; the rest is random. */

@@ -81,7 +81,11 @@ describe('settings', () => {
     ['HOST', '[::1]', /^HOST: must be an address or a name/],
     ['HOST', 'http://0.0.0.0', /^HOST: must be an address or a name/],
     ['HOST', '0.0.0.0:3000', /^HOST: must be an address or a name/],
-    ['API_BASE_PATH', '/Metrics', /^API_BASE_PATH: must not be one of \/livez, \/readyz, \/metrics$/],
+    [
+      'API_BASE_PATH',
+      '/Metrics',
+      /^API_BASE_PATH: must not be one of \/livez, \/readyz, \/metrics, \/openapi\.json$/,
+    ],
     ['NATS_CLUSTER_ID', 'a b', /^NATS_CLUSTER_ID: must be the id of a cluster/],
     ['NATS_CLUSTER_ID', 'a..b', /^NATS_CLUSTER_ID: must be the id of a cluster/],
     ['NATS_CLUSTER_ID', '>', /^NATS_CLUSTER_ID: must be the id of a cluster/],

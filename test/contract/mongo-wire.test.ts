@@ -303,7 +303,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       [
         'a listing of one status',
         15,
-        () => store.orders.list({ userId: 'me', status: 'cancelled', limit: 10 }),
+        () => store.orders.list({ userId: 'me', statuses: ['cancelled'], limit: 10 }),
       ],
       [
         'a later page of one status',
@@ -311,10 +311,21 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         () =>
           store.orders.list({
             userId: 'me',
-            status: 'created',
+            statuses: ['created'],
             limit: 10,
             after: { createdAt: new Date(Date.UTC(2026, 0, 1, 0, 10)), id: newId() },
           }),
+      ],
+      [
+        'a listing of several statuses',
+        15,
+        () => store.orders.list({ userId: 'me', statuses: ['created', 'cancelled'], limit: 10 }),
+      ],
+      ['how many orders a user has', 105, () => store.orders.count({ userId: 'me' })],
+      [
+        'how many of one status',
+        15,
+        () => store.orders.count({ userId: 'me', statuses: ['complete', 'cancelled'] }),
       ],
       ['the overdue', 15, () => store.orders.overdue(new Date(Date.UTC(2026, 0, 2)), 10)],
       ['the claimable', 15, () => store.outbox.claimable(10)],
@@ -343,6 +354,21 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         expect(plan).not.toContain('COLLSCAN');
         expect(plan).not.toMatch(/"stage":"SORT"/);
         expect(keysExamined(plan)).toBeLessThanOrEqual(most);
+      }
+    });
+
+    it("finds a user's orders of a ticket through an index, and sorts only the ticket's orders", async () => {
+      proxy.forget();
+      expect(await store.orders.list({ userId: 'me', ticketId, limit: 10 })).toHaveLength(4);
+      expect(await store.orders.count({ userId: 'me', ticketId, statuses: ['created'] })).toBe(4);
+
+      const questions = proxy.commands.filter((command) => 'find' in command || 'aggregate' in command);
+      expect(questions).toHaveLength(2);
+      for (const question of questions) {
+        const plan = JSON.stringify(await explain(question));
+        expect(plan).not.toContain('COLLSCAN');
+        // Those of the ticket are 40, the user's are 100.
+        expect(keysExamined(plan)).toBeLessThanOrEqual(100);
       }
     });
 

@@ -1,3 +1,4 @@
+import type { OrderFilter } from '../../src/application/ports';
 import type { Order } from '../../src/domain/order';
 import { change, changeOf, newId, newPlacement, payment, read } from '../support/placements';
 import { LEASE_MS, type SetUp } from './store-harness';
@@ -299,16 +300,49 @@ export function ordersContract(setUp: SetUp): void {
       expect(listed).toEqual(expected);
     });
 
-    it('can be narrowed to one status', async () => {
-      const { a } = await setUp();
-      const placements = Array.from({ length: 6 }, () => newPlacement({ userId: 'me' }));
-      await Promise.all(placements.map(a.orders.insert));
-      const cancelled = placements.slice(0, 2).map(({ order }) => order.id);
-      for (const id of cancelled) await change(a.orders, id, { type: 'cancel', by: 'user' });
+    describe('narrowed', () => {
+      const ticketId = newId();
 
-      const listed = await a.orders.list({ userId: 'me', status: 'cancelled', limit: 10 });
+      /** Six orders of the user, two of them for the ticket: cancelled, paid, cancelled, three open. */
+      async function placeSix({ a }: Awaited<ReturnType<SetUp>>): Promise<string[]> {
+        const placements = Array.from({ length: 6 }, (_, i) =>
+          newPlacement({
+            userId: 'me',
+            now: new Date(Date.UTC(2026, 0, 1, 0, i)),
+            ...(i < 2 ? { ticketId, turn: i } : {}),
+          }),
+        );
+        const others = newPlacement({ userId: 'other', ticketId, turn: 2 });
+        await Promise.all([...placements, others].map(a.orders.insert));
+        const ids = placements.map(({ order }) => order.id);
+        await change(a.orders, ids[0]!, { type: 'cancel', by: 'user' });
+        await change(a.orders, ids[1]!, payment('p'));
+        await change(a.orders, ids[2]!, { type: 'cancel', by: 'user' });
+        return ids;
+      }
 
-      expect(listed.map(({ id }) => id).sort()).toEqual([...cancelled].sort());
+      it.each<[string, Omit<OrderFilter, 'userId'>, number[]]>([
+        ['to nothing', {}, [5, 4, 3, 2, 1, 0]],
+        ['to one status', { statuses: ['cancelled'] }, [2, 0]],
+        ['to several statuses', { statuses: ['complete', 'cancelled'] }, [2, 1, 0]],
+        ['to a status of none', { statuses: ['awaiting:payment'] }, []],
+        ['to a ticket', { ticketId }, [1, 0]],
+        ['to a ticket and a status', { ticketId, statuses: ['cancelled', 'created'] }, [0]],
+        ['to a ticket of none', { ticketId: newId() }, []],
+      ])('%s lists and counts the same orders, page by page', async (_, filter, expected) => {
+        const stores = await setUp();
+        const ids = await placeSix(stores);
+        const { orders } = stores.b;
+        const query = { userId: 'me', ...filter };
+
+        const all = await orders.list({ ...query, limit: 10 });
+        const [first] = await orders.list({ ...query, limit: 1 });
+        const rest = first ? await orders.list({ ...query, limit: 10, after: first }) : [];
+
+        expect(all.map(({ id }) => ids.indexOf(id))).toEqual(expected);
+        expect(rest).toEqual(all.slice(1));
+        expect(await orders.count(query)).toBe(expected.length);
+      });
     });
   });
 

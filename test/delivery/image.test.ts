@@ -40,6 +40,15 @@ describe('the image', () => {
     expect(loaded).not.toContain('core-js');
   });
 
+  it('carries the document that the service answers with, for development too', () => {
+    const development = /^FROM dependencies AS dev\n[^]*?\nCMD /m.exec(read('Dockerfile'))?.[0];
+
+    for (const stage of [development, production]) {
+      expect(stage).toMatch(/^COPY (--chown=\S+ )?docs\/openapi\.yaml docs\/$/m);
+    }
+    expect(read('.dockerignore')).toMatch(/^!docs\/openapi\.yaml$/m);
+  });
+
   it('carries the package.json that the log and the metrics have the version from', () => {
     expect(production).toMatch(/^COPY .*\/app\/package\.json \.\/$/m);
   });

@@ -14,6 +14,7 @@ describe('the development route', () => {
       published.push({ subject, data: JSON.parse(data) as unknown });
       return Promise.resolve();
     },
+    '/api/v1/orders',
   );
   const post = (path = PATH, server: Server | typeof listener = listener) => request(server).post(path);
 

@@ -135,7 +135,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'beside and after other order 
     await ready(service);
 
     const refused = await place(service, id, 409);
-    expect(refused).toMatchObject({ type: 'urn:order-service:problem:reserved-elsewhere' });
+    expect(refused).toMatchObject({ code: 'reserved-elsewhere' });
     await place(service, id, 409, 'another');
     const warnings = service.lines.filter((line) => line.includes(elsewhere));
     expect(warnings.map((line) => JSON.parse(line))).toEqual([
@@ -153,7 +153,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'beside and after other order 
     await announce({ id, version: 3, orderId: order.id });
     await announce({ id: newId(), version: 0 });
     expect(await place(service, id, 409, 'another')).toMatchObject({
-      type: 'urn:order-service:problem:ticket-reserved',
+      code: 'ticket-reserved',
     });
     expect((await ordersClient(service.url, 'buyer').cancel(order.id)).status).toBe(204);
     await place(service, id, 201, 'another');

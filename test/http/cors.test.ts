@@ -94,7 +94,7 @@ describe('with CORS_ORIGINS', () => {
       });
       expect(namesIn(headers['access-control-expose-headers'])).toEqual(
         expect.arrayContaining([
-          ...['etag', 'link', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after'],
+          ...['etag', 'link', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-total-count'],
           ...['www-authenticate', 'x-request-id'],
         ]),
       );

@@ -122,7 +122,7 @@ describe('POST', () => {
 
     expect(asked).toEqual([{ userId: 'ann', ticketId, price: 10 }]);
     expect(answer.body).toMatchObject({
-      type: 'urn:order-service:problem:price-changed',
+      code: 'price-changed',
       price: 12.5,
       errors: [{ field: 'price' }],
     });
@@ -215,8 +215,11 @@ describe('GET all', () => {
 
     expect(page.body).toEqual(orders.map(bodyOf));
     expect(page.headers).not.toHaveProperty('link');
-    expect(page.headers).not.toHaveProperty('etag');
-    expect(page.headers['cache-control']).toBe('private, no-store');
+    expect(page.headers).not.toHaveProperty('x-total-count');
+    expect(page.headers).toMatchObject({
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'private, no-cache',
+    });
     expect(asked).toEqual([{ userId: 'ann', limit: 100 }]);
   });
 
@@ -224,12 +227,75 @@ describe('GET all', () => {
     const { answer, asked } = list({ orders: [] }, `?status=${status}`);
 
     expect((await answer.expect(200)).body).toEqual([]);
-    expect(asked).toEqual([{ userId: 'ann', limit: 100, status }]);
+    expect(asked).toEqual([{ userId: 'ann', limit: 100, statuses: [status] }]);
+  });
+
+  it('takes several statuses, each once, and a ticket in any case', async () => {
+    const { answer, asked } = list(
+      { orders: [] },
+      '?status=complete&status=created&status=complete&ticketId=ABCDEFabcdef0123456789AB',
+    );
+
+    await answer.expect(200);
+
+    expect(asked).toEqual([
+      {
+        userId: 'ann',
+        limit: 100,
+        statuses: ['complete', 'created'],
+        ticketId: 'abcdefabcdef0123456789ab',
+      },
+    ]);
+  });
+
+  it.each([
+    ['true', { withTotal: true }, '12'],
+    ['false', {}, undefined],
+  ])('with total=%s asks for %j and answers X-Total-Count: %s', async (value, expected, count) => {
+    const page = { orders: [orderOf()], ...(count === undefined ? {} : { total: 12 }) };
+    const { answer, asked } = list(page, `?total=${value}&limit=1`);
+
+    const { headers } = await answer.expect(200);
+
+    expect(asked).toEqual([{ userId: 'ann', limit: 1, ...expected }]);
+    expect(headers['x-total-count']).toBe(count);
+  });
+
+  it('counts for HEAD as for GET, down to zero', async () => {
+    const { useCases, asked } = answering('listOrders', { orders: [], total: 0 });
+    const { app } = createTestApp({ useCases });
+
+    const { headers, text } = await request(app).head(`${BASE_PATH}?total=true`).set(bearer('ann'));
+
+    expect(asked).toEqual([{ userId: 'ann', limit: 100, withTotal: true }]);
+    expect(headers).toMatchObject({ 'x-total-count': '0', etag: expect.stringMatching(/^".+"$/) as unknown });
+    expect(text ?? '').toBe('');
+  });
+
+  it('answers 304 to the tag of the same page, with what is not in the page as it is now', async () => {
+    const order = orderOf();
+    const next = { createdAt: order.createdAt, id: order.id };
+    const first = await list({ orders: [order], next, total: 2 }, '?total=true').answer.expect(200);
+    const tag = first.headers['etag'] ?? '';
+    const again = (page: Parameters<typeof list>[0]) => list(page).answer.set('If-None-Match', tag);
+
+    const same = await again({ orders: [order], total: 1 }).expect(304);
+    expect(same.text).toBe('');
+    expect(same.headers).toMatchObject({ etag: tag, 'x-total-count': '1' });
+    expect(same.headers).not.toHaveProperty('link');
+
+    const changed = await again({ orders: [{ ...order, version: 1, status: 'complete' }] }).expect(200);
+    expect(changed.headers['etag']).toMatch(/^"[\w-]{43}"$/);
+    expect(changed.headers['etag']).not.toBe(tag);
+    await again({ orders: [order, orderOf()] }).expect(200);
+    await again({ orders: [] }).expect(200);
   });
 
   it('links to the next page, which begins behind the last order of this one and keeps the question', async () => {
     const next = { createdAt: new Date('2026-02-03T04:05:06.789Z'), id: newId() };
-    const first = list({ orders: [orderOf()], next }, '?status=awaiting%3Apayment&limit=1');
+    const ticketId = newId();
+    const filters = `status=awaiting%3Apayment&status=created&ticketId=${ticketId}&total=true`;
+    const first = list({ orders: [orderOf()], next, total: 2 }, `?${filters}&limit=1`);
 
     const { headers } = await first.answer.expect(200);
     const [, url = ''] = /^<(.+)>; rel="next"$/.exec(headers['link'] ?? '') ?? [];
@@ -238,8 +304,16 @@ describe('GET all', () => {
     await second.answer.expect(200);
 
     expect(url.startsWith(`${BASE_PATH}?`)).toBe(true);
-    expect([...query.keys()].sort()).toEqual(['cursor', 'limit', 'status']);
-    expect(second.asked).toEqual([{ userId: 'ann', status: 'awaiting:payment', limit: 1, after: next }]);
+    expect(query.has('cursor')).toBe(true);
+    const asked = {
+      userId: 'ann',
+      statuses: ['awaiting:payment', 'created'],
+      ticketId,
+      withTotal: true,
+      limit: 1,
+    };
+    expect(first.asked).toEqual([asked]);
+    expect(second.asked).toEqual([{ ...asked, after: next }]);
   });
 
   it.each([0, 1, Date.now(), 999_999_999_999_999])(
@@ -317,7 +391,7 @@ describe('DELETE', () => {
 
     expect(answer.headers['content-type']).toContain('application/problem+json');
     expect(answer.body).toMatchObject({
-      type: 'urn:order-service:problem:precondition-failed',
+      code: 'precondition-failed',
       status: 412,
       errors: [{ field: 'If-Match' }],
     });

@@ -39,7 +39,8 @@ describe('a problem', () => {
       'x-request-id': 'abc-1',
     });
     expect(answer.body).toEqual({
-      type: 'urn:order-service:problem:not-authorized',
+      type: `${BASE_PATH}/problems/not-authorized`,
+      code: 'not-authorized',
       title: 'Not authorized',
       status: 401,
       detail: 'Sign in first: there is neither a Bearer token nor a session cookie',
@@ -117,7 +118,8 @@ describe('a problem', () => {
     const answer = await call(app).expect(500);
 
     expect(answer.body).toEqual({
-      type: 'urn:order-service:problem:internal-error',
+      type: `${BASE_PATH}/problems/internal-error`,
+      code: 'internal-error',
       title: 'Something went wrong on our side',
       status: 500,
       instance: expect.stringMatching(/^urn:request:/) as unknown,

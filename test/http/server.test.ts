@@ -7,6 +7,8 @@ import { exchange, open } from '../hostile/wire';
 import { eventually } from '../support/eventually';
 import { BASE_PATH, createTestApp, tokenOf } from '../support/http-app';
 
+const HERE = { host: '127.0.0.1', port: 0, basePath: BASE_PATH };
+
 describe('a server that is stopped', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let client: Socket | undefined;
@@ -16,7 +18,7 @@ describe('a server that is stopped', () => {
   });
 
   async function start(handler: RequestListener, bounds: Partial<Bounds> = {}) {
-    const server = createHttpServer(handler, { host: '127.0.0.1', port: 0 }, bounds);
+    const server = createHttpServer(handler, HERE, bounds);
     const { port }: AddressInfo = await server.start();
     const get = async (): Promise<IncomingMessage> => {
       const [response] = (await once(request({ port, agent }).end(), 'response')) as [IncomingMessage];
@@ -90,7 +92,7 @@ describe('a client that does not read its answer', () => {
       cutOff = once(socket, 'close');
       res.end(LARGE);
     };
-    const server = createHttpServer(handler, { host: '127.0.0.1', port: 0 }, soon);
+    const server = createHttpServer(handler, HERE, soon);
     const client = await connectTo((await server.start()).port);
     await client.ask();
 
@@ -152,7 +154,7 @@ describe('a connection', () => {
     bounds: Parameters<typeof createHttpServer>[2],
     handler: RequestListener = (_, res) => void res.end(),
   ) {
-    server = createHttpServer(handler, { host: '127.0.0.1', port: 0 }, bounds);
+    server = createHttpServer(handler, HERE, bounds);
     const { port } = await server.start();
     return { port, connect: () => connectTo(port) };
   }
@@ -381,7 +383,7 @@ describe('what Node would refuse by itself', () => {
     const { app } = createTestApp();
     const refuse = (refusal: Refusal) => void refusals.push(refusal);
     const bounds = { ...soon, noProgressMs: 10_000 };
-    server = createHttpServer(app, { host: '127.0.0.1', port: 0 }, bounds, refuse);
+    server = createHttpServer(app, HERE, bounds, refuse);
     ({ port } = await server.start());
   });
   afterAll(() => stopAlone(server));
@@ -442,7 +444,7 @@ describe('what Node would refuse by itself', () => {
     const { headers, body = '' } = answers[0] ?? {};
     const requestId = headers?.['x-request-id'];
     expect(JSON.parse(body)).toMatchObject({
-      type: expect.stringMatching(/^urn:order-service:problem:/) as unknown,
+      type: expect.stringMatching(/^\/api\/v1\/orders\/problems\/[a-z-]+$/) as unknown,
       title: expect.any(String) as unknown,
       status,
       instance: `urn:request:${requestId}`,
@@ -489,7 +491,7 @@ describe('a refusal', () => {
   afterEach(() => stopAlone(server));
 
   async function start(handler: (res: ServerResponse, req: IncomingMessage) => void) {
-    server = createHttpServer((req, res) => handler(res, req), { host: '127.0.0.1', port: 0 }, soon);
+    server = createHttpServer((req, res) => handler(res, req), HERE, soon);
     const { port } = await server.start();
     return connectTo(port);
   }
@@ -530,7 +532,7 @@ describe('a refusal', () => {
     const refusals: Refusal[] = [];
     const refuse = (refusal: Refusal) => void refusals.push(refusal);
     const cutOff: RequestListener = ({ socket }) => void socket.destroy();
-    server = createHttpServer(cutOff, { host: '127.0.0.1', port: 0 }, soon, refuse);
+    server = createHttpServer(cutOff, HERE, soon, refuse);
     const client = await connectTo((await server.start()).port);
 
     client.socket.write(REQUEST + BROKEN);

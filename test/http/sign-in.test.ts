@@ -459,7 +459,7 @@ describe('a 401', () => {
       `Bearer error="invalid_token", error_description="${description}"`,
     );
     expect(answer.body).toMatchObject({
-      type: 'urn:order-service:problem:not-authorized',
+      code: 'not-authorized',
       title: 'Not authorized',
       detail: description,
       errors: [{ message: description }],

@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { compose, NOTHING, type Between } from '../../src/wiring/service';
 import { loadConfig } from '../../src/config/load-config';
+import { holdServerToContract } from './contract';
 import { eventually } from './eventually';
 import { BASE_PATH, CURRENT_KEY, newId, tokenOf } from './http-app';
 
@@ -29,7 +30,7 @@ interface Options {
 
 const ERRORS = /^\{"level":"(error|fatal)"/;
 
-/** Without settings: on its embedded store and broker. */
+/** Without settings: on its embedded store and broker. Its answers are held to the OpenAPI document. */
 export async function startComposed(
   env: Readonly<Record<string, string>> = {},
   { between = {}, keeps = ERRORS }: Options = {},
@@ -43,6 +44,7 @@ export async function startComposed(
   const service = await compose(config, { logger, onLineDropped() {} }, { ...NOTHING, ...between });
   const { address, port } = await service.start();
   const url = `http://127.0.0.1:${port}`;
+  const release = holdServerToContract(port, config.http.basePath);
 
   async function publish(subject: string, data: Buffer | object): Promise<void> {
     if (!service.embedded) throw new Error('nothing is embedded');
@@ -96,6 +98,6 @@ export async function startComposed(
       });
     },
     metrics: async () => (await fetch(`${url}/metrics`)).text(),
-    stop: service.stop,
+    stop: () => service.stop().finally(release),
   };
 }

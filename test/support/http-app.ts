@@ -7,6 +7,7 @@ import type { Order } from '../../src/domain/order';
 import { createApp } from '../../src/http/app';
 import type { OrderUseCases } from '../../src/http/orders';
 import type { Readiness } from '../../src/http/probes';
+import { holdToContract } from './contract';
 import { newId } from './new-id';
 
 export { newId };
@@ -40,8 +41,12 @@ export interface TestAppOptions {
   readonly expose?: () => Promise<{ contentType: string; body: string }>;
 }
 
-/** The whole HTTP layer over the given use cases; one that is not given fails when it is called. */
+/**
+ * The whole HTTP layer over the given use cases; one that is not given fails when it is called. Its answers are held to
+ * the OpenAPI document.
+ */
 export function createTestApp(options: TestAppOptions = {}): TestApp {
+  const basePath = options.basePath ?? BASE_PATH;
   const readiness: TestApp['readiness'] = { database: 'up', broker: 'up', draining: false };
   const logLines: Record<string, unknown>[] = [];
   const observations: Observation[] = [];
@@ -53,7 +58,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
   });
 
   const app = createApp({
-    basePath: options.basePath ?? BASE_PATH,
+    basePath,
     useCases: {
       placeOrder: notExpected,
       cancelOrder: notExpected,
@@ -74,7 +79,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
     },
     logger: pino({ level: 'debug', formatters: { level: (label) => ({ level: label }) } }, toLogLines),
   });
-  return { app, readiness, logLines, observations };
+  return { app: holdToContract(app, basePath), readiness, logLines, observations };
 }
 
 function notExpected(): Promise<never> {

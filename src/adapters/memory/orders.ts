@@ -1,6 +1,7 @@
 import type {
   Change,
   Clock,
+  OrderFilter,
   OrderQuery,
   OrderStore,
   Placement,
@@ -55,6 +56,14 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
     return true;
   }
 
+  function matching({ userId, ticketId, statuses }: OrderFilter): Order[] {
+    return [...orders.values()]
+      .map(({ order }) => order)
+      .filter((order) => order.userId === userId)
+      .filter(({ ticket }) => ticketId === undefined || ticket.id === ticketId)
+      .filter(({ status }) => statuses === undefined || statuses.includes(status));
+  }
+
   function overdue(time: Date, limit: number): string[] {
     return [...orders.values()]
       .map(({ order }) => order)
@@ -82,11 +91,8 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       findByKey: (idempotencyKey: string) => byIdempotencyKey.get(idempotencyKey)?.order,
       save,
       confirmReads: () => undefined,
-      list: (query: OrderQuery) =>
-        list(
-          [...orders.values()].map(({ order }) => order),
-          query,
-        ),
+      list: (query: OrderQuery) => list(matching(query), query),
+      count: (filter: OrderFilter) => matching(filter).length,
       overdue,
       withOpenRefunds,
     }),
@@ -104,9 +110,8 @@ function toStored(record: OrderRecord | undefined): StoredOrder | undefined {
   return { order, turn, recorded: outbox.length, ...(unpublishedSince ? { unpublishedSince } : {}) };
 }
 
-function list(orders: readonly Order[], { userId, status, limit, after }: OrderQuery): Order[] {
+function list(orders: readonly Order[], { limit, after }: OrderQuery): Order[] {
   return orders
-    .filter((order) => order.userId === userId && (status === undefined || order.status === status))
     .filter((order) => after === undefined || newestFirst(order, after) > 0)
     .sort(newestFirst)
     .slice(0, limit);

@@ -1,6 +1,6 @@
 import { Error as MongooseErrors, type mongo } from 'mongoose';
 import { applyChange, openRefunds } from '../../domain/order';
-import type { Change, OrderQuery, OrderStore, StoredOrder } from '../../application/ports';
+import type { Change, OrderFilter, OrderQuery, OrderStore, StoredOrder } from '../../application/ports';
 import type { MongoConnection } from './connection';
 import {
   HAS_REFUNDS,
@@ -90,8 +90,8 @@ export function createOrderStore(
     }
   }
 
-  async function list({ userId, status, limit, after }: OrderQuery) {
-    const filter: mongo.Filter<mongo.BSON.Document> = { userId, ...(status ? { status } : {}) };
+  async function list({ limit, after, ...query }: OrderQuery) {
+    const filter = toFilter(query);
     if (after) {
       const { createdAt, id } = after;
       filter['createdAt'] = { $lte: createdAt };
@@ -101,6 +101,10 @@ export function createOrderStore(
       .find<OrderDocument>(filter, { projection: ORDER_FIELDS, sort: NEWEST_FIRST, limit })
       .toArray();
     return documents.map(toOrder);
+  }
+
+  async function count(filter: OrderFilter): Promise<number> {
+    return orders.collection.countDocuments(toFilter(filter));
   }
 
   async function overdue(time: Date, limit: number): Promise<string[]> {
@@ -129,8 +133,18 @@ export function createOrderStore(
     save: (change) => ask(() => save(change)),
     confirmReads: deps.confirmReads,
     list: (query) => ask(() => list(query)),
+    count: (filter) => ask(() => count(filter)),
     overdue: (time, limit) => ask(() => overdue(time, limit)),
     withOpenRefunds: (limit) => ask(() => withOpenRefunds(limit)),
+  };
+}
+
+function toFilter({ userId, ticketId, statuses }: OrderFilter): mongo.Filter<mongo.BSON.Document> {
+  return {
+    userId,
+    ...(ticketId === undefined ? {} : { 'ticket.id': toObjectId(ticketId) }),
+    // The server merges the statuses of the index: it sorts nothing.
+    ...(statuses === undefined ? {} : { status: { $in: [...statuses] } }),
   };
 }
 

@@ -1,0 +1,58 @@
+import type { OrderFilter, OrderQuery } from '../../src/application/ports';
+import { createListOrders } from '../../src/application/read-orders';
+import { orderOf } from '../support/http-app';
+
+function setUp(stored = [orderOf(), orderOf(), orderOf()]) {
+  const asked: (['list', OrderQuery] | ['count', OrderFilter])[] = [];
+  let answerPage = () => {};
+  const listOrders = createListOrders({
+    orders: {
+      list: (query) => {
+        asked.push(['list', query]);
+        return new Promise((resolve) => (answerPage = () => resolve(stored.slice(0, query.limit))));
+      },
+      count: async (filter) => {
+        asked.push(['count', filter]);
+        return stored.length;
+      },
+    },
+  });
+  return { listOrders, asked, stored, answerPage: () => answerPage() };
+}
+
+const filter = { userId: 'me', ticketId: 'a'.repeat(24), statuses: ['created'] as const };
+
+describe('a listing', () => {
+  it('tells where the next page begins as long as there is one', async () => {
+    const { listOrders, stored, answerPage } = setUp();
+    const [, second] = stored;
+
+    const page = listOrders({ ...filter, limit: 2 });
+    answerPage();
+    expect(await page).toEqual({
+      orders: stored.slice(0, 2),
+      next: { createdAt: second!.createdAt, id: second!.id },
+    });
+    const last = listOrders({ ...filter, limit: 3 });
+    answerPage();
+    expect(await last).toEqual({ orders: stored });
+  });
+
+  it('counts only when asked to: all that match, without waiting for the page', async () => {
+    const { listOrders, asked, stored, answerPage } = setUp();
+    const after = { createdAt: new Date(0), id: 'b'.repeat(24) };
+
+    const page = listOrders({ ...filter, limit: 1, after, withTotal: true });
+    expect(asked).toEqual([
+      ['list', { ...filter, limit: 2, after }],
+      ['count', filter],
+    ]);
+    answerPage();
+    expect(await page).toMatchObject({ orders: [stored[0]], total: 3 });
+
+    const uncounted = listOrders({ ...filter, limit: 1 });
+    answerPage();
+    expect(await uncounted).not.toHaveProperty('total');
+    expect(asked).toHaveLength(3);
+  });
+});
