@@ -1,5 +1,6 @@
 /** Parsers of arguments. What they refuse is reported with the name of the argument, and ends with exit code 2. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { z } from 'zod';
 
 export function parseId(text: string): string {
   if (!/^[0-9a-f]{24}$/i.test(text)) throw new InvalidArgumentError('It must be 24 hexadecimal characters.');
@@ -20,10 +21,11 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+const TIME = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
+
+/** With a time zone; a date is its beginning in UTC. */
 export function parseTime(text: string): Date {
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
-  const time = new Date(text);
-  if (isTime && !Number.isNaN(time.getTime())) return time;
+  if (TIME.safeParse(text).success) return new Date(text);
   throw new InvalidArgumentError('It must be a time such as 2026-01-31T15:00:00Z, or a date.');
 }
 

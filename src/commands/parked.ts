@@ -28,7 +28,7 @@ function listCommand({ openDatabase, output }: Context): Command {
     .option(...JSON_OPTION)
     .action(async ({ limit, json }: { limit: number; json?: boolean }) => {
       const { failedMessages } = await openDatabase();
-      const rows = (await failedMessages.list(limit)).filter(({ retryAt }) => retryAt !== undefined);
+      const rows = await failedMessages.list(limit, 'parked');
       await printList(output, rows, { columns: COLUMNS, json, empty: 'There are no parked messages.' });
     });
   return withExamples(command, 'parked list', 'parked list --json');

@@ -25,6 +25,14 @@ const OLD_NAMES: Readonly<Record<string, readonly string[]>> = {
 const COMMON_NAMES = ['CLUSTER_ID', 'CLIENT_ID'];
 const PLAIN_ID = /^[\w-]+$/;
 
+/** A setting that was read, as it takes effect. A value of a secret is only `set`. */
+export interface EffectiveSetting {
+  readonly name: string;
+  readonly value: string | number | readonly string[] | undefined;
+  /** Another name than the setting's: an old name, or `NAME_FILE` for the content of a file. */
+  readonly from: 'default' | 'environment' | `environment, as ${string}`;
+}
+
 /** The given settings, under their current names. Only those that are read are checked. */
 export interface Given {
   /** Undefined: not set, or not readable. */
@@ -38,11 +46,15 @@ export interface Given {
   warn(text: string): void;
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
+  /** All settings that were read so far. */
+  effective(): readonly EffectiveSetting[];
 }
 
 interface Found {
   /** The name under which it was given. */
   readonly name: string;
+  /** The environment variable: with the suffix `_FILE` for the content of a file. */
+  readonly variable: string;
   /** Undefined: it could not be read. */
   readonly value: string | undefined;
 }
@@ -51,6 +63,7 @@ export function readEnvironment(env: Environment): Given {
   const problems: string[] = [];
   const warnings: string[] = [];
   const looked = new Map<string, Found | undefined>();
+  const parsed = new Map<string, EffectiveSetting['value']>();
 
   /** An empty value, as in some manifests, counts as not set. */
   function plain(name: string): string | undefined {
@@ -91,18 +104,30 @@ export function readEnvironment(env: Environment): Given {
   function readOne(name: string, isSecret: boolean): Found | undefined {
     const value = plain(name);
     const path = isSecret ? plain(`${name}_FILE`) : undefined;
-    if (path === undefined) return value === undefined ? undefined : { name, value };
+    if (path === undefined) return value === undefined ? undefined : { name, variable: name, value };
     if (value !== undefined) {
       problems.push(`${name}_FILE: ${name} is set as well; set one of them`);
-      return { name, value };
+      return { name, variable: name, value };
     }
+    const variable = `${name}_FILE`;
     const file = readText(path);
     if ('text' in file && file.text.trim() !== '') {
       // Removes only the line end that editors add: a password may begin or end with a space.
-      return { name, value: file.text.replace(/[\r\n]+$/, '') };
+      return { name, variable, value: file.text.replace(/[\r\n]+$/, '') };
     }
     problems.push(`${name}_FILE: the file that it names ${'problem' in file ? file.problem : 'is empty'}`);
-    return { name, value: undefined };
+    return { name, variable, value: undefined };
+  }
+
+  function toEffective([name, found]: [string, Found | undefined]): EffectiveSetting {
+    const isHidden = SECRETS.includes(name) || name.endsWith('_USERNAME');
+    const value = parsed.has(name) ? parsed.get(name) : found?.value;
+    const as = found?.variable;
+    return {
+      name,
+      value: isHidden ? (found ? 'set' : 'not set') : value,
+      from: as === undefined ? 'default' : as === name ? 'environment' : `environment, as ${as}`,
+    };
   }
 
   function refuse(name: string, why: string): undefined {
@@ -117,13 +142,17 @@ export function readEnvironment(env: Environment): Given {
     has: (name) => find(name) !== undefined,
     read(shape) {
       const values = Object.keys(shape).map((name) => [name, find(name)?.value] as const);
-      const parsed = z.object(shape).safeParse(Object.fromEntries(values));
-      if (parsed.success) return parsed.data;
-      for (const { path, message } of parsed.error.issues) refuse(path.join('.'), message);
+      const result = z.object(shape).safeParse(Object.fromEntries(values));
+      if (result.success) {
+        for (const [name, value] of Object.entries(result.data)) parsed.set(name, value as never);
+        return result.data;
+      }
+      for (const { path, message } of result.error.issues) refuse(path.join('.'), message);
       return undefined;
     },
     refuse,
     warn: (text) => void warnings.push(text),
+    effective: () => [...looked].map(toEffective).sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }
 

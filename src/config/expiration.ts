@@ -4,10 +4,12 @@ const seconds = (least: number) => wholeNumber(least, 365 * 24 * 3600);
 
 const REDELIVERY = { REDELIVERY_WAIT_SECONDS: wholeNumber(1, 3600).default(5) };
 
+// A payment taken at the last moment needs some time to arrive.
+export const GRACE_SECONDS = seconds(1).default(60);
+
 const EXPIRATION = {
   EXPIRATION_WINDOW_SECONDS: seconds(1).default(900),
-  // A payment taken at the last moment needs some time to arrive.
-  EXPIRATION_GRACE_SECONDS: seconds(1).default(60),
+  EXPIRATION_GRACE_SECONDS: GRACE_SECONDS,
   CATCH_UP_SECONDS: seconds(1).default(15),
   CATCH_UP_LIMIT_SECONDS: seconds(1).default(600),
 };

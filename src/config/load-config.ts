@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CLIENT_ID, CLUSTER_ID, readBroker } from './broker';
 import { readDatabase } from './database';
 import { readEnvironment, wholeNumber, type Environment, type Given } from './environment';
-import { readTimes } from './expiration';
+import { GRACE_SECONDS, readTimes } from './expiration';
 import { DEVELOPMENT_JWT_KEY, isHost, isLoopback, readKeys } from './keys';
 
 export { DEVELOPMENT_JWT_KEY, type Environment };
@@ -70,51 +70,54 @@ const settings = {
 
 /** Reads the settings. Throws {@link InvalidSettings} with all problems. */
 export function loadConfig(environment: Environment, { isTerminal = false } = {}) {
-  return load(environment, (given) => {
-    const production = given.get('NODE_ENV') === 'production';
-    if (production) mustHave(given, ['MONGO_URL', 'NATS_URL'], 'is required in production');
-    const jwt = readKeys(given, whatIsReal(given));
-    const env = given.read(settings);
-    const mongoUrl = readDatabase(given);
-    const servers = readBroker(given) ?? [];
-    const times = readTimes(given);
-    if (!env || !times) return undefined;
-    warnOfEmbedded(given);
-    if (production && env.SHUTDOWN_SECONDS < SHORTEST_GOOD_SHUTDOWN_SECONDS) {
-      given.warn(
-        `SHUTDOWN_SECONDS is below ${SHORTEST_GOOD_SHUTDOWN_SECONDS}: a stop may interrupt work in flight, ` +
-          'because the database and the broker may take 5 seconds each',
-      );
-    }
-    const { expiration, redeliveryWaitSeconds } = times;
-    return {
-      production,
-      http: toHttp(env, mongoUrl === undefined),
-      jwt,
-      /** Undefined: the embedded store. */
-      mongoUrl,
-      nats: {
-        /** Its servers, with commas between and without credentials. Undefined: the embedded broker. */
-        url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
-        servers,
-        clusterId: env.NATS_CLUSTER_ID,
-        clientId: env.NATS_CLIENT_ID,
-        /** Queue group and durable name. */
-        queueGroup: env.QUEUE_GROUP_NAME,
-        /** How long the broker waits for an acknowledgement before it delivers again. */
-        redeliveryWaitSeconds,
-      },
-      expiration,
-      log: {
-        level: env.LOG_LEVEL,
-        format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json'),
-      },
-      /** The deadline for an orderly stop. */
-      shutdownSeconds: env.SHUTDOWN_SECONDS,
-      /** Settings that are allowed but risky, to be logged at start. */
-      warnings: given.warnings,
-    };
-  });
+  return load(environment, (given) => readConfig(given, isTerminal));
+}
+
+/** Undefined: a problem was found. */
+export function readConfig(given: Given, isTerminal: boolean) {
+  const production = given.get('NODE_ENV') === 'production';
+  if (production) mustHave(given, ['MONGO_URL', 'NATS_URL'], 'is required in production');
+  const jwt = readKeys(given, whatIsReal(given));
+  const env = given.read(settings);
+  const mongoUrl = readDatabase(given);
+  const servers = readBroker(given) ?? [];
+  const times = readTimes(given);
+  if (!env || !times) return undefined;
+  warnOfEmbedded(given);
+  if (production && env.SHUTDOWN_SECONDS < SHORTEST_GOOD_SHUTDOWN_SECONDS) {
+    given.warn(
+      `SHUTDOWN_SECONDS is below ${SHORTEST_GOOD_SHUTDOWN_SECONDS}: a stop may interrupt work in flight, ` +
+        'because the database and the broker may take 5 seconds each',
+    );
+  }
+  const { expiration, redeliveryWaitSeconds } = times;
+  return {
+    production,
+    http: toHttp(env, mongoUrl === undefined),
+    jwt,
+    /** Undefined: the embedded store. */
+    mongoUrl,
+    nats: {
+      /** Its servers, with commas between and without credentials. Undefined: the embedded broker. */
+      url: servers.length === 0 ? undefined : servers.map(({ url }) => url).join(','),
+      servers,
+      clusterId: env.NATS_CLUSTER_ID,
+      clientId: env.NATS_CLIENT_ID,
+      /** Queue group and durable name. */
+      queueGroup: env.QUEUE_GROUP_NAME,
+      /** How long the broker waits for an acknowledgement before it delivers again. */
+      redeliveryWaitSeconds,
+    },
+    expiration,
+    log: {
+      level: env.LOG_LEVEL,
+      format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json'),
+    },
+    /** The deadline for an orderly stop. */
+    shutdownSeconds: env.SHUTDOWN_SECONDS,
+    /** Settings that are allowed but risky, to be logged at start. */
+    warnings: given.warnings,
+  };
 }
 
 function toHttp(env: z.output<z.ZodObject<typeof settings>>, isEmbedded: boolean) {
@@ -173,6 +176,12 @@ function readPublisher(given: Given) {
   return servers && ids && { servers, clusterId: ids.NATS_CLUSTER_ID, clientId: ids.NATS_CLIENT_ID };
 }
 
+/** How long the sweep waits after an order's `expiresAt`; no other setting is checked. */
+export function loadGraceSeconds(env: Environment): number {
+  return load(env, (given) => given.read({ EXPIRATION_GRACE_SECONDS: GRACE_SECONDS }))
+    .EXPIRATION_GRACE_SECONDS;
+}
+
 /** The settings of a peer that signs its own tokens. */
 export function loadPeerConfig(env: Environment) {
   return load(env, (given) => {
@@ -193,7 +202,7 @@ export function loadSigningKey(env: Environment): string {
   return load(env, (given) => ({ key: given.get('JWT_KEY') ?? DEVELOPMENT_JWT_KEY })).key;
 }
 
-function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): Frozen<T> {
+export function load<T extends object>(env: Environment, read: (given: Given) => T | undefined): Frozen<T> {
   const given = readEnvironment(env);
   const config = read(given);
   if (config === undefined || given.problems.length > 0) throw new InvalidSettings(given.problems);

@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus } from '../application/bus';
-import { createChangeOrder } from '../application/change-order';
-import type { Clock, Log } from '../application/ports';
+import type { Log } from '../application/ports';
 import { LEASE_MS } from '../application/relay';
 import { pause } from '../application/schedule';
-import { createTurns } from '../application/turns';
 import type { CommandContext, OperatorDatabase } from '../commands/context';
 import { CommandFailed, EXIT_CODES } from '../commands/exit-codes';
 import { createOutput, type Output } from '../commands/output';
@@ -16,7 +14,7 @@ import {
 } from '../config/load-config';
 import { ticking } from './clock';
 import { natsSettings } from './nats-settings';
-import { NO_METRICS } from './no-metrics';
+import { createOperatorDatabase } from './operator-database';
 
 const PATIENCE_MS = 15_000;
 /** How long an interrupted command may take to close its connections. */
@@ -58,18 +56,7 @@ export function createCommandContext(env: Environment): {
     closers.push(store.close);
     store.start();
     await until('the database of MONGO_URL answers', store.ready);
-    const clock: Clock = { ...ticking, now: store.now };
-    return {
-      ...store,
-      // The running service finds what is to be published by its poll.
-      changeOrder: createChangeOrder({
-        orders: store.orders,
-        turns: createTurns(),
-        nudge: () => {},
-        clock,
-        metrics: NO_METRICS,
-      }),
-    };
+    return createOperatorDatabase(store, log);
   }
 
   async function connectBroker({ nats }: CommandConfig): Promise<Bus> {
@@ -98,6 +85,7 @@ export function createCommandContext(env: Environment): {
   const context: CommandContext = {
     env,
     output,
+    stdin: () => process.stdin,
     serve: () => void import('./process.js').then(({ run }) => run(env)),
     openDatabase: async () => connectDatabase(read({ broker: false })),
     openImport,
@@ -109,12 +97,12 @@ export function createCommandContext(env: Environment): {
   return { context, close };
 }
 
-/** Warnings and errors of the adapters, for a person. */
+/** Warnings and errors, for a person. */
 function toStderr(output: Output): Log {
-  const write = (fields: object, text: string): void => {
-    const { err, reason } = fields as { err?: unknown; reason?: string };
-    const why = err instanceof Error ? err.message : reason;
-    output.note(why === undefined ? text : `${text}: ${why}`);
+  const write = ({ err, ...fields }: { err?: unknown }, text: string): void => {
+    const why = err instanceof Error ? `: ${err.message}` : '';
+    const about = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
+    output.note(`${text}${why}${about.length > 0 ? ` (${about.join(', ')})` : ''}`);
   };
   return { debug: () => {}, info: () => {}, warn: write, error: write };
 }

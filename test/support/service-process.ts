@@ -9,8 +9,12 @@ export const JWT_KEY = 'a key for tests, long enough for HS256 to be safe';
 export type ServiceProcess = Awaited<ReturnType<typeof startService>>;
 
 /** The built service as a process of its own, listening on a free port. */
-export async function startService(env: Record<string, string>) {
-  const child = spawn(process.execPath, [join(__dirname, '../../dist/main.js')], {
+export async function startService(
+  env: Record<string, string>,
+  program: readonly string[] = ['dist/main.js'],
+) {
+  const child = spawn(process.execPath, program, {
+    cwd: join(__dirname, '../..'),
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: 'production',

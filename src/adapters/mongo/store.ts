@@ -7,6 +7,7 @@ import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { refuseUnfinishedImport, UnfinishedImport } from './import/marker';
 import { verifyIndexes } from './indexes';
+import { createOperatorReads } from './operator-reads';
 import { createOrderHistory } from './order-history';
 import { createOrderStore } from './orders';
 import { createOutbox } from './outbox';
@@ -78,6 +79,7 @@ export function createMongoStore(deps: {
     outbox: createOutbox(models, connection, { clock, leasing, confirmReads, onRetry }),
     outboxHistory: createOutboxHistory(models),
     orderHistory: createOrderHistory(models, connection),
+    operatorReads: createOperatorReads(models, connection),
     failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
     /** Database time. */
     now: clock.now,

@@ -1,0 +1,97 @@
+import type { OperatorReads, StuckQuery, UnpublishedOrder } from '../../application/operator-ports';
+import { allOf } from '../../application/schedule';
+import type { MongoConnection } from './connection';
+import {
+  HAS_PENDING,
+  HAS_REFUNDS,
+  ORDER_FIELDS,
+  toOrder,
+  type Models,
+  type OrderDocument,
+  type ReadOrder,
+} from './documents';
+
+type Unpublished = Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'publishing'>;
+const UNPUBLISHED_FIELDS = { 'ticket.id': 1, turn: 1, publishing: 1 } as const;
+
+/** What only an operator asks for. */
+export function createOperatorReads(
+  { orders }: Models,
+  { ask }: Pick<MongoConnection, 'ask'>,
+): OperatorReads {
+  async function findOverdue({ expiredBefore, limit }: StuckQuery) {
+    const found = await orders
+      .find(
+        { status: { $in: ['created', 'awaiting:payment'] }, expiresAt: { $lt: expiredBefore } },
+        ORDER_FIELDS,
+      )
+      .sort({ expiresAt: 1 })
+      .limit(limit)
+      .lean<ReadOrder[]>();
+    return found.map(toOrder);
+  }
+
+  async function findUnpublished({
+    unpublishedBefore,
+    attempts,
+    limit,
+  }: StuckQuery): Promise<UnpublishedOrder[]> {
+    const isStuck = [
+      { 'publishing.since': { $lt: unpublishedBefore } },
+      { 'publishing.attempts': { $gte: attempts } },
+    ];
+    const found = await orders
+      .find({ ...HAS_PENDING, $or: isStuck }, UNPUBLISHED_FIELDS)
+      .sort({ 'publishing.since': 1 })
+      .limit(limit)
+      .lean<Unpublished[]>();
+    const earliest = await findEarliest(found);
+    return found.map((document) => toUnpublished(document, earliest));
+  }
+
+  /** By ticket: the order of its earliest turn that has events to publish. */
+  async function findEarliest(found: readonly Unpublished[]): Promise<Map<string, Unpublished>> {
+    const pending = await orders
+      .find(
+        { ...HAS_PENDING, 'ticket.id': { $in: found.map(({ ticket }) => ticket.id) } },
+        UNPUBLISHED_FIELDS,
+      )
+      .sort({ turn: -1 })
+      .lean<Unpublished[]>();
+    // The last entry of a key stays.
+    return new Map(pending.map((document) => [document.ticket.id.toHexString(), document]));
+  }
+
+  return {
+    findStuck: (query) =>
+      ask(async () => {
+        const [overdue, unpublished] = await allOf([findOverdue(query), findUnpublished(query)]);
+        return { overdue, unpublished };
+      }),
+    withRefundOf: (paymentId) =>
+      ask(async () => {
+        const found = await orders
+          .find({ ...HAS_REFUNDS, 'payments.id': paymentId }, ORDER_FIELDS)
+          .lean<ReadOrder[]>();
+        const isRefund = ({ id, refund, sameAs }: ReadOrder['payments'][number]) =>
+          id === paymentId && (refund !== undefined || sameAs !== undefined);
+        return found.filter(({ payments }) => payments.some(isRefund)).map(toOrder);
+      }),
+  };
+}
+
+function toUnpublished(
+  { _id, ticket, turn, publishing }: Unpublished,
+  earliest: ReadonlyMap<string, Unpublished>,
+): UnpublishedOrder {
+  const { since, attempts, owner, leaseUntil } = publishing;
+  const first = earliest.get(ticket.id.toHexString());
+  return {
+    orderId: _id.toHexString(),
+    ...(since ? { since } : {}),
+    attempts,
+    ...(owner === null ? {} : { owner }),
+    leaseUntil,
+    ...(first && first.turn < turn ? { waitsFor: first._id.toHexString() } : {}),
+  };
+}

@@ -1,0 +1,37 @@
+/** What only the commands of an operator need from the store. */
+import type { Order } from '../domain/order';
+
+export interface StuckQuery {
+  readonly expiredBefore: Date;
+  readonly unpublishedBefore: Date;
+  /** Or publishing failed this often. */
+  readonly attempts: number;
+  /** Of each kind. */
+  readonly limit: number;
+}
+
+/** An order with events to publish. */
+export interface UnpublishedOrder {
+  readonly orderId: string;
+  /** Orders of earlier releases may lack it. */
+  readonly since?: Date;
+  /** Failed attempts at its next event. */
+  readonly attempts: number;
+  /** Who holds the publishing lease, if anyone. */
+  readonly owner?: string;
+  readonly leaseUntil: Date;
+  /** An earlier order of its ticket, whose events go first. */
+  readonly waitsFor?: string;
+}
+
+/** Orders that should have gone on, the oldest first. */
+export interface StuckOrders {
+  readonly overdue: readonly Order[];
+  readonly unpublished: readonly UnpublishedOrder[];
+}
+
+export interface OperatorReads {
+  findStuck(query: StuckQuery): Promise<StuckOrders>;
+  /** Orders that could not keep the payment of this id, whether it is refunded or not. */
+  withRefundOf(paymentId: string): Promise<readonly Order[]>;
+}

@@ -1,0 +1,127 @@
+import { Command } from 'commander';
+import type { Cause, OrderHistory } from '../application/ports';
+import type { Payment } from '../domain/order';
+import { INJECTED_SEQUENCE } from '../messaging/injection';
+import { JSON_OPTION, parseId, withExamples } from './arguments';
+import type { CommandContext } from './context';
+import { CommandFailed } from './exit-codes';
+import { printable, printResult, table, type Column } from './output';
+
+type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
+
+export function showCommand({ openDatabase, output }: Context): Command {
+  const command = new Command('show')
+    .description(
+      'Shows the history of an order: each change with its cause, its payments and refunds, and its events with the ' +
+        'times when they were published.',
+    )
+    .argument('<ID>', 'the id of the order', parseId)
+    .option(...JSON_OPTION)
+    .action(async (orderId: string, { json }: { json?: boolean }) => {
+      const { orderHistory } = await openDatabase();
+      const history = await orderHistory(orderId);
+      if (!history) throw new CommandFailed(`there is no order ${orderId}`);
+      const result = { ...history, changesNotRecorded: changesNotRecorded(history) };
+      await printResult(output, result, { text: toText(history), json });
+    });
+  return withExamples(
+    command,
+    'orders show 65a1c0ffee00000000000001',
+    'orders show 65a1c0ffee00000000000001 --json',
+  );
+}
+
+/** Orders of earlier releases have no records; those that were changed since have some. */
+function changesNotRecorded({ order, changes }: OrderHistory): number {
+  return order.version + 1 - changes.length;
+}
+
+function toText(history: OrderHistory): string {
+  const { order, turn, publishing } = history;
+  const { ticket, reason } = order;
+  const facts = [
+    `Order    ${order.id}`,
+    `Status   ${order.status}${reason ? ` (${reason})` : ''}, version ${order.version}`,
+    `User     ${printable(order.userId)}`,
+    `Ticket   ${ticket.id}, turn ${turn}, price ${ticket.price}, ${printable(ticket.title)}`,
+    `Created  ${order.createdAt.toISOString()}`,
+    `Expires  ${order.expiresAt.toISOString()}`,
+  ];
+  const missing = changesNotRecorded(history);
+  const notes = [
+    ...(missing > 0 ? [`Of ${missing} changes no cause was recorded: an earlier release made them.`] : []),
+    ...(publishing.attempts > 0
+      ? [`Publishing failed ${publishing.attempts} times and is tried again.`]
+      : []),
+    ...(publishing.owner ? [`The publishing lease is held by ${publishing.owner}.`] : []),
+  ];
+  const payments = order.payments.length === 0 ? 'No payments.' : table(order.payments, PAYMENT_COLUMNS);
+  return [facts.join('\n'), table(timeline(history), TIMELINE_COLUMNS), payments, ...notes].join('\n\n');
+}
+
+interface Entry {
+  readonly at: Date;
+  readonly what: string;
+  readonly detail: string;
+}
+
+const TIMELINE_COLUMNS: readonly Column<Entry>[] = [
+  { title: 'TIME', cell: ({ at }) => at },
+  { title: 'WHAT', cell: ({ what }) => what },
+  { title: 'CAUSE, OR WHEN IT WAS PUBLISHED', cell: ({ detail }) => detail },
+];
+
+const PAYMENT_COLUMNS: readonly Column<Payment>[] = [
+  { title: 'PAYMENT', cell: ({ id }) => id },
+  { title: 'CHARGE', cell: ({ stripeId }) => stripeId },
+  { title: 'PAID AT', cell: ({ at }) => at },
+  { title: 'STATE', cell: stateOf },
+];
+
+/** Changes and events in the order of their time; each change comes before its events. */
+export function timeline({ order, changes, events }: OrderHistory): Entry[] {
+  const placed = { at: order.createdAt, what: 'place: created, version 0', detail: 'not recorded' };
+  const isPlacedRecorded = changes.some(({ input }) => input === 'place');
+  return [
+    ...(isPlacedRecorded ? [] : [placed]),
+    ...changes.map(({ at, input, status, version, cause }) => ({
+      at,
+      what: `${input}: ${status}, version ${version}`,
+      detail: textOf(cause),
+    })),
+    ...events.map(({ at, seq, subject, isPublished, publishedAt }) => ({
+      at,
+      what: `event ${seq}: ${subject}`,
+      detail: publishedAt
+        ? `published ${publishedAt.toISOString()}`
+        : isPublished
+          ? 'published; when was not recorded'
+          : 'not published yet',
+    })),
+  ].sort((a, b) => a.at.getTime() - b.at.getTime());
+}
+
+function textOf(cause: Cause): string {
+  switch (cause.type) {
+    case 'request':
+      return `request ${cause.requestId}`;
+    case 'message': {
+      const isInjected = cause.sequence === INJECTED_SEQUENCE;
+      return isInjected
+        ? `injected message ${cause.subject}`
+        : `message ${cause.subject}, sequence ${cause.sequence}`;
+    }
+    case 'sweep':
+      return 'sweep: the order was overdue';
+    case 'operator':
+      return `operator: ${cause.reason}`;
+    case 'import':
+      return 'import';
+  }
+}
+
+function stateOf({ refund, refunded, sameAs }: Payment): string {
+  if (sameAs !== undefined) return `another id of ${sameAs}`;
+  if (refunded) return `refunded ${refunded.at.toISOString()}, ${refunded.reference}`;
+  return refund === undefined ? 'kept' : `to be refunded: ${refund}`;
+}
