@@ -5,7 +5,8 @@ const { ObjectId } = mongo;
 export type OldStatus = 'created' | 'awaiting:payment' | 'complete' | 'cancelled';
 type Document = mongo.BSON.Document;
 
-const BEGINNING = Math.floor(Date.parse('2025-01-01T00:00:00.000Z') / 1000);
+/** Two days ago. */
+const BEGINNING = Math.floor(Date.now() / 1000) - 2 * 24 * 3600;
 let made = 0;
 
 /** An id that was made after all others, as by an old service of that time. */
