@@ -96,9 +96,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'order-service import', () => 
     expect(first.stdout).toMatch(/orders +3 +1 +0 +0 +0 +2/);
     expect(first.stdout).toMatch(/Orders in the old database: .*1 complete/);
     expect(first.stdout).toContain('ticket: there is no copy of it');
-    expect(first.stdout).toMatch(new RegExp(`${ticket._id} +${paid._id} +complete +keeps the ticket`));
-    expect(first.stdout).toMatch(new RegExp(`${ticket._id} +${loser._id} +created +not imported`));
-    expect(first.stdout).toMatch(new RegExp(`${lost} +${orphan._id} +CAN BE SOLD`));
+    expect(first.stdout).toMatch(new RegExp(`${idOf(ticket)} +${idOf(paid)} +complete +keeps the ticket`));
+    expect(first.stdout).toMatch(new RegExp(`${idOf(ticket)} +${idOf(loser)} +created +not imported`));
+    expect(first.stdout).toMatch(new RegExp(`${lost.toHexString()} +${idOf(orphan)} +CAN BE SOLD`));
     expect(rejected()).toEqual([
       expect.objectContaining({ id: loser._id.toHexString(), keptOrderId: paid._id.toHexString() }),
       expect.objectContaining({
@@ -249,6 +249,8 @@ function marketplace(count: number) {
   }
   return { orders, tickets, held };
 }
+
+const idOf = ({ _id }: { readonly _id: mongo.ObjectId }) => _id.toHexString();
 
 /** Without the times of the import. */
 async function contentOf(orders: mongo.Collection<Document>): Promise<Document[]> {
