@@ -47,10 +47,10 @@ WORKDIR /app
 COPY --from=production-dependencies /app/package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
-# On PATH, for `kubectl exec`. There is no shell: the file names Node itself.
-COPY --from=build /app/order-service /usr/local/bin/order-service
 # Served as /openapi.json.
 COPY docs/openapi.yaml docs/
+# On PATH, for `kubectl exec`. There is no shell: the file names Node itself.
+COPY --from=build /app/order-service /usr/local/bin/order-service
 ENV NODE_ENV=production
 # By number: Kubernetes cannot verify from a name that it is not root.
 USER 65532:65532

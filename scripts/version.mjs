@@ -17,6 +17,8 @@ const REPEATED = {
   'helm/order-service/Chart.yaml': /^((?:version|appVersion): )(.+)$/gm,
   'helm/order-service/README.md': /(docker build -t REGISTRY\/order-service:)([\w.-]+)/g,
   Dockerfile: /^(ARG VERSION=)(.+)$/gm,
+  'docs/openapi.yaml': /^( {2}version: )(.+)$/gm,
+  'docs/asyncapi.yaml': /^( {2}version: )(.+)$/gm,
 };
 
 const [command, tag] = process.argv.slice(2);

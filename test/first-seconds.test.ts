@@ -30,6 +30,7 @@ async function setUp() {
     },
     log: silentLog,
     expiration: { windowSeconds: 900, graceSeconds: 60, catchUpSeconds: 15, catchUpLimitSeconds: 600 },
+    maxOpenOrdersPerUser: 0,
   });
   return {
     clock,

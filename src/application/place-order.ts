@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { holdsTicket, place, type Order } from '../domain/order';
 import type { Ticket } from '../domain/ticket';
+import type { OpenNumbers } from './open-numbers';
 import { toOutbox } from './outbox-events';
 import {
   Unavailable,
@@ -14,13 +15,14 @@ import {
   type PublishingLease,
   type TicketStore,
 } from './ports';
+import { allOf } from './schedule';
 import type { Turns } from './turns';
 
 /** How long a repeated idempotency key gets the first answer. */
 const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 
 /** How many turns one request may lose to others. */
-const TURNS_LOST = 10;
+const MOST_LOST = 10;
 
 const ORDER_ID = /^[0-9a-f]{24}$/i;
 /** How many order ids are remembered as ours, or as another service's: the latest ones. */
@@ -45,13 +47,16 @@ export type PlaceOrderResult =
   | { readonly type: 'reserved-elsewhere' }
   /** The ticket costs `price` now, not what the buyer saw. */
   | { readonly type: 'price-changed'; readonly price: number }
+  /** The user has as many open orders as allowed. */
+  | { readonly type: 'too-many-open-orders' }
   /** The idempotency key was used for another ticket or at another price. */
   | { readonly type: 'key-reused' };
 
 /** The outcome of one insert: the answer, or what to insert instead. */
 type Attempt =
   | { readonly type: 'answered'; readonly result: PlaceOrderResult }
-  | { readonly type: 'turn lost'; readonly placement: Placement }
+  /** Another order has one of its turns. */
+  | { readonly type: 'lost'; readonly placement: Placement }
   | { readonly type: 'key outlived'; readonly idempotencyKey: string };
 
 export type PlaceOrder = (command: PlaceOrderCommand) => Promise<PlaceOrderResult>;
@@ -59,13 +64,15 @@ export type PlaceOrder = (command: PlaceOrderCommand) => Promise<PlaceOrderResul
 /**
  * Places an order in two round trips to the database: the ticket, and one insert that decides everything. A unique
  * index gives each turn of a ticket once, and the next turn is tried only when the order before is certainly cancelled:
- * so no two orders ever hold one ticket. If the ticket service holds the ticket for an order, a third round trip, once
+ * so no two orders ever hold one ticket. The open orders of a user are limited in the same way; only with a limit are they read
+ * first. If the ticket service holds the ticket for an order, a third round trip, once
  * per order and replica, finds out whether that order is ours.
  */
 export function createPlaceOrder(deps: {
   orders: Pick<OrderStore, 'insert' | 'find' | 'findByKey' | 'confirmReads'>;
   tickets: Pick<TicketStore, 'find'>;
   turns: Turns;
+  openNumbers: OpenNumbers;
   /** Publishes under the lease that the insert took. Returns at once. */
   publish: (lease: PublishingLease) => void;
   /** Whether to take the publishing lease with the insert. */
@@ -76,14 +83,17 @@ export function createPlaceOrder(deps: {
   log: Pick<Log, 'warn'>;
   expirationWindowSeconds: number;
 }): PlaceOrder {
-  const { orders, tickets, turns, clock, metrics, log } = deps;
+  const { orders, tickets, turns, openNumbers, clock, metrics, log } = deps;
   /** Our orders for which tickets are held. Orders are never deleted. */
   const ourHolds = new LRUCache<string, true>({ max: HOLDS_REMEMBERED });
   /** Orders of other services that are logged already. */
   const reportedHolds = new LRUCache<string, true>({ max: HOLDS_REMEMBERED });
 
   return async function placeOrder(command) {
-    const ticket = await tickets.find(command.ticketId);
+    const [ticket, openTurn] = await allOf([
+      tickets.find(command.ticketId),
+      openNumbers.first(command.userId),
+    ]);
     if (!ticket) return { type: 'unknown-ticket' };
 
     const now = clock.now();
@@ -100,29 +110,37 @@ export function createPlaceOrder(deps: {
       now,
       expirationWindowSeconds: deps.expirationWindowSeconds,
     });
-    let placement: Placement = {
+    return insertUntilAnswered(command, {
       order,
       turn: turns.next(ticket.id),
       events: toOutbox(events, 0, now),
       record: { version: 0, status: order.status, input: 'place', cause: command.cause, at: now },
       ...(command.idempotencyKey === undefined ? {} : { idempotencyKey: storedKey(command) }),
+      ...(openTurn === undefined ? {} : { openTurn }),
       withLease: deps.takeLease(),
-    };
-    let turnsLost = 0;
-    while (turnsLost < TURNS_LOST) {
+    });
+  };
+
+  async function insertUntilAnswered(
+    command: PlaceOrderCommand,
+    first: Placement,
+  ): Promise<PlaceOrderResult> {
+    let placement = first;
+    let lost = 0;
+    while (lost < MOST_LOST) {
       const outcome = await insert(command, placement);
       if (outcome.type === 'answered') return outcome.result;
       metrics.retried('place');
-      if (outcome.type === 'turn lost') {
+      if (outcome.type === 'lost') {
         placement = outcome.placement;
-        turnsLost += 1;
+        lost += 1;
       } else {
         // The chain of expired keys ends: each is a day older than the next.
         placement = { ...placement, idempotencyKey: outcome.idempotencyKey };
       }
     }
-    throw new Unavailable(`ticket ${ticket.id} gets new orders too often`);
-  };
+    throw new Unavailable(`ticket ${command.ticketId} or its buyer gets new orders too often`);
+  }
 
   async function insert(command: PlaceOrderCommand, placement: Placement): Promise<Attempt> {
     const result = await orders.insert(placement);
@@ -136,7 +154,16 @@ export function createPlaceOrder(deps: {
         return keyTaken(command, placement.order.createdAt, result.order);
       case 'turn-taken':
         return turnTaken(command, placement, result.latest);
+      case 'open-turn-taken':
+        return openTurnTaken(placement, result.taken);
     }
+  }
+
+  async function openTurnTaken(placement: Placement, taken: readonly number[]): Promise<Attempt> {
+    const openTurn = await openNumbers.another(placement.order.userId, taken);
+    if (openTurn) return { type: 'lost', placement: { ...placement, openTurn } };
+    metrics.orderOutcome('refused_limit');
+    return answered({ type: 'too-many-open-orders' });
   }
 
   async function turnTaken(
@@ -152,7 +179,7 @@ export function createPlaceOrder(deps: {
     // A cancellation that a crash could still undo must not open the next turn.
     await orders.confirmReads();
     turns.over(latest.order.ticket.id, latest.turn);
-    return { type: 'turn lost', placement: { ...placement, turn: latest.turn + 1 } };
+    return { type: 'lost', placement: { ...placement, turn: latest.turn + 1 } };
   }
 
   async function keyTaken(command: PlaceOrderCommand, now: Date, earlier: Order): Promise<Attempt> {

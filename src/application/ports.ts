@@ -47,6 +47,12 @@ export interface OutboxEvent {
   readonly at: Date;
 }
 
+/** The orders of a user that have the same number take turns: 0 for the first one. One of them at most is open. */
+export interface OpenTurn {
+  readonly number: number;
+  readonly turn: number;
+}
+
 /** What caused a change of an order. */
 export type Cause =
   | { readonly type: 'request'; readonly requestId: string }
@@ -75,6 +81,8 @@ export interface Placement {
   readonly record: RecordedChange;
   /** Unique per user and key. Absent: the request had no key. */
   readonly idempotencyKey?: string;
+  /** Unique per user, for ever. Absent: the open orders of a user are not limited. */
+  readonly openTurn?: OpenTurn;
   /** Whether the placing replica takes the publishing lease with the insert. */
   readonly withLease: boolean;
 }
@@ -84,7 +92,14 @@ export type PlacementResult =
   | { readonly type: 'inserted'; readonly lease?: PublishingLease }
   | { readonly type: 'key-taken'; readonly order: Order }
   /** `latest`: the order of the ticket whose turn is the highest. */
-  | { readonly type: 'turn-taken'; readonly latest: { readonly order: Order; readonly turn: number } };
+  | { readonly type: 'turn-taken'; readonly latest: { readonly order: Order; readonly turn: number } }
+  /** `taken`: the numbers of the user's open orders. */
+  | { readonly type: 'open-turn-taken'; readonly taken: readonly number[] };
+
+export interface OpenNumberLook {
+  readonly latest?: { readonly order: Order; readonly turn: number };
+  readonly taken: readonly number[];
+}
 
 export interface StoredOrder {
   readonly order: Order;
@@ -118,14 +133,17 @@ export interface OrderQuery extends OrderFilter {
 
 export interface OrderStore {
   /**
-   * One atomic write: order, turn, key, events and lease. At most one order has a turn of a ticket, and at most one an
-   * idempotency key, however many replicas insert. The store itself settles an insert of unknown outcome, with the same
+   * One atomic write: order, turns, key, events and lease. At most one order has a turn of a ticket, at most one an
+   * idempotency key, and at most one a turn at a user's number, however many replicas insert. If several are taken, the
+   * result names the key first, then the ticket's turn. The store itself settles an insert of unknown outcome, with the same
    * order id. Rejects with {@link Unavailable} when it cannot be settled in time.
    */
   insert(placement: Placement): Promise<PlacementResult>;
   find(id: string): Promise<StoredOrder | undefined>;
   /** The order that was placed with this key, as {@link Placement} names it. */
   findByKey(idempotencyKey: string): Promise<Order | undefined>;
+  /** The user's order with this number whose turn is the highest, and the numbers of all open orders of the user. */
+  lookAtOpenNumber(userId: string, number: number): Promise<OpenNumberLook>;
   /**
    * One guarded write: false when `before` is not the newest version any more. Durable when it resolves. Never
    * takes a live lease. Rejects with {@link Unavailable} when the outcome is unknown.
@@ -261,7 +279,7 @@ export interface Log {
 }
 
 /**
- * `place`: another order had the turn, or an idempotency key had expired. `change`: another change came first.
+ * `place`: another order had the turn of the ticket or at the user's number, or an idempotency key had expired. `change`: another change came first.
  * `insert`, `booking` (marking as published), `change` too: the outcome in the database was unknown.
  */
 export type RetriedOperation =
@@ -274,6 +292,7 @@ export interface Metrics {
       | 'refused_reserved'
       | 'refused_elsewhere'
       | 'refused_price'
+      | 'refused_limit'
       | 'cancelled_by_user'
       | 'expired'
       | 'completed',

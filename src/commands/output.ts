@@ -9,19 +9,26 @@ export interface Output {
   note(line: string): void;
   /** The command is done, and something that it printed needs attention: it ends with another exit code. */
   needsAttention(): void;
-  exitCode(): number;
+  /** The command was asked to stop: it ends with this exit code, whatever becomes of it. */
+  interrupted(exitCode: number): void;
+  isInterrupted(): boolean;
+  /** The exit code so far; `ofFailure` if the command has failed. */
+  exitCode(ofFailure?: number): number;
 }
 
 export function createOutput(stdout: Writable, stderr: Writable): Output {
-  let exitCode: number = EXIT_CODES.done;
+  let ofSuccess: number = EXIT_CODES.done;
+  let ofInterruption: number | undefined;
   // A reader such as `head` may end before the command: the rest is printed to nobody.
   for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
 
   return {
     print: (line) => new Promise((resolve) => stdout.write(`${line}\n`, () => resolve())),
     note: (line) => void stderr.write(`${line}\n`),
-    needsAttention: () => void (exitCode = EXIT_CODES.needsAttention),
-    exitCode: () => exitCode,
+    needsAttention: () => void (ofSuccess = EXIT_CODES.needsAttention),
+    interrupted: (exitCode) => void (ofInterruption ??= exitCode),
+    isInterrupted: () => ofInterruption !== undefined,
+    exitCode: (ofFailure = ofSuccess) => ofInterruption ?? ofFailure,
   };
 }
 

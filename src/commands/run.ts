@@ -15,9 +15,10 @@ export async function runProgram(program: Command, args: readonly string[], outp
     // Commander has printed the help, or what is wrong with the arguments.
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.wrongUsage;
-    for (const line of describe(error)) output.note(line);
+    // An interrupted command fails because its connections are closed.
+    if (!output.isInterrupted()) for (const line of describe(error)) output.note(line);
     const isWrongUsage = error instanceof WrongUsage || error instanceof InvalidSettings;
-    return isWrongUsage ? EXIT_CODES.wrongUsage : EXIT_CODES.failed;
+    return output.exitCode(isWrongUsage ? EXIT_CODES.wrongUsage : EXIT_CODES.failed);
   }
 }
 

@@ -46,6 +46,7 @@ const settings = {
     )
     .default('/api/v1/orders'),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000_000).default(60_000),
+  MAX_OPEN_ORDERS_PER_USER: wholeNumber(0, 1_000).default(0),
   // Above ten minutes, the longest idle timeout of the usual load balancers.
   KEEP_ALIVE_SECONDS: wholeNumber(1, 24 * 3600).default(620),
   CORS_ORIGINS: z
@@ -109,6 +110,8 @@ export function readConfig(given: Given, isTerminal: boolean) {
       redeliveryWaitSeconds,
     },
     expiration,
+    /** 0: no limit. */
+    maxOpenOrdersPerUser: env.MAX_OPEN_ORDERS_PER_USER,
     log: {
       level: env.LOG_LEVEL,
       format: env.LOG_FORMAT ?? (isTerminal && !production ? 'pretty' : 'json'),

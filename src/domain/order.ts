@@ -136,6 +136,11 @@ export function holdsTicket(order: Pick<Order, 'status'>): boolean {
   return order.status !== 'cancelled';
 }
 
+/** Whether the order waits for its payment. */
+export function isOpen({ status }: Pick<Order, 'status'>): boolean {
+  return status === 'created' || status === 'awaiting:payment';
+}
+
 /** The order after the change. */
 export function applyChange(order: Order, { payment, refund, ...fields }: OrderChange): Order {
   const payments = [...order.payments, ...(payment ? [payment] : [])];

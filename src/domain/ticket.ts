@@ -18,12 +18,8 @@ export function supersedes(incoming: Ticket, stored: Ticket | undefined): boolea
 
 /** In characters: a listing holds the titles of 200 orders. */
 const LONGEST_TITLE = 1_000;
-const DECIMAL = /^\s*-?\d+(\.\d+)?\s*$/;
-
-/** The number that a text of digits stands for, as from a peer that passes on the value of a form; else the value. */
-export function asNumber(value: unknown): unknown {
-  return typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value;
-}
+/** A price as text, as from a peer that passes on the value of a form. */
+export const DECIMAL = /^\s*\d+(\.\d+)?\s*$/;
 
 /** The first characters of a long title. Cuts no character in two: none is longer than two units. */
 export function shortened(title: string): string {

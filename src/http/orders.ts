@@ -21,6 +21,7 @@ const unknownOrder = problem('unknown-order');
 const reserved = problem('ticket-reserved');
 const reservedElsewhere = problem('reserved-elsewhere');
 const priceChanged = problem('price-changed', 'price');
+const tooManyOpenOrders = problem('too-many-open-orders');
 const alreadyPaid = problem('already-paid');
 const preconditionFailed = problem('precondition-failed', 'If-Match');
 const keyReused = problem('key-reused', 'Idempotency-Key');
@@ -54,6 +55,8 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
         return sendProblem(res, reservedElsewhere);
       case 'price-changed':
         return sendProblem(res, { ...priceChanged, extensions: { price: result.price } });
+      case 'too-many-open-orders':
+        return sendProblem(res, tooManyOpenOrders);
       case 'key-reused':
         return sendProblem(res, keyReused);
     }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { asNumber, shortened } from '../domain/ticket';
+import { DECIMAL, shortened } from '../domain/ticket';
 
 /**
  * The messages of peers. Unknown fields are ignored, so that peers may add some. Known fields must be valid, because a
@@ -8,7 +8,7 @@ import { asNumber, shortened } from '../domain/ticket';
 
 const id = z
   .string()
-  .regex(/^[0-9a-f]{24}$/i, 'must be 24 hexadecimal characters')
+  .regex(/^[0-9a-fA-F]{24}$/, 'must be 24 hexadecimal characters')
   .transform((hex) => hex.toLowerCase());
 /** In UTF-16 units: an order holds its payments' ids twice. */
 const LONGEST_NAME = 255;
@@ -20,32 +20,46 @@ const text = z
   .regex(/^\P{Surrogate}*$/u, 'must be well-formed Unicode');
 
 /** Null and an empty text count as absent. */
-const optionalText = z.preprocess(
-  (value) => (value === null || value === '' ? undefined : value),
-  text.optional(),
-);
+const optionalText = z
+  .union([text, z.literal(''), z.null()], { error: 'must be a text' })
+  .optional()
+  .transform((value) => (value === null || value === '' ? undefined : value));
 /** Any value means that the ticket is held: one that is no order id of ours counts as another service's order. */
-const holder = z.preprocess(
-  (value) => (value === null || value === '' ? undefined : value),
-  z.unknown().transform((value) => (value === undefined ? undefined : nameOf(value))),
-);
-const price = z.preprocess(asNumber, z.number().min(0));
+const holder = z
+  .unknown()
+  .optional()
+  .transform((value) => (value === undefined || value === null || value === '' ? undefined : nameOf(value)));
+const amount = z.number().min(0);
+/** A peer that passes on the value of a form sends text. */
+const decimal = z.string().regex(DECIMAL).transform(Number).pipe(amount);
+const price = z.union([amount, decimal], { error: 'must be a number from 0' });
 
 export const ticketMessage = z
   .object({
-    id,
-    version: z.int().min(0),
-    title: z.string().transform(shortened),
-    price,
-    userId: optionalText,
-    orderId: holder,
+    id: id.describe('The id of the ticket.'),
+    version: z
+      .int()
+      .min(0)
+      .describe('One higher with each change. The highest version that was received counts.'),
+    title: z.string().transform(shortened).describe('Its first 1,000 characters are kept.'),
+    price: price.describe('A number from 0. A decimal text is accepted too.'),
+    userId: optionalText.describe('The seller. Null and an empty text count as absent.'),
+    orderId: holder.describe('The order for which the ticket service holds the ticket, if it does.'),
   })
   .transform(withoutUndefined);
 
-export const expirationMessage = z.object({ orderId: id });
+export const expirationMessage = z.object({
+  orderId: id.describe('The order whose time to be paid is over.'),
+});
 
 export const paymentMessage = z
-  .object({ id: text, orderId: id, stripeId: optionalText })
+  .object({
+    id: text.describe('The id of the payment.'),
+    orderId: id.describe('The order that was paid.'),
+    stripeId: optionalText.describe(
+      "The provider's id of the charge. Null and an empty text count as absent.",
+    ),
+  })
   .transform(withoutUndefined);
 
 export type Parsed<T> =

@@ -3,6 +3,7 @@ import { createCatchUp } from '../application/catch-up';
 import { createChangeOrder } from '../application/change-order';
 import { createCompleteOrder } from '../application/complete-order';
 import { createExpireOrder, createExpirySweep } from '../application/expire-order';
+import { createOpenNumbers } from '../application/open-numbers';
 import { createPlaceOrder } from '../application/place-order';
 import type { Bus } from '../application/bus';
 import type {
@@ -38,13 +39,15 @@ export interface CoreDeps {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly expiration: Config['expiration'];
+  /** 0: no limit. */
+  readonly maxOpenOrdersPerUser: number;
 }
 
 /** Everything of the service that is neither HTTP nor an adapter, wired together over its ports. */
 export type Core = ReturnType<typeof createCore>;
 
 export function createCore(deps: CoreDeps) {
-  const { store, bus, expiration, ...common } = deps;
+  const { store, bus, expiration, maxOpenOrdersPerUser, ...common } = deps;
   const { orders, outbox, failedMessages } = store;
   const { graceSeconds, windowSeconds, catchUpSeconds, catchUpLimitSeconds: hardLimitSeconds } = expiration;
 
@@ -74,6 +77,7 @@ export function createCore(deps: CoreDeps) {
       placeOrder: createPlaceOrder({
         ...store,
         turns,
+        openNumbers: createOpenNumbers({ orders, most: maxOpenOrdersPerUser, random: common.clock.random }),
         publish: relay.publish,
         takeLease: relay.takesMore,
         expirationWindowSeconds: windowSeconds,

@@ -41,7 +41,7 @@ export function createCommandContext(env: Environment): {
 
   function warn(warnings: readonly string[]): void {
     for (const warning of warnings) output.note(warning);
-    if (closers.length === 0) closeOnSignals(close);
+    if (closers.length === 0) closeOnSignals(close, output);
   }
 
   async function connectDatabase({ mongoUrl }: CommandConfig): Promise<OperatorDatabase> {
@@ -108,17 +108,19 @@ function toStderr(output: Output): Log {
 }
 
 /** A broker keeps the client id of a connection that was not closed. */
-function closeOnSignals(close: () => Promise<void>): void {
-  let isClosing = false;
+function closeOnSignals(close: () => Promise<void>, output: Output): void {
   for (const [signal, exitCode] of [
     ['SIGINT', EXIT_CODES.interrupted],
     ['SIGTERM', EXIT_CODES.terminated],
   ] as const) {
     process.on(signal, () => {
-      if (isClosing) return;
-      isClosing = true;
-      setTimeout(() => process.exit(exitCode), CLOSE_MS);
-      void close().finally(() => process.exit(exitCode));
+      // Under npm one Ctrl-C arrives twice.
+      if (output.isInterrupted()) return;
+      output.interrupted(exitCode);
+      output.note('interrupted: run it again to finish');
+      const exit = () => process.exit(exitCode);
+      setTimeout(exit, CLOSE_MS);
+      void close().finally(exit);
     });
   }
 }

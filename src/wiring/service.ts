@@ -56,6 +56,7 @@ export async function compose(
     metrics,
     log,
     expiration: config.expiration,
+    maxOpenOrdersPerUser: config.maxOpenOrdersPerUser,
   });
   const ready = (): Readiness => ({
     database: store.ready() ? 'up' : 'down',

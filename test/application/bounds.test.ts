@@ -285,6 +285,7 @@ describe('orders that tickets are held for', () => {
         confirmReads: () => Promise.resolve(),
       },
       turns: createTurns(),
+      openNumbers: { first: async () => undefined, another: async () => undefined },
       publish() {},
       takeLease: () => false,
       clock: createTestClock(),

@@ -1,5 +1,5 @@
 import { createPlaceOrder, type PlaceOrderCommand } from '../../src/application/place-order';
-import type { Placement, PlacementResult, PublishingLease } from '../../src/application/ports';
+import type { OpenTurn, Placement, PlacementResult, PublishingLease } from '../../src/application/ports';
 import type { Order } from '../../src/domain/order';
 import type { Ticket } from '../../src/domain/ticket';
 import { createTurns } from '../../src/application/turns';
@@ -17,7 +17,14 @@ function setUp(
     ticket: copy = ticket,
     ours = [] as string[],
     byKey = () => undefined,
-  }: { lease?: boolean; ticket?: Ticket; ours?: string[]; byKey?: (key: string) => Order | undefined } = {},
+    openTurns = [],
+  }: {
+    lease?: boolean;
+    ticket?: Ticket;
+    ours?: string[];
+    byKey?: (key: string) => Order | undefined;
+    openTurns?: OpenTurn[];
+  } = {},
 ) {
   const clock = createTestClock();
   const placements: Placement[] = [];
@@ -28,6 +35,7 @@ function setUp(
   const reads: string[] = [];
   const outcomes: string[] = [];
   const warnings: object[] = [];
+  const takenNumbers: (readonly number[])[] = [];
   let confirmed = 0;
   const place = createPlaceOrder({
     tickets: { find: async (id) => (id === copy.id ? copy : undefined) },
@@ -44,6 +52,10 @@ function setUp(
       confirmReads: async () => void (confirmed += 1),
     },
     turns,
+    openNumbers: {
+      first: async () => openTurns.shift(),
+      another: async (_, taken) => (takenNumbers.push(taken), openTurns.shift()),
+    },
     publish: (lease) => published.push(lease),
     takeLease: () => lease,
     clock,
@@ -79,6 +91,7 @@ function setUp(
     reads,
     outcomes,
     warnings,
+    takenNumbers,
     earlier,
     confirmed: () => confirmed,
   };
@@ -167,6 +180,66 @@ describe('the turns of a ticket', () => {
     const taken = { type: 'turn-taken' as const, latest: { order: setUp([]).earlier({}), turn: 0 } };
     const { placeOrder } = setUp(new Array<typeof taken>(100).fill(taken));
     await expect(placeOrder(command)).rejects.toThrow('gets new orders too often');
+  });
+});
+
+describe('the turns at the numbers of a user', () => {
+  const taken = { type: 'open-turn-taken' as const, taken: [0, 3] };
+  const [first, second] = [
+    { number: 3, turn: 1 },
+    { number: 1, turn: 0 },
+  ];
+
+  it('are not taken without a limit', async () => {
+    const { placeOrder, placements } = setUp([]);
+    await placeOrder(command);
+    expect(placements).toHaveLength(1);
+    expect(placements[0]).not.toHaveProperty('openTurn');
+  });
+
+  it('are taken with the one insert', async () => {
+    const { placeOrder, placements } = setUp([], { openTurns: [first] });
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+    expect(placements).toMatchObject([{ openTurn: first }]);
+  });
+
+  it('go on at another number where one was lost', async () => {
+    const { placeOrder, placements, retried, takenNumbers } = setUp([taken], { openTurns: [first, second] });
+    expect(await placeOrder(command)).toMatchObject({ type: 'placed' });
+    expect(placements.map(({ openTurn }) => openTurn)).toEqual([first, second]);
+    expect([takenNumbers, retried]).toEqual([[[0, 3]], ['place']]);
+  });
+
+  it('refuse the order when all numbers are taken', async () => {
+    const { placeOrder, placements, outcomes } = setUp([taken], { openTurns: [first] });
+    expect(await placeOrder(command)).toEqual({ type: 'too-many-open-orders' });
+    expect([placements.length, outcomes]).toEqual([1, ['refused_limit']]);
+  });
+
+  it('are kept while the turn of the ticket or the key changes', async () => {
+    const { earlier, clock } = setUp([]);
+    const yesterday = earlier({ createdAt: new Date(clock.now().getTime() - 25 * HOUR) });
+    const answers: PlacementResult[] = [
+      taken,
+      { type: 'turn-taken', latest: { order: earlier({}), turn: 0 } },
+      { type: 'key-taken', order: yesterday },
+    ];
+    const { placeOrder, placements } = setUp(answers, { openTurns: [first, second] });
+    expect(await placeOrder({ ...command, idempotencyKey: 'k' })).toMatchObject({ type: 'placed' });
+    expect(placements.map(({ turn, openTurn }) => [turn, openTurn])).toEqual([
+      [0, first],
+      [0, second],
+      [1, second],
+      [1, second],
+    ]);
+  });
+
+  it('are not tried without end', async () => {
+    const { placeOrder, placements } = setUp(new Array<PlacementResult>(100).fill(taken), {
+      openTurns: new Array<OpenTurn>(100).fill(first),
+    });
+    await expect(placeOrder(command)).rejects.toThrow('or its buyer gets new orders too often');
+    expect(placements).toHaveLength(10);
   });
 });
 

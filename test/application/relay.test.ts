@@ -1,6 +1,7 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
 import { createCancelOrder } from '../../src/application/cancel-order';
 import { createChangeOrder } from '../../src/application/change-order';
+import { createOpenNumbers } from '../../src/application/open-numbers';
 import { createPlaceOrder } from '../../src/application/place-order';
 import { PublishFailed, type Publisher } from '../../src/application/bus';
 import type { Outbox } from '../../src/application/ports';
@@ -63,6 +64,7 @@ function setUp() {
       orders: store.orders,
       tickets: store.tickets,
       turns,
+      openNumbers: createOpenNumbers({ orders: store.orders, most: 0, random: clock.random }),
       publish: relay.publish,
       takeLease: publisher.available,
       clock,

@@ -209,6 +209,7 @@ const ROWS: Record<string, Row> = {
     at: setting('RATE_LIMIT_PER_MINUTE'),
     is: '1000000000',
   },
+  'settings.MAX_OPEN_ORDERS_PER_USER': { set: 4, at: setting('MAX_OPEN_ORDERS_PER_USER'), is: '4' },
   'settings.KEEP_ALIVE_SECONDS': { set: 3601, at: setting('KEEP_ALIVE_SECONDS'), is: '3601' },
   'settings.CORS_ORIGINS': { set: 'https://a.example, https://b.example', at: setting('CORS_ORIGINS') },
   'settings.NATS_CLUSTER_ID': {

@@ -15,6 +15,7 @@ describe('a number', () => {
   it.each([
     ['PORT', 0, 65_535],
     ['RATE_LIMIT_PER_MINUTE', 0, 1_000_000_000],
+    ['MAX_OPEN_ORDERS_PER_USER', 0, 1_000],
     ['REDELIVERY_WAIT_SECONDS', 1, 3_600],
     ['EXPIRATION_WINDOW_SECONDS', 1, YEAR],
     ['EXPIRATION_GRACE_SECONDS', 1, YEAR],

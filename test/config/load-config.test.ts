@@ -49,6 +49,7 @@ describe('settings', () => {
     ['PORT', '3001', (c: Config) => c.http.port, 3001],
     ['API_BASE_PATH', '/api/orders', (c: Config) => c.http.basePath, '/api/orders'],
     ['RATE_LIMIT_PER_MINUTE', '7', (c: Config) => c.http.rateLimitPerMinute, 7],
+    ['MAX_OPEN_ORDERS_PER_USER', '4', (c: Config) => c.maxOpenOrdersPerUser, 4],
     [
       'JWT_KEY',
       'another key that is long enough for all',

@@ -1,5 +1,7 @@
 import { createConnection, mongo, type Connection } from 'mongoose';
 import type { MongoStore } from '../../src/adapters/mongo/store';
+import { createOpenNumbers } from '../../src/application/open-numbers';
+import type { OpenTurn } from '../../src/application/ports';
 import { startMongoProxy, type Command, type MongoProxy } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startMongoStore, untilReady } from '../support/mongo-store';
@@ -234,8 +236,27 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     ]);
   });
 
+  it('places an order under a limit with one insert, also after earlier orders of the user', async () => {
+    const openNumbers = createOpenNumbers({ orders: store.orders, most: 2, random: Math.random });
+    for (let i = 0; i < 6; i += 1) {
+      const openTurn = await openNumbers.first('regular');
+      const placement = newPlacement({ userId: 'regular', ...(openTurn ? { openTurn } : {}) });
+      expect(await store.orders.insert(placement)).toMatchObject({ type: 'inserted' });
+      if (i > 0) await change(store.orders, placement.order.id, payment(`p${i}`));
+    }
+
+    const documents = named('insert').flatMap((command) => command['documents'] as { openTurn?: number }[]);
+    expect(documents).toHaveLength(6);
+    // The first order is still open: the others took turns at the other number.
+    expect(documents.map(({ openTurn }) => openTurn)).toEqual([0, 0, 1, 2, 3, 4]);
+  });
+
   it('keeps each order as one document with its turn, key, events and lease', async () => {
-    const placement = newPlacement({ idempotencyKey: '["buyer","k"]', turn: 2 });
+    const placement = newPlacement({
+      idempotencyKey: '["buyer","k"]',
+      turn: 2,
+      openTurn: { number: 3, turn: 1 },
+    });
     await store.orders.insert(placement);
 
     const { order } = placement;
@@ -251,6 +272,8 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       ticket: { ...order.ticket, id: new mongo.ObjectId(order.ticket.id) },
       turn: 2,
       idempotencyKey: '["buyer","k"]',
+      openNumber: 3,
+      openTurn: 1,
       payments: [],
       outbox: placement.events,
       changes: [placement.record],
@@ -273,7 +296,14 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       for (let first = 0; first < 1000; first += 50) {
         await Promise.all(Array.from({ length: 50 }, (_, i) => insertBooked(first + i)));
       }
+      for (let i = 0; i < 40; i += 1) await insertLimited({ number: i % 2, turn: i >> 1 }, i < 38);
     });
+
+    async function insertLimited(openTurn: OpenTurn, isOver: boolean): Promise<void> {
+      const lease = await placeWithLease(store.orders, { userId: 'limited', openTurn });
+      await store.outbox.markPublished(lease, 1, 'now');
+      if (isOver) await change(store.orders, lease.orderId, payment(`p ${lease.orderId}`));
+    }
 
     /** Most are published; every tenth is mine. */
     async function insertBooked(i: number): Promise<string> {
@@ -338,6 +368,12 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       ['the backlog, when it looked before', 15, () => store.outbox.backlog()],
       ['the earliest of a ticket to publish', 3, () => store.outbox.earliest(ticketId)],
       ['the holder of a ticket', 10, () => store.orders.insert(newPlacement({ ticketId }))],
+      ['what a user has at a number', 5, () => store.orders.lookAtOpenNumber('limited', 0)],
+      [
+        'the holder of a turn at a number',
+        5,
+        () => store.orders.insert(newPlacement({ userId: 'limited', openTurn: { number: 0, turn: 3 } })),
+      ],
       ['an order', 2, async () => store.orders.find(newId())],
       ['an order by its key', 1, () => store.orders.findByKey('["me","key"]')],
       ['a ticket', 2, () => store.tickets.find(ticketId)],

@@ -1,6 +1,14 @@
 import type { OrderFilter } from '../../src/application/ports';
-import type { Order } from '../../src/domain/order';
-import { change, changeOf, newId, newPlacement, payment, read } from '../support/placements';
+import type { Order, OrderInput } from '../../src/domain/order';
+import {
+  change,
+  changeOf,
+  newId,
+  newPlacement,
+  payment,
+  read,
+  type PlacementOptions,
+} from '../support/placements';
 import { LEASE_MS, type SetUp } from './store-harness';
 
 export function ordersContract(setUp: SetUp): void {
@@ -57,6 +65,91 @@ export function ordersContract(setUp: SetUp): void {
       const both = newPlacement({ ticketId: ofTicket.order.ticket.id, idempotencyKey: 'k' });
 
       expect(await a.orders.insert(both)).toEqual({ type: 'key-taken', order: ofKey.order });
+    });
+
+    describe('with a turn at a number of its user', () => {
+      const buyer = (number: number, turn = 0, options: PlacementOptions = {}) =>
+        newPlacement({ userId: 'buyer', openTurn: { number, turn }, ...options });
+
+      it('gives each turn to one of 100 orders, and names the taken numbers to all others', async () => {
+        const { a, b } = await setUp();
+        const placements = Array.from({ length: 100 }, (_, i) => buyer(i % 4));
+
+        const results = await Promise.all(
+          placements.map((placement, i) => (i % 3 ? a : b).orders.insert(placement)),
+        );
+
+        const winners = placements.filter((_, i) => results[i]!.type === 'inserted');
+        expect(winners.map(({ openTurn }) => openTurn?.number).sort()).toEqual([0, 1, 2, 3]);
+        for (const [i, result] of results.entries()) {
+          if (result.type === 'inserted') continue;
+          const taken: unknown = expect.arrayContaining([i % 4]);
+          expect(result).toEqual({ type: 'open-turn-taken', taken });
+        }
+        const last = await a.orders.insert(buyer(2));
+        expect(last.type === 'open-turn-taken' && [...last.taken].sort()).toEqual([0, 1, 2, 3]);
+      });
+
+      it('gives the same turn to each user, and limits nobody who has none', async () => {
+        const { a } = await setUp();
+        const placements = [buyer(0), buyer(0, 0, { userId: 'other' }), buyer(0, 1), buyer(1)];
+        const unlimited = Array.from({ length: 5 }, () => newPlacement({ userId: 'buyer' }));
+
+        const results = await Promise.all([...placements, ...unlimited].map(a.orders.insert));
+
+        expect(results.map(({ type }) => type)).toEqual(new Array(9).fill('inserted'));
+      });
+
+      it.each<[string, OrderInput, object]>([
+        ['cancelled', { type: 'cancel', by: 'user' }, { status: 'cancelled', reason: 'user' }],
+        ['expired', { type: 'expire' }, { status: 'cancelled', reason: 'expired' }],
+        ['paid', payment('p'), { status: 'complete' }],
+      ])(
+        'shows the latest order of a number, and that the number is free once it is %s',
+        async (_, input, after) => {
+          const { a, b } = await setUp();
+          const [first, latest, other] = [buyer(0), buyer(0, 1), buyer(2)];
+          const unlimited = newPlacement({ userId: 'buyer' });
+          const ofOther = buyer(0, 5, { userId: 'other' });
+          await a.orders.insert(first);
+          await change(a.orders, first.order.id, { type: 'cancel', by: 'user' });
+          for (const placement of [latest, other, unlimited, ofOther]) await a.orders.insert(placement);
+
+          const before = await b.orders.lookAtOpenNumber('buyer', 0);
+          await change(a.orders, latest.order.id, input);
+
+          expect({ ...before, taken: [...before.taken].sort() }).toEqual({
+            latest: { order: latest.order, turn: 1 },
+            taken: [0, 2],
+          });
+          expect(await b.orders.lookAtOpenNumber('buyer', 0)).toMatchObject({
+            latest: { order: { id: latest.order.id, ...after }, turn: 1 },
+            taken: [2],
+          });
+          expect(await b.orders.lookAtOpenNumber('buyer', 1)).toEqual({ taken: [2] });
+          expect(await b.orders.insert(buyer(0, 1))).toEqual({ type: 'open-turn-taken', taken: [2] });
+          expect(await b.orders.insert(buyer(0, 2))).toMatchObject({ type: 'inserted' });
+        },
+      );
+
+      it('names the order of the key first, then the one that has the turn of the ticket', async () => {
+        const { a, b } = await setUp();
+        const [ofKey, ofTicket] = [buyer(0, 0, { idempotencyKey: 'k' }), buyer(1)];
+        for (const placement of [ofKey, ofTicket]) await a.orders.insert(placement);
+        const ticketId = ofTicket.order.ticket.id;
+
+        for (const number of [0, 1]) {
+          expect(await b.orders.insert(buyer(number, 0, { ticketId, idempotencyKey: 'k' }))).toEqual({
+            type: 'key-taken',
+            order: ofKey.order,
+          });
+          expect(await b.orders.insert(buyer(number, 0, { ticketId }))).toEqual({
+            type: 'turn-taken',
+            latest: { order: ofTicket.order, turn: 0 },
+          });
+        }
+        expect(await a.orders.insert(ofKey)).toEqual({ type: 'inserted' });
+      });
     });
 
     it('names the order as it is by now', async () => {

@@ -87,6 +87,7 @@ const PROBLEMS: Record<string, Provocation> = {
   'ticket-reserved': placing({ type: 'reserved', ownOrderId: newId() }),
   'reserved-elsewhere': placing({ type: 'reserved-elsewhere' }),
   'price-changed': placing({ type: 'price-changed', price: 12.5 }),
+  'too-many-open-orders': placing({ type: 'too-many-open-orders' }),
   'already-paid': cancelling('already-paid'),
   'precondition-failed': cancelling('precondition-failed'),
   'body-too-large': { body: JSON.stringify({ ticketId: 'x'.repeat(11_000) }) },

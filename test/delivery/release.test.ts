@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -14,7 +14,8 @@ let folder: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'release-'));
-  for (const path of ['package.json', 'package-lock.json', 'CHANGELOG.md', 'Dockerfile', 'scripts', CHART]) {
+  const paths = ['package.json', 'package-lock.json', 'CHANGELOG.md', 'Dockerfile', 'scripts', 'docs', CHART];
+  for (const path of paths) {
     cpSync(join(ROOT, path), join(folder, path), { recursive: true });
   }
 });
@@ -54,6 +55,8 @@ describe('the version', () => {
     [`${CHART}/Chart.yaml`, /^(version|appVersion): .*$/gm, '', 'none'],
     [`${CHART}/README.md`, /order-service:[\d.]+ /, 'order-service:9.9.9 ', '9.9.9'],
     ['Dockerfile', /^ARG VERSION=.*$/m, 'ARG VERSION=9.9.9', '9.9.9'],
+    ['docs/openapi.yaml', /^ {2}version: .*$/m, '  version: 9.9.9', '9.9.9'],
+    ['docs/asyncapi.yaml', /^ {2}version: .*$/m, '  version: 9.9.9', '9.9.9'],
     ['package-lock.json', /"version": ".*"/, '"version": "9.9.9"', '9.9.9'],
   ])('is refused where %s has another (%s)', (path, pattern, instead, found) => {
     write(path, read(path).replace(pattern, instead));
@@ -106,6 +109,75 @@ describe('the version', () => {
       status: 1,
       stderr: 'usage: node scripts/version.mjs [check [TAG]]\n',
     });
+  });
+});
+
+describe('the contracts of a release', () => {
+  const compare = (tag: string) => script('compare-with-last-release.mjs', tag);
+  const publish = (tag: string) => {
+    run('git', 'add', '.');
+    run('git', 'commit', '--quiet', '--allow-empty', '--message', tag);
+    run('git', 'tag', tag);
+  };
+  const removeLimit = () => {
+    const path = 'docs/openapi.yaml';
+    const before = read(path);
+    write(path, before.replaceAll(/^ +- \$ref: '#\/components\/parameters\/Limit'\n/gm, ''));
+    expect(read(path)).not.toBe(before);
+  };
+
+  beforeEach(() => {
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    writeFileSync(join(folder, '.gitignore'), 'node_modules\n');
+    run('git', 'init', '--quiet');
+  });
+
+  it('are those of the release before, or more', () => {
+    publish('v1.0.0');
+
+    expect(compare('v1.1.0')).toEqual({ status: 0, stdout: 'Compared with v1.0.0.\n', stderr: '' });
+  });
+
+  it('must not have less than the highest release below has, whatever pre-releases and later ones have', () => {
+    publish('v1.9.0');
+    publish('v1.10.0');
+    removeLimit();
+    publish('v1.11.0-rc.1');
+    publish('v2.0.0');
+
+    expect(compare('v1.11.0')).toEqual({
+      status: 1,
+      stdout: [
+        'openapi.yaml: GET / query limit was removed',
+        'openapi.yaml: HEAD / query limit was removed',
+        'Compared with v1.10.0.\n',
+      ].join('\n'),
+      stderr: '',
+    });
+  });
+
+  it('may have less in a new major version', () => {
+    publish('v1.0.0');
+    removeLimit();
+
+    expect(compare('v2.0.0')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/ was removed\nCompared with v1\.0\.0: a new major version may break/),
+    });
+  });
+
+  it('are compared with nothing where nothing was released', () => {
+    publish('v1.0.0');
+
+    expect(compare('v1.0.0')).toEqual({
+      status: 0,
+      stdout: 'There is no release before v1.0.0.\n',
+      stderr: '',
+    });
+  });
+
+  it('are compared for a tag', () => {
+    expect(compare('main')).toMatchObject({ status: 1, stderr: expect.stringMatching(/^usage: /) });
   });
 });
 

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Ajv from 'ajv';
 import { parse } from 'yaml';
+import { allCommands } from '../support/all-commands';
 import { describeWith, serverBinary } from '../support/servers';
 
 interface Skaffold {
@@ -113,8 +114,9 @@ describe('skaffold.yaml', () => {
       [join(chartPath, 'Chart.yaml'), ...valuesFiles].filter((file) => !existsSync(join(root, file))),
     ).toEqual([]);
     expect(read('Dockerfile')).toMatch(new RegExp(`^FROM .* AS ${docker.target}$`, 'm'));
-    const program = verify[0]!.container.args.at(-1)!;
+    const [program = '', command] = verify[0]!.container.args.slice(-2);
     expect(existsSync(join(root, program.replace(/^dist(.*)\.js$/, 'src$1.ts')))).toBe(true);
+    expect(allCommands()).toContain(command);
   });
 
   it('syncs files to where the image has them', () => {

@@ -6,6 +6,7 @@ import { runProgram } from '../support/run-program';
 
 interface Step {
   uses?: string;
+  run?: string;
   with?: Record<string, unknown>;
 }
 
@@ -71,7 +72,9 @@ describe('the workflows', () => {
 
   it.each(jobs)('keep no credentials, and end: $title', ({ job }) => {
     for (const { uses, with: inputs } of job.steps ?? []) {
-      if (uses?.startsWith('actions/checkout@')) expect(inputs).toEqual({ 'persist-credentials': false });
+      if (!uses?.startsWith('actions/checkout@')) continue;
+      const { 'fetch-depth': _, ...others } = inputs ?? {};
+      expect(others).toEqual({ 'persist-credentials': false });
     }
     if (job.uses === undefined) expect(job['timeout-minutes']).toBeGreaterThan(0);
   });
@@ -99,6 +102,15 @@ describe('the workflows', () => {
     expect(publish).toMatchObject({ needs: 'tests' });
     expect(announce).toMatchObject({ needs: 'publish' });
     expect(version).not.toHaveProperty('needs');
+  });
+
+  it('release only what keeps the contracts of the release before', () => {
+    const { version } = workflow('release.yml').jobs;
+
+    expect(version?.steps?.[0]?.with).toMatchObject({ 'fetch-depth': 0 });
+    expect(version?.steps?.map(({ run = '' }) => run).join('')).toContain(
+      'node scripts/compare-with-last-release.mjs "$GITHUB_REF_NAME"',
+    );
   });
 });
 

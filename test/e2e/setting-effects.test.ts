@@ -58,7 +58,8 @@ async function composed(env: Record<string, string>, between: Partial<Between> =
 
 type Composed = Awaited<ReturnType<typeof composed>>;
 
-async function placeOrder({ publish, buyer }: Composed) {
+async function placeOrder({ publish, url }: Composed, user = 'buyer') {
+  const buyer = ordersClient(url, user);
   const id = newId();
   await publish('ticket:created', { id, version: 0, title: 'T', price: 1, userId: 'seller' });
   return eventually(async () => {
@@ -121,6 +122,15 @@ const inMemory: Effects = {
     const answers = [1, 2, 3].map(() => answerTo(url, JWT_KEY));
     const statuses = (await Promise.all(answers)).map(({ status }) => status);
     expect(statuses.sort()).toEqual([200, 200, 429]);
+  },
+  async MAX_OPEN_ORDERS_PER_USER() {
+    const service = await composed({ MAX_OPEN_ORDERS_PER_USER: '1' });
+    const [one, other] = [await placeOrder(service, 'one'), await placeOrder(service, 'other')];
+    await ordersClient(service.url, 'other').cancel(other.id);
+    const place = async () => (await ordersClient(service.url, 'one').place(other.ticket.id)).status;
+    expect(await place()).toBe(409);
+    await ordersClient(service.url, 'one').cancel(one.id);
+    expect(await place()).toBe(201);
   },
   async JWT_KEY() {
     const { url } = await composed({ JWT_KEY: OTHER_KEY });

@@ -3,14 +3,14 @@ import { createServer } from 'node:net';
 import { eventually } from '../support/eventually';
 import { startMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
-import { runProgram } from '../support/run-program';
+import { ORDER_SERVICE, runProgram } from '../support/run-program';
 import { freePort } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { JWT_KEY, startService, type ServiceProcess } from '../support/service-process';
 
 /** The smoke test as a process of its own, with this environment only. */
 async function smoke(env: Record<string, string>) {
-  const { code, stdout } = await runProgram(['dist/bin/order-service.js', 'smoke'], env);
+  const { code, stdout } = await runProgram([ORDER_SERVICE, 'smoke'], env);
   return { code, lines: stdout.trimEnd().split('\n') };
 }
 
@@ -131,7 +131,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the smoke test', () => {
 });
 
 describe('the smoke test without its environment', () => {
-  const run = (env: Record<string, string>) => runProgram(['dist/bin/order-service.js', 'smoke'], env);
+  const run = (env: Record<string, string>) => runProgram([ORDER_SERVICE, 'smoke'], env);
 
   it('names every problem and exits with 2', async () => {
     const key = 'not to be printed';

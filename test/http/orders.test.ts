@@ -128,6 +128,18 @@ describe('POST', () => {
     });
   });
 
+  it('answers 409 when the user has too many open orders', async () => {
+    const answer = await place(answering('placeOrder', { type: 'too-many-open-orders' }).useCases).expect(
+      409,
+    );
+
+    expect(answer.body).toMatchObject({
+      code: 'too-many-open-orders',
+      status: 409,
+    });
+    expect(answer.headers).not.toHaveProperty('retry-after');
+  });
+
   it('answers 422 when the key was used for another ticket', async () => {
     const answer = await place(answering('placeOrder', { type: 'key-reused' }).useCases).expect(422);
 

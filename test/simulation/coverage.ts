@@ -9,7 +9,13 @@ export const TO_BE_MET = [
   'cell: pay × cancelled → unchanged',
   // Answers.
   ...['place: placed', 'place: replayed', 'place: reserved', 'place: reserved-elsewhere'],
-  ...['place: key-reused', 'place: unknown-ticket', 'place: unavailable', 'cancel: cancelled'],
+  ...[
+    'place: too-many-open-orders',
+    'place: key-reused',
+    'place: unknown-ticket',
+    'place: unavailable',
+    'cancel: cancelled',
+  ],
   ...['cancel: already-paid', 'cancel: not-found', 'cancel: unavailable'],
   // Where a replica crashes.
   ...['crash point: insertMany orders sent', 'crash point: insertMany orders done, not answered'],
@@ -29,7 +35,12 @@ export const TO_BE_MET = [
   ...['stop: all replicas', 'fault: refused', 'fault: answer lost of a read'],
   ...['fault: answer lost of a write', 'fault: write concern timed out', 'fault: late read'],
   ...['fault: late write', 'E11000 on orders _id', 'E11000 on orders ticket.id,turn'],
-  ...['E11000 on orders idempotencyKey', 'E11000 on tickets _id', 'E11000 of an upsert on read_barriers'],
+  ...[
+    'E11000 on orders userId,openNumber,openTurn',
+    'E11000 on orders idempotencyKey',
+    'E11000 on tickets _id',
+    'E11000 of an upsert on read_barriers',
+  ],
   ...['fault: connection to the broker cut', 'fault: publish lost', 'fault: publish buffered'],
   ...['fault: publish answerLost', 'fault: publish lateAnswer', 'publish timed out'],
   ...['fault: message delivered twice', 'fault: message delayed', 'fault: acknowledgement lost'],

@@ -17,7 +17,7 @@ export interface DatabaseFaults {
 export type RewriteUpdate = (update: Update, before: Document) => Update;
 
 const UNIQUE: Record<string, readonly (readonly string[])[]> = {
-  orders: [['_id'], ['ticket.id', 'turn'], ['idempotencyKey']],
+  orders: [['_id'], ['ticket.id', 'turn'], ['idempotencyKey'], ['userId', 'openNumber', 'openTurn']],
 };
 
 const SOCKET_TIMEOUT_MS = 5_000;
@@ -158,8 +158,11 @@ export function createDatabase(
 
   function insert(name: string, document: Document): void {
     const documents = collection(name);
+    // A document without one of the fields is in no such index.
     const indexes = (UNIQUE[name] ?? [['_id']]).filter(
-      (paths) => !options.missingIndexes?.includes(paths.join()),
+      (paths) =>
+        !options.missingIndexes?.includes(paths.join()) &&
+        paths.every((path) => at(document, path) !== undefined),
     );
     const violated = indexes.filter((paths) =>
       [...documents.values()].some((other) =>

@@ -3,6 +3,7 @@ import { checkPaymentsOf, type Fact, type PaymentRules } from '../invariants/pay
 import {
   changesOf,
   isBookKept,
+  isOpen,
   overdueFrom,
   readOrder,
   staleCopy,
@@ -35,7 +36,7 @@ const HEARD = ['ticket:created', ...POISONED];
 /** Looks at the database and the broker whenever something changes there. */
 export type Invariants = ReturnType<typeof createInvariants>;
 
-export function createInvariants(world: World) {
+export function createInvariants(world: World, { maxOpenOrdersPerUser }: { maxOpenOrdersPerUser: number }) {
   /** How often each was checked. */
   const checked = new Map<string, number>();
   const arrived = new Map<string, Set<number>>();
@@ -77,6 +78,7 @@ export function createInvariants(world: World) {
       check('I3 bookkeeping', isBookKept(order), () => JSON.stringify(order));
       if (order.status !== 'cancelled') holdsAlone(orders, order);
       hasItsKeyAlone(orders, order);
+      openOrdersAreLimited(orders, order);
     }
   }
 
@@ -84,6 +86,13 @@ export function createInvariants(world: World) {
   function hasItsKeyAlone(orders: readonly StoredOrder[], { idempotencyKey }: StoredOrder): void {
     const same = orders.filter((other) => other.idempotencyKey === idempotencyKey);
     check('one order for each idempotency key', same.length <= 1, () => String(idempotencyKey));
+  }
+
+  function openOrdersAreLimited(orders: readonly StoredOrder[], order: StoredOrder): void {
+    if (maxOpenOrdersPerUser === 0) return;
+    const open = orders.filter(({ userId, status }) => userId === order.userId && isOpen(status));
+    const detail = () => `${order.userId} has ${open.map(({ id }) => id).join(' and ')}`;
+    check('the open orders of a user are limited', open.length <= maxOpenOrdersPerUser, detail);
   }
 
   function holdsAlone(orders: readonly StoredOrder[], { ticketId }: StoredOrder): void {

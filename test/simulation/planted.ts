@@ -19,6 +19,10 @@ export const PLANTED: Record<string, PlantedBug> = {
     bug: { missingIndexes: ['idempotencyKey'] },
     breaks: ['one order for each idempotency key'],
   },
+  'no unique index on the turns at the numbers of a user': {
+    bug: { missingIndexes: ['userId,openNumber,openTurn'] },
+    breaks: ['the open orders of a user are limited'],
+  },
   'no version guard': {
     bug: overOrders((orders) => ({ save: (change) => saveAnyway(orders, change) })),
     breaks: [

@@ -95,6 +95,7 @@ export function startReplica(deps: {
   /** Of this life: another one has another name. */
   name: string;
   expiration: Config['expiration'];
+  maxOpenOrdersPerUser: number;
   metrics: Metrics;
   planted: Planted;
   newId: () => string;
@@ -146,6 +147,7 @@ export function startReplica(deps: {
     metrics: deps.metrics,
     log: logTo(world, process),
     expiration: deps.expiration,
+    maxOpenOrdersPerUser: deps.maxOpenOrdersPerUser,
   });
 
   const databaseChanged = planted.databaseChanged?.(core.databaseChanged) ?? core.databaseChanged;

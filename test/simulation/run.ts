@@ -17,6 +17,8 @@ const PACES = [
   { ackWaitMs: 500, catchUpSeconds: 1 },
   { ackWaitMs: 3_000, catchUpSeconds: 4 },
 ] as const;
+/** The limits of open orders of a user; 0: none. Low, because there are few tickets. */
+const MOST_OPEN = [0, 0, 1] as const;
 /** Each time a replica sends something or gets to hear that it arrived. */
 const CRASH_AT_A_POINT = 0.008;
 const TICKETS = ['5f0000000000000000000001', '5f0000000000000000000002'];
@@ -137,7 +139,8 @@ function asOrder(document: object): OrderDocument {
 }
 
 function createRun(world: World, bug: Bug, faultless: boolean) {
-  const invariants = createInvariants(world);
+  const maxOpenOrdersPerUser = world.pick(MOST_OPEN);
+  const invariants = createInvariants(world, { maxOpenOrdersPerUser });
   const director = world.createProcess('director');
   let faulty = true;
   let outageAtNextOrder = false;
@@ -197,6 +200,7 @@ function createRun(world: World, bug: Bug, faultless: boolean) {
       broker,
       name: `replica-${slotIndex}.${starts[slotIndex]}`,
       expiration: { ...EXPIRATION, catchUpSeconds, ...bug.expiration },
+      maxOpenOrdersPerUser,
       metrics,
       planted: bug.planted ?? {},
       newId: () => (ids += 1).toString(16).padStart(24, '0'),

@@ -49,6 +49,8 @@ interface OpenApi {
   readonly components: {
     readonly schemas: Readonly<Record<string, object>>;
     readonly responses: Readonly<Record<string, DocumentedResponse>>;
+    /** Of problems, by their codes. */
+    readonly examples: Readonly<Record<string, { readonly value: { readonly title: string } }>>;
     readonly securitySchemes: Readonly<Record<string, { readonly name?: string }>>;
   };
 }

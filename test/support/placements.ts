@@ -2,6 +2,7 @@ import { toOutbox } from '../../src/application/outbox-events';
 import type {
   Cause,
   Change,
+  OpenTurn,
   OrderStore,
   Placement,
   PublishingLease,
@@ -23,6 +24,7 @@ export interface PlacementOptions {
   ticketId?: string;
   turn?: number;
   idempotencyKey?: string;
+  openTurn?: OpenTurn;
   withLease?: boolean;
   now?: Date;
 }
@@ -34,6 +36,7 @@ export function newPlacement({
   ticketId = newId(),
   turn = 0,
   idempotencyKey,
+  openTurn,
   withLease = true,
   now = NOW,
 }: PlacementOptions = {}): Placement {
@@ -45,6 +48,7 @@ export function newPlacement({
     events: toOutbox(events, 0, now),
     record: { version: 0, status: order.status, input: 'place', cause: REQUEST, at: now },
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(openTurn ? { openTurn } : {}),
     withLease,
   };
 }

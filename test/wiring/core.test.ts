@@ -51,6 +51,7 @@ async function setUp(measured: Partial<Metrics> = {}) {
     metrics: { ...silentMetrics, retried: (operation) => retried.push(operation), ...measured },
     log: silentLog,
     expiration: EXPIRATION,
+    maxOpenOrdersPerUser: 0,
   });
   await store.tickets.apply(TICKET);
   core.subscribe();

@@ -1,4 +1,4 @@
-import type { FailedMessage, OutboxEvent } from '../../application/ports';
+import type { FailedMessage, OpenTurn, OutboxEvent } from '../../application/ports';
 import type { Order } from '../../domain/order';
 import type { Ticket } from '../../domain/ticket';
 
@@ -6,6 +6,7 @@ export interface OrderRecord {
   order: Order;
   turn: number;
   idempotencyKey: string;
+  openTurn?: OpenTurn;
   outbox: OutboxEvent[];
   /** `seq` of the next event to publish. */
   next: number;

@@ -1,6 +1,7 @@
 import type {
   Change,
   Clock,
+  OpenNumberLook,
   OrderFilter,
   OrderQuery,
   OrderStore,
@@ -8,7 +9,7 @@ import type {
   PlacementResult,
   StoredOrder,
 } from '../../application/ports';
-import { applyChange, openRefunds, type Order } from '../../domain/order';
+import { applyChange, isOpen, openRefunds, type Order } from '../../domain/order';
 import { byTimeAndId, roundTrip, roundTrips, type MemoryDatabase, type OrderRecord } from './database';
 import { toLease, type LeaseSettings } from './outbox';
 
@@ -27,11 +28,17 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       return { type: 'turn-taken', latest: { order: latest.order, turn: latest.turn } };
     }
 
+    const { openTurn } = placement;
+    if (openTurn && atNumber(order.userId, openTurn.number).some(({ turn }) => turn === openTurn.turn)) {
+      return { type: 'open-turn-taken', taken: openNumbersOf(order.userId) };
+    }
+
     const takesLease = placement.withLease && placement.events.length > 0;
     const record: OrderRecord = {
       order,
       turn: placement.turn,
       idempotencyKey,
+      ...(openTurn ? { openTurn } : {}),
       outbox: [...placement.events],
       next: 0,
       pending: placement.events.length,
@@ -45,6 +52,24 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
     byIdempotencyKey.set(idempotencyKey, record);
     if (!takesLease) return { type: 'inserted' };
     return { type: 'inserted', lease: toLease(record, sentAt + leasing.ms) };
+  }
+
+  /** The user's orders with this number, the latest turn first. */
+  function atNumber(userId: string, number: number) {
+    return [...orders.values()]
+      .filter(({ order, openTurn }) => order.userId === userId && openTurn?.number === number)
+      .map(({ order, openTurn }) => ({ order, turn: openTurn?.turn ?? 0 }))
+      .sort((a, b) => b.turn - a.turn);
+  }
+
+  function openNumbersOf(userId: string): number[] {
+    const mine = [...orders.values()].filter(({ order }) => order.userId === userId && isOpen(order));
+    return mine.flatMap(({ openTurn }) => openTurn?.number ?? []);
+  }
+
+  function lookAtOpenNumber(userId: string, number: number): OpenNumberLook {
+    const [latest] = atNumber(userId, number);
+    return { ...(latest ? { latest } : {}), taken: openNumbersOf(userId) };
   }
 
   function save({ before, change, events }: Change): boolean {
@@ -67,7 +92,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
   function overdue(time: Date, limit: number): string[] {
     return [...orders.values()]
       .map(({ order }) => order)
-      .filter(({ status, expiresAt }) => isOpen(status) && expiresAt < time)
+      .filter((order) => isOpen(order) && order.expiresAt < time)
       .sort((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime())
       .slice(0, limit)
       .map(({ id }) => id);
@@ -88,6 +113,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
     },
     ...roundTrips({
       find: (id: string) => toStored(orders.get(id)),
+      lookAtOpenNumber,
       findByKey: (idempotencyKey: string) => byIdempotencyKey.get(idempotencyKey)?.order,
       save,
       confirmReads: () => undefined,
@@ -97,10 +123,6 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       withOpenRefunds,
     }),
   };
-}
-
-function isOpen(status: Order['status']): boolean {
-  return status === 'created' || status === 'awaiting:payment';
 }
 
 function toStored(record: OrderRecord | undefined): StoredOrder | undefined {

@@ -40,6 +40,9 @@ export interface OrderDocument {
   turn: number;
   /** The order's own id when the request named no key. Unique. */
   idempotencyKey: string;
+  /** Together unique per user. Absent if the open orders of a user are not limited. */
+  openNumber?: number;
+  openTurn?: number;
   payments: Payment[];
   /** Append-only: the events to publish, and the audit trail. */
   outbox: OutboxEvent[];
@@ -79,6 +82,9 @@ export const NO_LEASE = new Date(0);
 
 /** Orders with events to publish. A query needs exactly this filter to use the partial indexes. */
 export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
+
+/** The orders that were placed under a limit of open orders. */
+export const HAS_OPEN_NUMBER = { openNumber: { $gte: 0 } } as const;
 
 /** Orders with a payment that must or had to be refunded. A query needs it to use the partial index. */
 export const HAS_REFUNDS = { 'payments.refund': { $exists: true } } as const;
@@ -125,6 +131,8 @@ function orderSchema() {
       ticket: { id: Schema.Types.ObjectId, title: String, price: Number },
       turn: Number,
       idempotencyKey: String,
+      openNumber: Number,
+      openTurn: Number,
       payments: [new Schema<Payment>(payment, { _id: false, id: false })],
       outbox: [new Schema<OutboxEvent>(event, { _id: false })],
       changes: [new Schema<RecordedChange>(change, { _id: false })],
@@ -178,7 +186,16 @@ export function toObjectId(hex: string): Types.ObjectId {
 /** What an order is read from. */
 export type ReadOrder = Omit<
   OrderDocument,
-  'outbox' | 'publishing' | 'turn' | 'idempotencyKey' | 'changes' | 'published' | 'allRefunded' | 'imported'
+  | 'outbox'
+  | 'publishing'
+  | 'turn'
+  | 'idempotencyKey'
+  | 'openNumber'
+  | 'openTurn'
+  | 'changes'
+  | 'published'
+  | 'allRefunded'
+  | 'imported'
 >;
 
 /** The fields of an order, without storage and publishing. Included by name: an exclusion is slower for the server. */

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { HAS_PENDING, HAS_REFUNDS, type Models } from './documents';
+import { HAS_OPEN_NUMBER, HAS_PENDING, HAS_REFUNDS, type Models } from './documents';
 import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
@@ -54,10 +54,16 @@ export async function makeOrderIndexes(models: Models, timeoutMS: number): Promi
   const existing = await refuseForeign(models, timeoutMS);
   await models.orders.collection.createIndexes(
     [
-      // One order has a turn of a ticket; one order has a key. All else depends on these two, and neither field ever
-      // changes.
+      // One order has a turn of a ticket; one order has a key. All else depends on these two, and none of the fields of
+      // unique indexes ever changes.
       { key: TURN_OF_TICKET, unique: true },
       { key: { idempotencyKey: 1 }, unique: true },
+      // One order of a user has a turn at a number. Empty without a limit of open orders.
+      {
+        key: { userId: 1, openNumber: 1, openTurn: 1 },
+        unique: true,
+        partialFilterExpression: HAS_OPEN_NUMBER,
+      },
       // The listing, newest first. With a status it needs an index of its own: otherwise the server would choose the
       // sweep's, with the orders of all users.
       { key: { userId: 1, createdAt: -1, _id: -1 } },

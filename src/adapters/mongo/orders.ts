@@ -12,6 +12,7 @@ import {
   type OrderDocument,
 } from './documents';
 import { grouped } from './grouped';
+import { lookAtOpenNumber } from './open-numbers';
 import { createPlacing, type OrderDeps } from './placing';
 
 const LARGEST_GROUP = 100;
@@ -130,6 +131,7 @@ export function createOrderStore(
     insert: createPlacing(models, connection, deps),
     find: (id) => ask(() => find(id)),
     findByKey: (idempotencyKey) => ask(() => findByKey(idempotencyKey)),
+    lookAtOpenNumber: (userId, number) => ask(() => lookAtOpenNumber(models, userId, number)),
     save: (change) => ask(() => save(change)),
     confirmReads: deps.confirmReads,
     list: (query) => ask(() => list(query)),

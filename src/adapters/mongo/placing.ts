@@ -1,3 +1,4 @@
+import type { FilterQuery } from 'mongoose';
 import {
   Unavailable,
   type Clock,
@@ -18,10 +19,11 @@ import {
 } from './documents';
 import { grouped } from './grouped';
 import { insertEach, type InsertOutcome } from './insert-each';
+import { openNumbersOf, openOrdersOf } from './open-numbers';
 
 const LARGEST_GROUP = 100;
-/** An order with its turn and its key. */
-const PLACE_FIELDS = { ...ORDER_FIELDS, turn: 1, idempotencyKey: 1 } as const;
+/** An order with its turns and its key. */
+const PLACE_FIELDS = { ...ORDER_FIELDS, turn: 1, idempotencyKey: 1, openNumber: 1, openTurn: 1 } as const;
 /** How long an insert of unknown outcome is retried before the caller gets `Unavailable`. */
 const SETTLE = { withinMs: 3_000, atLeast: 2, pauses: { firstMs: 50, longestMs: 500 } };
 
@@ -92,21 +94,7 @@ export function createPlacing(
    */
   async function findDuplicate(ours: OrderDocument): Promise<PlacementResult | undefined> {
     const { _id, idempotencyKey, ticket } = ours;
-    const [sameIdOrKey, latest] = await connection.ask(() =>
-      allOf([
-        orders
-          .find({ $or: [{ _id }, { idempotencyKey }] }, PLACE_FIELDS)
-          .readConcern('majority')
-          .lean<OrderDocument[]>(),
-        orders
-          .findOne({ 'ticket.id': ticket.id }, PLACE_FIELDS)
-          .sort({ turn: -1 })
-          .readConcern('majority')
-          .lean<OrderDocument>(),
-      ]),
-    );
-    // Two queries at two moments: the second may find an order that the first was too early for.
-    const found = latest ? [...sameIdOrKey, latest] : sameIdOrKey;
+    const { found, open } = await connection.ask(() => findOthers(ours));
     if (found.some((other) => other._id.equals(_id))) {
       // Stored by an attempt that got no answer. The lease has been running since, so it is not used.
       await deps.confirmReads();
@@ -114,11 +102,35 @@ export function createPlacing(
     }
     const sameKey = found.find((other) => other.idempotencyKey === idempotencyKey);
     if (sameKey) return { type: 'key-taken', order: toOrder(sameKey) };
-    if (!latest || latest.turn < ours.turn) return undefined;
-    return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };
+    const [latest] = found
+      .filter((other) => other.ticket.id.equals(ticket.id))
+      .sort((one, other) => other.turn - one.turn);
+    if (latest && latest.turn >= ours.turn) {
+      return { type: 'turn-taken', latest: { order: toOrder(latest), turn: latest.turn } };
+    }
+    return found.some((other) => hasOpenTurn(other, ours))
+      ? { type: 'open-turn-taken', taken: openNumbersOf(open) }
+      : undefined;
   }
 
-  function toDocument({ order, turn, events, record, idempotencyKey, withLease }: Placement): OrderDocument {
+  /** `open`: the open orders of the user. `found`: those and all other possible duplicates. */
+  async function findOthers(ours: OrderDocument) {
+    const { _id, idempotencyKey, ticket, userId, openNumber, openTurn } = ours;
+    const find = (filter: FilterQuery<OrderDocument>) =>
+      orders.find(filter, PLACE_FIELDS).readConcern('majority').lean<OrderDocument[]>();
+    const isLimited = openNumber !== undefined;
+    const [sameIdOrKey, latest, sameOpenTurn, open] = await allOf([
+      find({ $or: [{ _id }, { idempotencyKey }] }),
+      find({ 'ticket.id': ticket.id }).sort({ turn: -1 }).limit(1),
+      isLimited ? find({ userId, openNumber, openTurn }) : [],
+      isLimited ? find(openOrdersOf(userId)) : [],
+    ]);
+    // At several moments: one query may find an order that another was too early for.
+    return { found: [...sameIdOrKey, ...latest, ...sameOpenTurn, ...open], open };
+  }
+
+  function toDocument(placement: Placement): OrderDocument {
+    const { order, turn, events, record, idempotencyKey, openTurn, withLease } = placement;
     const { id, ticket, payments, ...fields } = order;
     const takesLease = withLease && events.length > 0;
     return {
@@ -127,6 +139,7 @@ export function createPlacing(
       ticket: { ...ticket, id: toObjectId(ticket.id) },
       turn,
       idempotencyKey: idempotencyKey ?? id,
+      ...(openTurn ? { openNumber: openTurn.number, openTurn: openTurn.turn } : {}),
       payments: [...payments],
       outbox: [...events],
       changes: [record],
@@ -140,4 +153,13 @@ export function createPlacing(
       },
     };
   }
+}
+
+function hasOpenTurn(other: OrderDocument, { userId, openNumber, openTurn }: OrderDocument): boolean {
+  return (
+    openNumber !== undefined &&
+    other.userId === userId &&
+    other.openNumber === openNumber &&
+    other.openTurn === openTurn
+  );
 }

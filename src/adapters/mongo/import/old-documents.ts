@@ -1,7 +1,7 @@
 import { mongo } from 'mongoose';
 import type { OldOrder, OldTicket, Refused, RefusedOrder } from '../../../application/import/ports';
 import { ORDER_STATUSES } from '../../../domain/order';
-import { asNumber, shortened } from '../../../domain/ticket';
+import { DECIMAL, shortened } from '../../../domain/ticket';
 import { whyNoUserId } from '../../../domain/user-id';
 
 export type Document = Readonly<Record<string, unknown>>;
@@ -66,7 +66,8 @@ export function readOldTicket(
   const id = idOf(document['_id']);
   const version = versionOf(document);
   const { title } = document;
-  const price = asNumber(document['price']);
+  const given = document['price'];
+  const price = typeof given === 'string' && DECIMAL.test(given) ? Number(given) : given;
   if (id === undefined) return refuse('_id: is not an ObjectId');
   if (typeof version !== 'number') return refuse(version.reason);
   if (typeof title !== 'string') return refuse('title: is not a text');
