@@ -55,6 +55,14 @@ describe('a release without any values', () => {
     await helm('test', 'orders', '--timeout', '2m');
   });
 
+  it('has its command line on PATH, with its settings', async () => {
+    const orderService = (...args: string[]) =>
+      kubectl('exec', 'deploy/orders-order-service', '--', 'order-service', ...args);
+
+    expect(await orderService('orders', 'stuck')).toBe('No order is stuck.\n');
+    expect(await orderService('check-config')).toMatch(/^NODE_ENV +production +environment$/m);
+  });
+
   describe('once it is installed', () => {
     beforeAll(async () => {
       await startPeer('orders');
