@@ -33,6 +33,7 @@ describe('the import direction', () => {
       'application/bus',
       'application/import/ports',
       'application/outbox-events',
+      'application/failed-messages',
       'application/operator-ports',
       'application/ports',
       'application/schedule',
