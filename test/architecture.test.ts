@@ -25,12 +25,14 @@ describe('the import direction', () => {
     'domain/': ['domain/'],
     'application/': ['application/', 'domain/'],
     'http/': ['http/', 'application/', 'domain/'],
-    'messaging/': ['messaging/', 'application/'],
+    'messaging/': ['messaging/', 'application/', 'domain/'],
     'observability/': ['observability/', 'application/', 'domain/'],
     // The driver says best what it takes.
     'config/': ['config/', 'adapters/mongo/driver'],
     'adapters/': [
       'application/bus',
+      'application/import/ports',
+      'application/outbox-events',
       'application/failed-messages',
       'application/operator-ports',
       'application/ports',

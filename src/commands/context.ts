@@ -1,5 +1,6 @@
 import type { Publisher } from '../application/bus';
 import type { ChangeOrder } from '../application/change-order';
+import type { ImportTarget, OldSystem } from '../application/import/ports';
 import type { OperatorReads } from '../application/operator-ports';
 import type { FailedMessages } from '../application/failed-messages';
 import type { OrderHistory, OrderStore, OutboxHistory } from '../application/ports';
@@ -18,6 +19,8 @@ export interface CommandContext {
   openDatabase(): Promise<OperatorDatabase>;
   /** The same with the broker of `NATS_URL`: the settings of both are checked before either is connected. */
   openDatabaseAndBroker(): Promise<{ readonly database: OperatorDatabase; readonly publisher: Publisher }>;
+  /** Connects to the database of an earlier service, at `from` or `OLD_MONGO_URL`, and to that of `MONGO_URL`. */
+  openImport(from?: string): Promise<{ readonly source: OldSystem; readonly target: ImportTarget }>;
 }
 
 /** The database as the commands use it. */

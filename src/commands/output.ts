@@ -104,11 +104,15 @@ export function createProgress(output: Output, what: string) {
   let saidAt = performance.now();
   return {
     count: () => count,
-    step(): void {
-      count += 1;
-      if (performance.now() - saidAt < PROGRESS_EVERY_MS) return;
-      saidAt = performance.now();
-      output.note(`${count} ${what} ...`);
-    },
+    step: () => reached(count + 1),
+    /** So many in total. */
+    reached,
   };
+
+  function reached(total: number): void {
+    count = total;
+    if (performance.now() - saidAt < PROGRESS_EVERY_MS) return;
+    saidAt = performance.now();
+    output.note(`${count} ${what} ...`);
+  }
 }

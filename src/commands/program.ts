@@ -5,6 +5,7 @@ import type { CommandContext } from './context';
 import { checkConfigCommand } from './check-config';
 import { deadLettersCommand } from './dead-letters';
 import { eventsCommand } from './events';
+import { importCommand } from './import';
 import { ordersCommand } from './orders';
 import { outboxCommand } from './outbox';
 import { parkedCommand } from './parked';
@@ -32,6 +33,7 @@ const COMMANDS: readonly ((context: CommandContext) => Command)[] = [
   refundsCommand,
   outboxCommand,
   eventsCommand,
+  importCommand,
 ];
 
 /** The whole command line. */

@@ -1,4 +1,5 @@
 import { CommanderError, type Command } from 'commander';
+import { ImportRefused } from '../application/import/ports';
 import { Unavailable } from '../application/ports';
 import { PublishFailed } from '../application/bus';
 import { InvalidSettings } from '../config/load-config';
@@ -24,7 +25,7 @@ export async function runProgram(program: Command, args: readonly string[], outp
 function describe(error: unknown): readonly string[] {
   if (error instanceof InvalidSettings) return [error.message, ...error.problems];
   if (!(error instanceof Error)) return [String(error)];
-  const isExpected = [CommandFailed, WrongUsage, Unavailable, PublishFailed].some(
+  const isExpected = [CommandFailed, WrongUsage, ImportRefused, Unavailable, PublishFailed].some(
     (kind) => error instanceof kind,
   );
   return [isExpected ? `error: ${error.message}` : (error.stack ?? error.message)];

@@ -1,7 +1,10 @@
 import type { Given } from './environment';
 
+/** Of the settings of one server. */
+type Prefix = 'MONGO' | 'OLD_MONGO' | 'NATS';
+
 /** The problem of a URL whose user or password cannot be separated from the rest. */
-export const mustBeEncoded = (prefix: 'MONGO' | 'NATS') =>
+export const mustBeEncoded = (prefix: Prefix) =>
   'holds a character in the user name or the password that must be percent-encoded there; ' +
   `${prefix}_USERNAME and ${prefix}_PASSWORD take any character as it is`;
 
@@ -37,7 +40,7 @@ function decoded(text: string): string | undefined {
 /** `PREFIX_USERNAME` and `PREFIX_PASSWORD`: both or neither, and only if the URL holds no user. */
 export function readCredentials(
   given: Given,
-  prefix: 'MONGO' | 'NATS',
+  prefix: Prefix,
   { urlHasUser }: { urlHasUser: boolean },
 ): { readonly username: string; readonly password: string } | undefined {
   const names = { url: `${prefix}_URL`, username: `${prefix}_USERNAME`, password: `${prefix}_PASSWORD` };

@@ -19,12 +19,13 @@ const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\]|%2f[\w%.~-]+)(?::(\d{1,5}))?$/i;
 const DOES_NOT_VERIFY = /^tls(Insecure|AllowInvalid)/;
 
 /** The complete database URL for the driver. Undefined: none was given, or it was refused. */
-export function readDatabase(given: Given): string | undefined {
-  const refuse = (why: string) => given.refuse('MONGO_URL', why);
-  const text = given.get('MONGO_URL');
+export function readDatabase(given: Given, prefix: 'MONGO' | 'OLD_MONGO' = 'MONGO'): string | undefined {
+  const setting = `${prefix}_URL`;
+  const refuse = (why: string) => given.refuse(setting, why);
+  const text = given.get(setting);
   const problemsBefore = given.problems.length;
-  const parts = text === undefined ? undefined : split(text, refuse);
-  const own = readCredentials(given, 'MONGO', {
+  const parts = text === undefined ? undefined : split(text, prefix, refuse);
+  const own = readCredentials(given, prefix, {
     urlHasUser: parts?.credentials !== '' && parts !== undefined,
   });
   if (!parts) return undefined;
@@ -54,16 +55,20 @@ export function readDatabase(given: Given): string | undefined {
 
   const unverified = options.filter(({ name, value }) => DOES_NOT_VERIFY.test(name) && value === 'true');
   if (unverified.length > 0) {
-    given.warn(`MONGO_URL: ${unverified.map(({ name }) => name).join(', ')}: server identity not verified`);
+    given.warn(`${setting}: ${unverified.map(({ name }) => name).join(', ')}: server identity not verified`);
   }
   const ignored = options.filter(isWithoutEffect).map(({ name }) => name);
   if (ignored.length > 0) {
-    given.warn(`MONGO_URL: ignored, because the service sets them itself: ${ignored.join(', ')}`);
+    given.warn(`${setting}: ignored, because the service sets them itself: ${ignored.join(', ')}`);
   }
   return url(options.filter((option) => !isDecidedHere(option)));
 }
 
-function split(text: string, refuse: (why: string) => undefined) {
+function split(
+  text: string,
+  prefix: Parameters<typeof mustBeEncoded>[0],
+  refuse: (why: string) => undefined,
+) {
   const [, srv, afterScheme] = /^mongodb(\+srv)?:\/\/(.+)$/s.exec(text) ?? [];
   if (/\s/.test(text)) return refuse('holds a space or a line break');
   if (afterScheme === undefined)
@@ -71,7 +76,7 @@ function split(text: string, refuse: (why: string) => undefined) {
       `must be a URL that begins with mongodb:// or mongodb+srv:// and has a host, as in ${RIGHT_FORM}`,
     );
   const user = splitCredentials(afterScheme);
-  if (!user) return refuse(mustBeEncoded('MONGO'));
+  if (!user) return refuse(mustBeEncoded(prefix));
   const [, hosts = '', database = '', query = ''] = /^([^/?#]*)\/?([^?#]*)\??([^#]*)/.exec(user.rest) ?? [];
   if (hosts === '')
     return refuse(

@@ -4,7 +4,16 @@ import { z } from 'zod';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Each may also be read from a file, named in `NAME_FILE`. */
-const SECRETS = ['JWT_KEY', 'JWT_KEY_PREVIOUS', 'MONGO_URL', 'MONGO_PASSWORD', 'NATS_URL', 'NATS_PASSWORD'];
+const SECRETS = [
+  'JWT_KEY',
+  'JWT_KEY_PREVIOUS',
+  'MONGO_URL',
+  'MONGO_PASSWORD',
+  'OLD_MONGO_URL',
+  'OLD_MONGO_PASSWORD',
+  'NATS_URL',
+  'NATS_PASSWORD',
+];
 
 /** Names that other services of such systems use for the same settings. */
 const OLD_NAMES: Readonly<Record<string, readonly string[]>> = {

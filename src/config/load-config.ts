@@ -149,6 +149,28 @@ export function loadCommandConfig(env: Environment, { broker }: { broker: boolea
   });
 }
 
+/** The settings of an import: this service's database and the old one, which must be another. */
+export function loadImportConfig(env: Environment) {
+  return load(env, (given) => {
+    mustHave(given, ['MONGO_URL', 'OLD_MONGO_URL'], 'is required');
+    const mongoUrl = readDatabase(given);
+    const oldMongoUrl = readDatabase(given, 'OLD_MONGO');
+    if (mongoUrl === undefined || oldMongoUrl === undefined) return undefined;
+    if (placeOf(mongoUrl) === placeOf(oldMongoUrl)) {
+      given.refuse('OLD_MONGO_URL', 'names the same database as MONGO_URL');
+    }
+    return { mongoUrl, oldMongoUrl, warnings: given.warnings };
+  });
+}
+
+/** Hosts and database of a URL, without user and options. */
+function placeOf(url: string): string {
+  return url
+    .replace(/^[^/]*\/\/([^@]*@)?/, '')
+    .replace(/\?.*$/, '')
+    .toLowerCase();
+}
+
 export type CommandConfig = ReturnType<typeof loadCommandConfig>;
 
 function readPublisher(given: Given) {

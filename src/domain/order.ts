@@ -21,6 +21,11 @@ export interface Payment {
    * neither kept nor refunded a second time.
    */
   readonly sameAs?: string;
+  /**
+   * Stands for the payment of an imported order that was paid, until that payment is received. Then `refunded` has its
+   * id as the reference, unless the charge was paid back before.
+   */
+  readonly placeholder?: true;
 }
 
 export interface Refunded {
@@ -50,7 +55,7 @@ export type OrderInput =
   | { readonly type: 'refund'; readonly paymentId: string; readonly refunded: Refunded };
 
 /** A payment as received, before any decision about it. */
-export type ReceivedPayment = Omit<Payment, 'refund' | 'refunded' | 'sameAs'>;
+export type ReceivedPayment = Omit<Payment, 'refund' | 'refunded' | 'sameAs' | 'placeholder'>;
 
 /** The changes of one input to an order, besides its version. */
 export interface OrderChange {
@@ -170,9 +175,15 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
 
   const known = sameId ?? sameCharge;
   if (known) return changed({ payment: { ...payment, sameAs: known.sameAs ?? known.id } });
+  const placeholder = openPlaceholder(order);
+  // Paid back before it was received: only its id is new.
+  if (placeholder?.refunded) return changed({ payment: { ...payment, sameAs: placeholder.id } });
   const refund = refundFor(order);
   if (refund === undefined) return changed({ status: 'complete', payment });
-  return changed({ payment: { ...payment, refund } }, [
+  // From now on this payment is the one to refund.
+  const refunded = { at: payment.at, reference: payment.id };
+  const replaced = placeholder && { refund: { paymentId: placeholder.id, refunded } };
+  return changed({ payment: { ...payment, refund }, ...replaced }, [
     {
       subject: 'order:refund-required',
       data: {
@@ -186,6 +197,16 @@ function pay(order: Order, payment: ReceivedPayment): Decision {
       },
     },
   ]);
+}
+
+/** The placeholder of a payment that was not received yet. */
+function openPlaceholder({ payments }: Order): Payment | undefined {
+  const placeholder = payments.find((payment) => payment.placeholder);
+  if (!placeholder) return undefined;
+  const isReceived = payments.some(
+    ({ id, sameAs }) => sameAs === placeholder.id || id === placeholder.refunded?.reference,
+  );
+  return isReceived ? undefined : placeholder;
 }
 
 /** `paymentId` may be any id under which the charge is known. */

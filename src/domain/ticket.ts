@@ -15,3 +15,16 @@ export interface Ticket {
 export function supersedes(incoming: Ticket, stored: Ticket | undefined): boolean {
   return stored === undefined || incoming.version > stored.version;
 }
+
+/** In characters: a listing holds the titles of 200 orders. */
+const LONGEST_TITLE = 1_000;
+/** A price as text, as from a peer that passes on the value of a form. */
+export const DECIMAL = /^\s*\d+(\.\d+)?\s*$/;
+
+/** The first characters of a long title. Cuts no character in two: none is longer than two units. */
+export function shortened(title: string): string {
+  if (title.length <= LONGEST_TITLE) return title;
+  return Array.from(title.slice(0, 2 * LONGEST_TITLE))
+    .slice(0, LONGEST_TITLE)
+    .join('');
+}

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
+import { whyNoUserId } from '../domain/user-id';
 
 /**
  * How tokens are checked. `keys`: HS256 secrets, the current one first, then previous ones. They are made once with
@@ -27,9 +28,6 @@ interface Verified {
 const LONGEST_TOKEN = 8 * 1024;
 /** The signer's clock may differ from ours by this much. */
 const CLOCK_TOLERANCE_SECONDS = 5;
-const LONGEST_USER_ID = 200;
-/** Half of a surrogate pair: the database would return another id, the same one for all of them. */
-const HALF_A_PAIR = /\p{Surrogate}/u;
 /** With the next limit: some megabytes at most. Longer tokens are verified every time. */
 const CACHED_TOKENS = 10_000;
 const LONGEST_CACHED_TOKEN = 1024;
@@ -81,8 +79,7 @@ function verify(token: string, keys: readonly KeyObject[]): Verified | undefined
 function toVerified(claims: unknown): Verified | undefined {
   if (typeof claims !== 'object' || claims === null) return undefined;
   const { id, email, iat, nbf = -Infinity, exp = Infinity } = claims as Record<string, unknown>;
-  if (typeof id !== 'string' || id === '' || id.length > LONGEST_USER_ID || HALF_A_PAIR.test(id))
-    return undefined;
+  if (typeof id !== 'string' || whyNoUserId(id) !== undefined) return undefined;
   if (typeof email !== 'string' || typeof iat !== 'number') return undefined;
   if (typeof nbf !== 'number' || typeof exp !== 'number') return undefined;
   return { userId: id, notBefore: nbf, expires: exp };

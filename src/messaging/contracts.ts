@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DECIMAL, shortened } from '../domain/ticket';
 
 /**
  * The messages of peers. Unknown fields are ignored, so that peers may add some. Known fields must be valid, because a
@@ -11,8 +12,6 @@ const id = z
   .transform((hex) => hex.toLowerCase());
 /** In UTF-16 units: an order holds its payments' ids twice. */
 const LONGEST_NAME = 255;
-/** In characters: a listing holds the titles of 200 orders. */
-const LONGEST_TITLE = 1_000;
 /** Ids must come back from the database unchanged: half a surrogate pair does not. */
 const text = z
   .string()
@@ -32,11 +31,7 @@ const holder = z
   .transform((value) => (value === undefined || value === null || value === '' ? undefined : nameOf(value)));
 const amount = z.number().min(0);
 /** A peer that passes on the value of a form sends text. */
-const decimal = z
-  .string()
-  .regex(/^\s*\d+(\.\d+)?\s*$/)
-  .transform(Number)
-  .pipe(amount);
+const decimal = z.string().regex(DECIMAL).transform(Number).pipe(amount);
 const price = z.union([amount, decimal], { error: 'must be a number from 0' });
 
 export const ticketMessage = z
@@ -46,7 +41,7 @@ export const ticketMessage = z
       .int()
       .min(0)
       .describe('One higher with each change. The highest version that was received counts.'),
-    title: z.string().transform(firstCharacters).describe('Its first 1,000 characters are kept.'),
+    title: z.string().transform(shortened).describe('Its first 1,000 characters are kept.'),
     price: price.describe('A number from 0. A decimal text is accepted too.'),
     userId: optionalText.describe('The seller. Null and an empty text count as absent.'),
     orderId: holder.describe('The order for which the ticket service holds the ticket, if it does.'),
@@ -79,14 +74,6 @@ export function parse<T>(schema: z.ZodType<T>, data: Buffer): Parsed<T> {
   const result = schema.safeParse(json);
   if (result.success) return { ok: true, value: result.data };
   return { ok: false, reason: result.error.issues.map(describeIssue).join('; ') };
-}
-
-/** Cuts no character in two: none is longer than two units. */
-function firstCharacters(title: string): string {
-  if (title.length <= LONGEST_TITLE) return title;
-  return Array.from(title.slice(0, 2 * LONGEST_TITLE))
-    .slice(0, LONGEST_TITLE)
-    .join('');
 }
 
 function nameOf(value: unknown): string {

@@ -6,7 +6,12 @@ import { pause } from '../application/schedule';
 import type { CommandContext, OperatorDatabase } from '../commands/context';
 import { CommandFailed, EXIT_CODES } from '../commands/exit-codes';
 import { createOutput, type Output } from '../commands/output';
-import { loadCommandConfig, type CommandConfig, type Environment } from '../config/load-config';
+import {
+  loadCommandConfig,
+  loadImportConfig,
+  type CommandConfig,
+  type Environment,
+} from '../config/load-config';
 import { ticking } from './clock';
 import { natsSettings } from './nats-settings';
 import { createOperatorDatabase } from './operator-database';
@@ -30,9 +35,13 @@ export function createCommandContext(env: Environment): {
 
   function read(needs: { broker: boolean }): CommandConfig {
     const config = loadCommandConfig(env, needs);
-    for (const warning of config.warnings) output.note(warning);
-    if (closers.length === 0) closeOnSignals(close, output);
+    warn(config.warnings);
     return config;
+  }
+
+  function warn(warnings: readonly string[]): void {
+    for (const warning of warnings) output.note(warning);
+    if (closers.length === 0) closeOnSignals(close, output);
   }
 
   async function connectDatabase({ mongoUrl }: CommandConfig): Promise<OperatorDatabase> {
@@ -64,12 +73,22 @@ export function createCommandContext(env: Environment): {
     return bus;
   }
 
+  async function openImport(from?: string) {
+    const config = loadImportConfig(from === undefined ? env : { ...env, OLD_MONGO_URL: from });
+    warn(config.warnings);
+    const { openImport: open } = await import('../adapters/mongo/import/open-import.js');
+    const opened = await open({ ...config, owner: clientId(), clock: ticking, note: output.note });
+    closers.push(opened.close);
+    return opened;
+  }
+
   const context: CommandContext = {
     env,
     output,
     stdin: () => process.stdin,
     serve: () => void import('./process.js').then(({ run }) => run(env)),
     openDatabase: async () => connectDatabase(read({ broker: false })),
+    openImport,
     async openDatabaseAndBroker() {
       const config = read({ broker: true });
       return { database: await connectDatabase(config), publisher: await connectBroker(config) };

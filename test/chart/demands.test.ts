@@ -15,6 +15,9 @@ describe.each(['helm', 'helm3'] as const)('what clusters and their owners demand
         set: {
           resources,
           'smokeTest.resources': resources,
+          'import.enabled': true,
+          'import.from.url': 'mongodb://old/orders',
+          'import.resources': resources,
           'mongodb.replicas': 3,
           'mongodb.resources': resources,
           'mongodb.replicaSet.resources': resources,
@@ -30,7 +33,7 @@ describe.each(['helm', 'helm3'] as const)('what clusters and their owners demand
           .map(({ name }) => name)
           .sort()
           .join(' '),
-      ).toBe('mongodb nats order-service replica-set replica-set-key smoke-test');
+      ).toBe('import mongodb nats order-service replica-set replica-set-key smoke-test');
       for (const container of containers) expect(container.resources).toEqual(resources);
     });
 
@@ -222,6 +225,28 @@ describe.each(['helm', 'helm3'] as const)('what clusters and their owners demand
         expect(egressOf(objects, '-smoke-test').slice(1)).toEqual([
           { to: selects('api'), ports: [{ port: 3000 }] },
           { to: selects('nats'), ports: [{ port: 4222 }] },
+        ]);
+      });
+
+      it('an import to both databases alone, if it is said where the old one is', () => {
+        const old = { to: [{ podSelector: { matchLabels: { app: 'orders-mongo' } } }] };
+        const enabled = { 'import.enabled': true, 'import.from.url': 'mongodb://old/orders' };
+        const objects = rendered({ set: { ...enabled, 'import.egress': [old] } });
+        const { podSelector, policyTypes, ingress } = find(objects, 'NetworkPolicy', '-import')['spec'];
+        expect({ policyTypes, ingress }).toEqual({ policyTypes: ['Ingress', 'Egress'], ingress: [] });
+        const { template } = find(objects, 'Job')['spec'];
+        expect(template.metadata.labels).toMatchObject(podSelector.matchLabels);
+        const [{ podSelector: api }, fromImport] = find(objects, 'NetworkPolicy', '-mongodb')['spec']
+          .ingress[0].from;
+        expect(api.matchLabels['app.kubernetes.io/component']).toBe('api');
+        expect(fromImport).toEqual({ podSelector });
+        const { podSelector: mongodb } = find(objects, 'NetworkPolicy', '-mongodb')['spec'];
+        expect(egressOf(objects, '-import').slice(1)).toEqual([
+          old,
+          { to: [{ podSelector: mongodb }], ports: [{ port: 27017 }] },
+        ]);
+        expect(egressOf(rendered({ set: enabled }), '-import').slice(1)).toEqual([
+          { ports: [{ protocol: 'TCP', port: 1, endPort: 65535 }] },
         ]);
       });
 

@@ -102,6 +102,7 @@ const THREE_MEMBERS = { 'mongodb.replicas': 3 };
 const INGRESS = { 'ingress.enabled': true };
 const ROUTE = { 'httpRoute.enabled': true, 'httpRoute.parentRefs': [{ name: 'gateway' }] };
 const MONITOR = { 'serviceMonitor.enabled': true };
+const IMPORT = { 'import.enabled': true, 'import.from.url': 'mongodb://old/orders' };
 const SCALED = { 'autoscaling.enabled': true };
 
 const hpa = (objects: Objects) => find(objects, 'HorizontalPodAutoscaler')['spec'];
@@ -417,6 +418,34 @@ const ROWS: Record<string, Row> = {
   'smokeTest.args': { set: ['--import', 'tsx'], at: (o) => container(o, SMOKE).args },
   'smokeTest.deadlineSeconds': { set: 77, at: smokeSetting('DEADLINE_SECONDS'), is: '77' },
   'smokeTest.resources': { set: CPU, at: (o) => cpuOf(container(o, SMOKE)) },
+
+  'import.enabled': {
+    set: true,
+    at: (o) => kinds(o).includes('Job'),
+    beside: { 'import.from.url': 'mongodb://old/orders' },
+  },
+  'import.from.url': {
+    set: 'mongodb://old/orders',
+    at: secret('-import', 'OLD_MONGO_URL'),
+    beside: { 'import.enabled': true },
+  },
+  'import.from.existingSecret': {
+    set: 'old',
+    at: secretIn('OLD_MONGO_URL', 'Job'),
+    beside: { 'import.enabled': true },
+  },
+  'import.from.existingSecretKey': {
+    set: 'url',
+    at: keyIn('OLD_MONGO_URL', 'Job'),
+    beside: { 'import.enabled': true, 'import.from.existingSecret': 'old' },
+  },
+  'import.args': {
+    set: ['--cancel-conflicts'],
+    at: (o) => container(o, 'Job').args.slice(4),
+    beside: IMPORT,
+  },
+  'import.egress': { set: EGRESS, at: (o) => policy(o, '-import').egress.slice(1, 2), beside: IMPORT },
+  'import.resources': { set: CPU, at: (o) => cpuOf(container(o, 'Job')), beside: IMPORT },
 
   ...server('mongodb', MONGODB),
   'mongodb.enabled': {

@@ -52,12 +52,12 @@ const renderings = new Map<string, Rendered[]>();
 /** The objects; rendered once for the same options, so they must not be changed. */
 export function render(helm: string, options: RenderOptions = {}): Rendered[] {
   const key = JSON.stringify([helm, options]);
-  const objects = renderings.get(key) ?? parse(renderText(helm, options));
+  const objects = renderings.get(key) ?? readObjects(renderText(helm, options));
   renderings.set(key, objects);
   return objects;
 }
 
-function parse(text: string): Rendered[] {
+export function readObjects(text: string): Rendered[] {
   // By the rules of YAML 1.1, as Kubernetes and Helm read it: "no" without quotes is no text.
   return parseAllDocuments(text, { version: '1.1' })
     .map((document) => document.toJS() as Rendered | null)

@@ -42,6 +42,7 @@ describe.each(['helm', 'helm3'] as const)('rendered by %s', (program) => {
       expect(names.filter((name) => !byDefault.includes(name)).sort()).toEqual([
         ...['ConfigMap orders-order-service-dashboard', 'HTTPRoute orders-order-service'],
         ...['HorizontalPodAutoscaler orders-order-service', 'Ingress orders-order-service'],
+        ...['Job orders-order-service-import-1', 'NetworkPolicy orders-order-service-import'],
         'PodDisruptionBudget orders-order-service',
         ...['PodDisruptionBudget orders-order-service-mongodb', 'PrometheusRule orders-order-service'],
         ...['Service nats-srv', 'Service order-mongo-srv', 'Service orders-srv', 'ServiceAccount orders'],

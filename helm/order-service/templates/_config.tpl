@@ -103,12 +103,16 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{/* The environment of the service's container; the rest comes from the ConfigMap. */}}
 {{- define "order-service.env" -}}
 {{- include "order-service.secretEnv" (dict "context" . "secrets" (include "order-service.secrets" . | fromYamlArray)) }}
+{{- include "order-service.mongoUserEnv" . }}
+{{- include "order-service.externalNatsEnv" . }}
+{{- end }}
+
+{{- define "order-service.mongoUserEnv" -}}
 {{- if .Values.mongodb.enabled }}
 {{ include "order-service.mongodb.usernameEnv" . }}
 {{- else }}
 {{- include "order-service.externalUsernameEnv" (dict "external" .Values.externalMongodb "name" "MONGO_USERNAME") }}
 {{- end }}
-{{- include "order-service.externalNatsEnv" . }}
 {{- end }}
 
 {{/* The same for the smoke test, a peer of the service. */}}
@@ -145,6 +149,25 @@ JWT_KEY_PREVIOUS: {{ b64enc . | quote }}
 {{- if has .name (list "JWT_KEY" "NATS_URL" "NATS_PASSWORD") }}{{ $list = append $list . }}{{ end }}
 {{- end }}
 {{- toYaml $list }}
+{{- end }}
+
+{{/* Of the import: both databases. */}}
+{{- define "order-service.importSecrets" -}}
+{{- $from := .Values.import.from }}
+{{- $list := list }}
+{{- if $from.existingSecret }}
+{{- $list = append $list (dict "name" "OLD_MONGO_URL" "secret" $from.existingSecret "key" $from.existingSecretKey) }}
+{{- else }}
+{{- $list = append $list (dict "name" "OLD_MONGO_URL" "secret" (include "order-service.importName" .) "key" "OLD_MONGO_URL") }}
+{{- end }}
+{{- range include "order-service.secrets" . | fromYamlArray }}
+{{- if hasPrefix "MONGO_" .name }}{{ $list = append $list . }}{{ end }}
+{{- end }}
+{{- toYaml $list }}
+{{- end }}
+
+{{- define "order-service.importName" -}}
+{{ include "order-service.fullname" . }}-import
 {{- end }}
 
 {{/* URL and password of an external server. Takes (dict "context" $ "external" VALUES "prefix" "MONGO"). */}}

@@ -3,6 +3,7 @@ import { Unavailable, type Cancel, type Clock, type Log } from '../../applicatio
 import { backoff } from '../../application/schedule';
 import { toUnavailable } from './errors';
 import { ForeignData } from './foreign-data';
+import { UnfinishedImport } from './import/marker';
 
 const RETRY = { firstMs: 200, longestMs: 5_000 };
 
@@ -142,6 +143,8 @@ export function createMongoConnection(deps: {
     if (error instanceof ForeignData) {
       const { collection, count, example } = error;
       log.error({ collection, count, example }, `the database cannot be used: ${error.message}`);
+    } else if (error instanceof UnfinishedImport) {
+      log.error({ startedAt: error.startedAt }, `the database cannot be used: ${error.message}`);
     } else {
       log.error({ err: error }, 'the database cannot be used: verifying its indexes failed; trying again');
     }
@@ -176,6 +179,7 @@ export function createMongoConnection(deps: {
 /** Equal for equal failures: server messages differ with each attempt, and counts grow. */
 function kindOf(error: unknown): string {
   if (error instanceof ForeignData) return `${error.code} ${error.collection}`;
+  if (error instanceof UnfinishedImport) return error.code;
   const { name, message, code = message } = error as Error & { code?: unknown };
   return `${name} ${String(code)}`;
 }

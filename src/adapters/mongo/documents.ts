@@ -48,6 +48,16 @@ export interface OrderDocument {
   published?: { seq: number; at: Date }[];
   /** Whether each payment to refund is refunded. Absent where there never was one. */
   allRefunded?: boolean;
+  /** Absent if the order was placed here. */
+  imported?: Imported & {
+    /** An import has cancelled it, because this order kept the ticket. */
+    conflictWith?: string;
+  };
+}
+
+/** An import has stored the document with this version: with another one, it was changed here since. */
+interface Imported {
+  version: number;
 }
 
 export interface TicketDocument {
@@ -58,6 +68,7 @@ export interface TicketDocument {
   userId: string | null;
   /** Copies of earlier releases lack it. */
   orderId?: string | null;
+  imported?: Imported;
 }
 
 export type FailedMessageDocument = Omit<FailedMessage, 'id'> & { _id: string };
@@ -92,7 +103,10 @@ export function createModels(connection: Connection): Models {
 
 function orderSchema() {
   const refunded = new Schema<Refunded>({ at: Date, reference: String }, { _id: false });
-  const payment = { id: String, stripeId: String, at: Date, refund: String, refunded, sameAs: String };
+  const payment = {
+    ...{ id: String, stripeId: String, at: Date, refund: String, refunded, sameAs: String },
+    placeholder: Boolean,
+  };
   const cause = {
     type: { type: String },
     requestId: String,
@@ -176,6 +190,7 @@ export type ReadOrder = Omit<
   | 'changes'
   | 'published'
   | 'allRefunded'
+  | 'imported'
 >;
 
 /** The fields of an order, without storage and publishing. Included by name: an exclusion is slower for the server. */

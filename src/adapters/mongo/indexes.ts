@@ -36,12 +36,23 @@ export async function verifyIndexes(models: Models): Promise<void> {
 }
 
 async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
-  const { orders, failedMessages } = models;
+  await makeOrderIndexes(models, timeoutMS);
+  await models.failedMessages.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
+}
+
+/** Rejects with `ForeignData` if the database is another service's. Resolves to the indexes that exist. */
+export async function refuseForeign(models: Models, timeoutMS: number): Promise<readonly ExistingIndex[]> {
   await refuseForeignOrders(models, timeoutMS);
   // The indexes are made before our first ticket is stored: if they exist, this was checked.
   const existing = await indexesOf(models, timeoutMS);
   if (!existing.some(isTurnOfTicket)) await refuseForeignTickets(models, timeoutMS);
-  await orders.collection.createIndexes(
+  return existing;
+}
+
+/** The indexes of orders only. */
+export async function makeOrderIndexes(models: Models, timeoutMS: number): Promise<void> {
+  const existing = await refuseForeign(models, timeoutMS);
+  await models.orders.collection.createIndexes(
     [
       // One order has a turn of a ticket; one order has a key. All else depends on these two, and none of the fields of
       // unique indexes ever changes.
@@ -71,7 +82,6 @@ async function makeIndexes(models: Models, timeoutMS: number): Promise<void> {
     { timeoutMS },
   );
   for (const { name } of existing) if (OUTDATED.includes(name)) await drop(models, name, timeoutMS);
-  await failedMessages.collection.createIndexes([{ key: { retryAt: 1 } }], { timeoutMS });
 }
 
 interface ExistingIndex {

@@ -5,6 +5,7 @@ import { createDatabaseClock } from './database-clock';
 import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
+import { refuseUnfinishedImport, UnfinishedImport } from './import/marker';
 import { verifyIndexes } from './indexes';
 import { createOperatorReads } from './operator-reads';
 import { createOrderHistory } from './order-history';
@@ -14,8 +15,9 @@ import { createOutboxHistory } from './outbox-history';
 import { createReadBarrier } from './read-barrier';
 import { createTicketStore } from './tickets';
 
-/** How often clocks are compared and the orders are checked for documents of another service. */
+/** How often clocks are compared, and the database is checked for documents of another service and for an import. */
 const LOOK_EVERY_MS = 10_000;
+const LOOK_TIMEOUT_MS = 5_000;
 
 export type MongoStore = ReturnType<typeof createMongoStore>;
 
@@ -51,15 +53,18 @@ export function createMongoStore(deps: {
     async task() {
       await connection.ask(databaseClock.synchronise);
       await connection.ask(() => refuseForeignOrders(models));
+      await connection.ask(() => refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS));
     },
     onError(error) {
-      if (error instanceof ForeignData) connection.distrust();
+      if (error instanceof ForeignData || error instanceof UnfinishedImport) connection.distrust();
       else log.debug({ err: error }, 'checking the database failed');
     },
   });
 
   async function verify(): Promise<void> {
     await verifyIndexes(models);
+    // After the indexes: an import that finds none of them knows that no service uses the database.
+    await refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS);
     await databaseClock.synchronise();
   }
 

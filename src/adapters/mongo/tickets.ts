@@ -61,12 +61,12 @@ function newestOfEach(copies: readonly Ticket[]): Ticket[] {
 }
 
 /** Absent fields are written as null, to replace those of an earlier version. */
-function toDocument({ id, version, title, price, userId, orderId }: Ticket): TicketDocument {
+export function toDocument({ id, version, title, price, userId, orderId }: Ticket): TicketDocument {
   const _id = toObjectId(id);
   return { _id, version, title, price, userId: userId ?? null, orderId: orderId ?? null };
 }
 
-function toTicket({ _id, version, title, price, userId, orderId }: TicketDocument): Ticket {
+export function toTicket({ _id, version, title, price, userId, orderId }: TicketDocument): Ticket {
   return {
     id: _id.toHexString(),
     version,

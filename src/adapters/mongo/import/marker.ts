@@ -1,0 +1,156 @@
+import type { Connection } from 'mongoose';
+import { ImportRefused } from '../../../application/import/ports';
+import type { Clock } from '../../../application/ports';
+import { createLoop, pause } from '../../../application/schedule';
+import { isDuplicateKey } from '../errors';
+
+const LEASE_MS = 20_000;
+const RENEW_EVERY_MS = 4_000;
+/** Work stops this long before the lease ends: a write in flight must end within it. */
+const MARGIN_MS = 5_000;
+
+/** The one document of `imports`: whether an import is unfinished, and which process works on it. */
+interface Marker {
+  readonly _id: 'orders';
+  readonly unfinished: boolean;
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+  readonly owner: string | null;
+  readonly leaseUntil: Date;
+}
+
+const FREE = { owner: null, leaseUntil: new Date(0) };
+
+/** Another import may have taken over. */
+class LeaseLost extends ImportRefused {
+  constructor() {
+    super('this import does not hold its lease any more: run it again');
+  }
+}
+
+/** An import into this database is unfinished: orders that hold tickets are missing. */
+export class UnfinishedImport extends Error {
+  readonly code = 'unfinished-import';
+  override readonly name = 'UnfinishedImport';
+  constructor(readonly startedAt: Date) {
+    super(
+      `an import into it is unfinished since ${startedAt.toISOString()}. Nothing is read or written there. ` +
+        'Run `order-service import` again, until it ends',
+    );
+  }
+}
+
+/** Rejects with {@link UnfinishedImport} while an import is unfinished. */
+export async function refuseUnfinishedImport(connection: Connection, timeoutMS: number): Promise<void> {
+  const marker = await markers(connection).findOne({ _id: 'orders', unfinished: true }, { timeoutMS });
+  if (marker) throw new UnfinishedImport(marker.startedAt);
+}
+
+/** Marks a database as imported into. One process at a time holds the marker, under a lease. */
+export function createMarker(
+  connection: Connection,
+  { owner, clock }: { owner: string; clock: Pick<Clock, 'monotonic' | 'after' | 'random'> },
+) {
+  /** By the monotonic clock, counted from before the request. */
+  let heldUntil = -Infinity;
+  let wasUnfinished = false;
+  const renewing = createLoop({
+    clock,
+    everyMs: RENEW_EVERY_MS,
+    task: renew,
+    // The next run is the retry; writes stop before the lease ends.
+    onError: () => {},
+  });
+
+  async function take(): Promise<Marker | null> {
+    const sentAt = clock.monotonic();
+    const now = await databaseTime(connection);
+    const before = await markers(connection).findOneAndUpdate(
+      { _id: 'orders', $or: [{ leaseUntil: { $lte: now } }, { owner }] },
+      {
+        $set: { unfinished: true, startedAt: now, finishedAt: null, owner, leaseUntil: until(now) },
+      },
+      { upsert: true, returnDocument: 'before' },
+    );
+    heldUntil = sentAt + LEASE_MS;
+    wasUnfinished = before?.unfinished === true;
+    renewing.start();
+    return before;
+  }
+
+  async function renew(): Promise<void> {
+    const sentAt = clock.monotonic();
+    const leaseUntil = until(await databaseTime(connection));
+    const { matchedCount } = await markers(connection).updateOne(
+      { _id: 'orders', owner },
+      { $set: { leaseUntil } },
+    );
+    heldUntil = matchedCount === 1 ? sentAt + LEASE_MS : -Infinity;
+  }
+
+  async function setFinished(): Promise<void> {
+    expectHeld();
+    await renewing.stop();
+    const finishedAt = await databaseTime(connection);
+    const { matchedCount } = await markers(connection).updateOne(
+      { _id: 'orders', owner },
+      { $set: { unfinished: false, finishedAt, ...FREE } },
+    );
+    if (matchedCount === 0) throw new LeaseLost();
+    heldUntil = -Infinity;
+  }
+
+  /** Throws {@link LeaseLost} unless a write that begins now ends under the lease. */
+  function expectHeld(): void {
+    if (clock.monotonic() + MARGIN_MS > heldUntil) throw new LeaseLost();
+  }
+
+  return {
+    /** Rejects with {@link ImportRefused} if another import runs; waits for the lease of one that was killed. */
+    async begin(onWait: (text: string) => void): Promise<void> {
+      let seen: number | undefined;
+      for (;;) {
+        try {
+          await take();
+          return;
+        } catch (error) {
+          if (!isDuplicateKey(error)) throw error;
+        }
+        const marker = await markers(connection).findOne({ _id: 'orders' });
+        const leaseUntil = marker?.leaseUntil.getTime() ?? 0;
+        if (seen !== undefined && leaseUntil > seen) {
+          throw new ImportRefused('another import into this database is running');
+        }
+        if (seen === undefined) onWait('another import may be running here: waiting until its lease ends');
+        seen = leaseUntil;
+        await pause(clock, RENEW_EVERY_MS * 2);
+      }
+    },
+    expectHeld,
+    finish: setFinished,
+    /** Nothing was written: the database is as before {@link begin}. */
+    async undo(): Promise<void> {
+      if (!wasUnfinished) await setFinished();
+    },
+    /** Gives the lease back, so that the next import need not wait for its end. */
+    async release(): Promise<void> {
+      await renewing.stop();
+      if (heldUntil === -Infinity) return;
+      heldUntil = -Infinity;
+      await markers(connection).updateOne({ _id: 'orders', owner }, { $set: FREE });
+    },
+  };
+}
+
+function until(now: Date): Date {
+  return new Date(now.getTime() + LEASE_MS);
+}
+
+function markers(connection: Connection) {
+  return connection.collection<Marker>('imports');
+}
+
+export async function databaseTime(connection: Connection): Promise<Date> {
+  const { localTime } = await connection.getClient().db().command({ hello: 1 });
+  return localTime as Date;
+}

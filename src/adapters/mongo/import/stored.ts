@@ -1,0 +1,60 @@
+import {
+  ImportRefused,
+  type ImportedOrder,
+  type StoredCopy,
+  type StoredTicket,
+} from '../../../application/import/ports';
+import {
+  ORDER_FIELDS,
+  toObjectId,
+  toOrder,
+  type Models,
+  type OrderDocument,
+  type TicketDocument,
+} from '../documents';
+import { toTicket } from '../tickets';
+
+/** What is stored of these tickets. */
+export async function readStored(
+  { orders, tickets }: Models,
+  ticketIds: readonly string[],
+): Promise<ReadonlyMap<string, StoredTicket>> {
+  const ids = ticketIds.map(toObjectId);
+  const [documents, copies] = await Promise.all([
+    orders.collection
+      .find<OrderDocument>(
+        { 'ticket.id': { $in: ids } },
+        { projection: { ...ORDER_FIELDS, turn: 1, imported: 1 } },
+      )
+      .toArray(),
+    tickets.collection.find<TicketDocument>({ _id: { $in: ids } }).toArray(),
+  ]);
+  const stored = new Map<string, { copy?: StoredCopy; orders: ImportedOrder[] }>();
+  const ofTicket = (id: string) => {
+    const known = stored.get(id) ?? { orders: [] };
+    stored.set(id, known);
+    return known;
+  };
+  for (const document of documents)
+    ofTicket(document.ticket.id.toHexString()).orders.push(toImported(document));
+  for (const copy of copies) ofTicket(copy._id.toHexString()).copy = toCopy(copy);
+  return stored;
+}
+
+function toImported(document: OrderDocument): ImportedOrder {
+  const { imported, turn } = document;
+  if (!imported) {
+    throw new ImportRefused(`order ${document._id.toHexString()} was placed here while orders were imported`);
+  }
+  return {
+    order: toOrder(document),
+    turn,
+    importedVersion: imported.version,
+    ...(imported.conflictWith && { conflictWith: imported.conflictWith }),
+  };
+}
+
+function toCopy(document: TicketDocument): StoredCopy {
+  const { imported } = document;
+  return { ticket: toTicket(document), ...(imported && { importedVersion: imported.version }) };
+}

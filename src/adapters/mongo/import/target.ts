@@ -1,0 +1,130 @@
+import { createConnection, type Connection } from 'mongoose';
+import { ImportRefused, type ImportTarget, type TicketPlan } from '../../../application/import/ports';
+import type { Clock } from '../../../application/ports';
+import { pause } from '../../../application/schedule';
+import { createModels, type Models } from '../documents';
+import { toUnavailable } from '../errors';
+import { ForeignData } from '../foreign-data';
+import { makeOrderIndexes, refuseForeign, TURN_OF_TICKET } from '../indexes';
+import { createMarker, databaseTime } from './marker';
+import { readStored } from './stored';
+import { writePlans } from './write-plans';
+
+const OPTIONS = {
+  maxPoolSize: 5,
+  serverSelectionTimeoutMS: 10_000,
+  connectTimeoutMS: 10_000,
+  w: 'majority',
+  journal: true,
+  readPreference: 'primary',
+  bufferCommands: false,
+} as const;
+
+const INDEX_TIMEOUT_MS = 10 * 60_000;
+/**
+ * A running service looks for the marker at least every 15 seconds, with requests of 5 seconds at most, and a request of a
+ * buyer takes 5 seconds at most.
+ */
+const UNTIL_SERVICES_STOP_MS = 30_000;
+/** The service makes it before it looks for the marker: without it, no service has used the database. */
+const MADE_BY_A_SERVICE = 'dead_letters';
+
+/** This service's database, to import into. Rejects with {@link ImportRefused} if it holds anything else. */
+export async function openTarget(deps: {
+  url: string;
+  /** Unique per process. */
+  owner: string;
+  clock: Pick<Clock, 'monotonic' | 'after' | 'random'>;
+  /** Why the import waits. */
+  note: (text: string) => void;
+}): Promise<ImportTarget & { close(): Promise<void> }> {
+  const connection = await connect(deps.url);
+  const models = createModels(connection);
+  const marker = createMarker(connection, deps);
+  try {
+    await ask(() => expectOwnDatabase(models));
+  } catch (error) {
+    await connection.destroy();
+    throw error;
+  }
+
+  async function begin(): Promise<void> {
+    await marker.begin(deps.note);
+    if (await wasUsedByAService(connection)) {
+      deps.note(
+        `waiting ${UNTIL_SERVICES_STOP_MS / 1000} s, until every running service has noticed the import`,
+      );
+      await pause(deps.clock, UNTIL_SERVICES_STOP_MS);
+      await refuseOwnOrders(models).catch(async (error: unknown) => {
+        await marker.undo();
+        throw error;
+      });
+    }
+    // The others are made at the end: that takes the server less time than keeping them up to date with each write.
+    await models.orders.collection.createIndexes([{ key: TURN_OF_TICKET, unique: true }], {
+      timeoutMS: INDEX_TIMEOUT_MS,
+    });
+  }
+
+  async function write(plans: readonly TicketPlan[]): Promise<void> {
+    const now = await databaseTime(connection);
+    marker.expectHeld();
+    await writePlans(models, plans, now);
+  }
+
+  async function finish(): Promise<void> {
+    await makeOrderIndexes(models, INDEX_TIMEOUT_MS);
+    if (await wasUsedByAService(connection)) await refuseOwnOrders(models);
+    await marker.finish();
+  }
+
+  return {
+    begin: () => ask(begin),
+    stored: (ticketIds) => ask(() => readStored(models, ticketIds)),
+    write: (plans) => ask(() => write(plans)),
+    finish: () => ask(finish),
+    async close() {
+      await marker.release().finally(() => connection.destroy());
+    },
+  };
+}
+
+async function ask<T>(operation: () => Promise<T>): Promise<T> {
+  return operation().catch((error: unknown) => {
+    throw toUnavailable(error);
+  });
+}
+
+async function connect(url: string): Promise<Connection> {
+  try {
+    return await createConnection(url, OPTIONS).asPromise();
+  } catch (error) {
+    throw new ImportRefused(`the database of MONGO_URL cannot be reached: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+async function expectOwnDatabase(models: Models): Promise<void> {
+  try {
+    await refuseForeign(models, INDEX_TIMEOUT_MS);
+  } catch (error) {
+    throw error instanceof ForeignData ? new ImportRefused(error.message) : error;
+  }
+  await refuseOwnOrders(models);
+}
+
+/** With orders that were placed here, an import could give a ticket two owners. */
+async function refuseOwnOrders({ orders }: Models): Promise<void> {
+  const own = await orders.collection.findOne({ imported: null }, { projection: { _id: 1 } });
+  if (!own) return;
+  throw new ImportRefused(
+    `this database has orders that were placed with this service, ${String(own._id)} for example: ` +
+      'nothing can be imported after the first of them',
+  );
+}
+
+async function wasUsedByAService(connection: Connection): Promise<boolean> {
+  const collections = await connection.listCollections();
+  return collections.some(({ name }) => name === MADE_BY_A_SERVICE);
+}

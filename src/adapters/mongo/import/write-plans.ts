@@ -1,0 +1,126 @@
+import type { Collection, mongo } from 'mongoose';
+import {
+  ImportRefused,
+  type ImportedOrder,
+  type OrderWrite,
+  type PlannedOrder,
+  type TicketPlan,
+  type TicketWrite,
+} from '../../../application/import/ports';
+import { toOutbox } from '../../../application/outbox-events';
+import { NO_LEASE, toObjectId, type Models, type OrderDocument } from '../documents';
+import { isDuplicateKey } from '../errors';
+import { toDocument as toTicketDocument } from '../tickets';
+
+type Operation = mongo.AnyBulkWriteOperation<mongo.BSON.Document>;
+
+/**
+ * Carries out plans. Each write is guarded by what was read. A crash in between leaves a part of it: the next import plans
+ * from what it finds then.
+ */
+export async function writePlans(
+  { orders, tickets }: Models,
+  plans: readonly TicketPlan[],
+  now: Date,
+): Promise<void> {
+  const writes = plans.flatMap(({ orderWrites }) => orderWrites);
+  // Their turns are free before other orders get them.
+  await run(orders.collection, writes.flatMap(toRemoval));
+  await run(
+    orders.collection,
+    writes.flatMap((write) => toWrite(write, now)),
+  );
+  const copies = plans.flatMap(({ ticketWrite }) => (ticketWrite ? [toTicketStep(ticketWrite)] : []));
+  await run(tickets.collection, copies);
+}
+
+async function run(collection: Collection, operations: readonly Operation[]): Promise<void> {
+  if (operations.length === 0) return;
+  const result = await collection.bulkWrite([...operations], { ordered: false }).catch((error: unknown) => {
+    throw isDuplicateKey(error) ? changedMeanwhile({ cause: error }) : error;
+  });
+  const done = result.insertedCount + result.matchedCount + result.deletedCount;
+  if (done !== operations.length) throw changedMeanwhile();
+}
+
+function changedMeanwhile(options?: ErrorOptions): ImportRefused {
+  return new ImportRefused(
+    'this database was changed while orders were imported: stop every service that uses it, and import again',
+    options,
+  );
+}
+
+function toRemoval(write: OrderWrite): Operation[] {
+  const isRemoved = write.type === 'remove' || write.type === 'store anew';
+  return isRemoved ? [{ deleteOne: { filter: asRead(write.before) } }] : [];
+}
+
+function toWrite(write: OrderWrite, now: Date): Operation[] {
+  switch (write.type) {
+    case 'insert':
+    case 'store anew':
+      return [{ insertOne: { document: toDocument(write.planned, now) } }];
+    case 'update': {
+      const { planned, before } = write;
+      return [{ updateOne: { filter: asRead(before), update: toUpdate(planned, before, now) } }];
+    }
+    case 'move':
+      return [{ updateOne: { filter: asRead(write.before), update: { $set: { turn: write.turn } } } }];
+    case 'remove':
+      return [];
+  }
+}
+
+function asRead({ order }: ImportedOrder): mongo.Filter<mongo.BSON.Document> {
+  return { _id: toObjectId(order.id), version: order.version };
+}
+
+function toDocument(planned: PlannedOrder, now: Date): OrderDocument {
+  const { id, ticket, payments, ...fields } = planned.order;
+  return {
+    _id: toObjectId(id),
+    ...fields,
+    ticket: { ...ticket, id: toObjectId(ticket.id) },
+    turn: planned.turn,
+    idempotencyKey: id,
+    payments: [...payments],
+    outbox: toOutbox(planned.events, 0, now),
+    changes: [
+      { version: fields.version, status: fields.status, input: 'place', cause: { type: 'import' }, at: now },
+    ],
+    ...(payments.length > 0 && { allRefunded: false }),
+    publishing: {
+      next: 0,
+      pending: planned.events.length,
+      leaseUntil: NO_LEASE,
+      owner: null,
+      attempts: 0,
+      since: now,
+    },
+    imported: {
+      version: fields.version,
+      ...(planned.conflictWith && { conflictWith: planned.conflictWith }),
+    },
+  };
+}
+
+/** The order is what the import makes of it. Only a cancellation that an earlier import recorded goes on being published. */
+function toUpdate(
+  planned: PlannedOrder,
+  before: ImportedOrder,
+  now: Date,
+): mongo.UpdateFilter<mongo.BSON.Document> {
+  const { _id, outbox, publishing, ...fields } = toDocument(planned, now);
+  const isRecorded = before.conflictWith !== undefined;
+  return {
+    $set: { ...fields, ...(!isRecorded && { outbox, publishing }) },
+    ...(fields.reason === undefined && { $unset: { reason: '' } }),
+  };
+}
+
+function toTicketStep(write: TicketWrite): Operation {
+  const { _id, ...fields } = toTicketDocument(write.ticket);
+  const document = { ...fields, imported: { version: fields.version } };
+  if (write.type === 'insert') return { insertOne: { document: { _id, ...document } } };
+  return { updateOne: { filter: { _id, version: write.before.ticket.version }, update: { $set: document } } };
+}

@@ -1,0 +1,456 @@
+import { mongo } from 'mongoose';
+import { openImport } from '../../src/adapters/mongo/import/open-import';
+import { importOrders } from '../../src/application/import/import-orders';
+import { ImportRefused, type ImportOptions } from '../../src/application/import/ports';
+import type { Rejected } from '../../src/application/import/report';
+import { openRefunds } from '../../src/domain/order';
+import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
+import { eventually } from '../support/eventually';
+import { startMongod } from '../support/mongod';
+import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
+import { change, newPlacement, payment, read } from '../support/placements';
+import type { ServerProcess } from '../support/server-process';
+import { describeWith } from '../support/servers';
+import { silentLog } from '../support/silent';
+
+type Document = mongo.BSON.Document;
+const { ObjectId } = mongo;
+
+/** A clock on which waiting takes no time. */
+const impatient = {
+  monotonic: () => performance.now(),
+  random: Math.random,
+  after(_ms: number, task: () => void) {
+    const timer = setTimeout(task, 1);
+    return () => clearTimeout(timer);
+  },
+};
+
+describeWith(['mongod'], 'an import into MongoDB', () => {
+  let server: ServerProcess;
+  let client: mongo.MongoClient;
+  const cleanUp: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    server = await startMongod();
+    client = await mongo.MongoClient.connect(server.url);
+  });
+
+  afterEach(async () => {
+    for (const task of cleanUp.splice(0).reverse()) await task();
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await server?.stop();
+  });
+
+  async function setUp(content: { orders: Document[]; tickets: Document[] }) {
+    const old = await createOldDatabase(withDatabase(server.url), content);
+    const url = withDatabase(server.url);
+    const database = client.db(new URL(url).pathname.slice(1));
+    cleanUp.push(old.close, () => database.dropDatabase());
+
+    const open = async (owner: string, notes: string[] = []) => {
+      const opened = await openImport({
+        mongoUrl: url,
+        oldMongoUrl: old.url,
+        owner,
+        clock: impatient,
+        note: (text) => void notes.push(text),
+      });
+      cleanUp.push(opened.close);
+      return opened;
+    };
+
+    async function run(options: Partial<ImportOptions> & { dryRun?: boolean } = {}) {
+      const { dryRun = false, ...rest } = options;
+      const notes: string[] = [];
+      const rejected: (Omit<Rejected, 'document'> & { document: string })[] = [];
+      const { source, target, close } = await open(`import-${notes.length}-${Math.random()}`, notes);
+      const report = await importOrders({
+        source,
+        target,
+        dryRun,
+        options: { cancelConflicts: false, ...rest },
+        reject: async (all) => {
+          rejected.push(...all.map((one) => ({ ...one, document: source.textOf(one.document) })));
+        },
+        onProgress() {},
+      });
+      await close();
+      return { report, rejected, notes };
+    }
+
+    return {
+      old,
+      url,
+      database,
+      open,
+      run,
+      orders: database.collection<Document>('orders'),
+      tickets: database.collection<Document>('tickets'),
+      store() {
+        const errors: string[] = [];
+        const log = { ...silentLog, error: (_: object, text: string) => void errors.push(text) };
+        const store = startMongoStore({ url, log });
+        cleanUp.push(store.close);
+        return { store, errors };
+      },
+    };
+  }
+
+  it('stores orders and tickets as this service does, and only reads the old database', async () => {
+    const ticket = oldTicket({ title: 'Jazz', price: '12.50', version: 7 });
+    const unsold = oldTicket();
+    const cancelled = oldOrder(ticket._id, 'cancelled');
+    const complete = oldOrder(ticket._id, 'complete', { userId: 'another', version: 3 });
+    const { old, run, orders, tickets, store } = await setUp({
+      orders: [complete, cancelled],
+      tickets: [ticket, unsold],
+    });
+    const before = await old.content();
+
+    const { report, rejected } = await run();
+    expect(report).toMatchObject({
+      orders: { read: 2, imported: 2, rejected: 0 },
+      tickets: { read: 2, imported: 2 },
+      statuses: { cancelled: 1, complete: 1 },
+    });
+    expect(rejected).toEqual([]);
+    expect(await old.content()).toEqual(before);
+    expect(await orders.findOne({ _id: complete._id })).toEqual({
+      _id: complete._id,
+      version: 3,
+      userId: 'another',
+      status: 'complete',
+      createdAt: complete._id.getTimestamp(),
+      expiresAt: complete['expiresAt'],
+      ticket: { id: ticket._id, title: 'Jazz', price: 12.5 },
+      turn: 1,
+      idempotencyKey: complete._id.toHexString(),
+      payments: [],
+      outbox: [],
+      changes: [
+        { version: 3, status: 'complete', input: 'place', cause: { type: 'import' }, at: expect.any(Date) },
+      ],
+      publishing: {
+        next: 0,
+        pending: 0,
+        leaseUntil: new Date(0),
+        owner: null,
+        attempts: 0,
+        since: expect.any(Date),
+      },
+      imported: { version: 3 },
+    });
+    expect(await tickets.findOne({ _id: ticket._id })).toEqual({
+      _id: ticket._id,
+      version: 7,
+      title: 'Jazz',
+      price: 12.5,
+      userId: null,
+      orderId: null,
+      imported: { version: 7 },
+    });
+
+    const { store: ours, errors } = store();
+    await untilReady(ours);
+    expect((await read(ours.orders, complete._id.toHexString())).order).toMatchObject({ status: 'complete' });
+    expect(await ours.orders.list({ userId: 'buyer', limit: 10 })).toHaveLength(1);
+    expect((await ours.outbox.backlog()).pending).toBe(0);
+    expect(errors).toEqual([]);
+  });
+
+  it('writes nothing in a dry run, and says the same', async () => {
+    const ticket = oldTicket();
+    const { run, database } = await setUp({
+      orders: [oldOrder(ticket._id, 'complete'), oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const dry = await run({ dryRun: true });
+    expect(await wholeContent(database)).toEqual([]);
+    const { report, rejected } = await run();
+    expect(dry.report).toEqual({ ...report, dryRun: true });
+    expect(dry.rejected).toEqual(rejected);
+    expect(report.conflicts).toHaveLength(1);
+  });
+
+  it('names all that it cannot import, with the whole document', async () => {
+    const [ticket, priceless, untitled] = [
+      oldTicket(),
+      oldTicket({ price: 'free' }),
+      oldTicket({ title: 7 }),
+    ];
+    const on = (more: Document) => oldOrder(ticket._id, 'cancelled', more);
+    const cases: [string, Document][] = [
+      ['_id: is not an ObjectId', on({ _id: 'an id' })],
+      ['ticket: is missing', on({ ticket: null })],
+      ['ticket: is not an ObjectId', on({ ticket: ticket._id.toHexString() })],
+      ['ticket: is not an ObjectId', on({ ticket: [ticket._id] })],
+      ['ticket: there is no copy of it', on({ ticket: oldId() })],
+      ['ticket: its copy is not valid (price: is not a number)', on({ ticket: priceless._id })],
+      ['ticket: its copy is not valid (title: is not a text)', on({ ticket: untitled._id })],
+      ['userId: is missing', on({ userId: null })],
+      ['userId: is not a text', on({ userId: 7 })],
+      ['userId: is empty', on({ userId: '' })],
+      ['userId: is longer than 200 characters', on({ userId: 'u'.repeat(201) })],
+      ['userId: is not well-formed Unicode', on({ userId: 'half \uFFFD' })],
+      ['status: is not a known one', on({ status: 'paid' })],
+      ['status: is missing', on({ status: undefined })],
+      ['version: is missing', on({ version: undefined })],
+      ['version: is not a whole number', on({ version: 0.5 })],
+      ['__v: is not a whole number', on({ version: undefined, __v: '1' })],
+      ['expiresAt: is not a date', on({ expiresAt: '2025-01-01' })],
+      [
+        'expiresAt: is missing, and the order is open: --expiry-seconds sets it',
+        oldOrder(ticket._id, 'created', { expiresAt: null }),
+      ],
+    ];
+    const good = [on({ version: undefined, __v: 2 }), on({ expiresAt: undefined }), on({ note: 'x' })];
+    const { run, orders, tickets, old } = await setUp({
+      orders: [...cases.map(([, document]) => document), ...good].map(withoutUndefined),
+      tickets: [ticket, priceless, untitled, { ...oldTicket(), _id: 'a name' as never }],
+    });
+
+    const { report, rejected } = await run();
+    const ofOrders = rejected.filter(({ what }) => what === 'order');
+    expect(ofOrders).toHaveLength(cases.length);
+    for (const [reason, document] of cases) {
+      const id = document['_id'] instanceof ObjectId ? document['_id'].toHexString() : document['_id'];
+      const found = ofOrders.find((one) => one.id === id);
+      expect(found).toMatchObject({ reason });
+      expect(mongo.BSON.EJSON.parse(found!.document)).toEqual(
+        await old.orders.findOne({ _id: document['_id'] }),
+      );
+    }
+    expect(rejected.filter(({ what }) => what === 'ticket').map(({ id, reason }) => [id, reason])).toEqual(
+      expect.arrayContaining([
+        ['a name', '_id: is not an ObjectId'],
+        [priceless._id.toHexString(), 'price: is not a number'],
+        [untitled._id.toHexString(), 'title: is not a text'],
+      ]),
+    );
+    expect(report.orders).toMatchObject({ read: cases.length + 3, imported: 3, rejected: cases.length });
+    expect(report).toMatchObject({
+      assumed: { 'expiry is the creation': 1 },
+      unknownFields: { note: 1 },
+      statuses: { unknown: 2 },
+    });
+    expect(report.rejected.reduce((sum, { count }) => sum + count, 0)).toBe(rejected.length);
+    expect(report.unimportedHolders).toEqual([
+      expect.objectContaining({ ticketId: ticket._id.toHexString(), isBlocked: true }),
+    ]);
+    expect(await orders.countDocuments()).toBe(3);
+    expect((await orders.find().toArray()).map(({ version }) => version as number).sort()).toEqual([1, 1, 2]);
+    expect(await tickets.findOne({ _id: ticket._id })).toMatchObject({ orderId: expect.any(String) });
+  });
+
+  it('changes nothing when it is repeated, and brings up to date what has changed', async () => {
+    const [one, two, three] = [oldTicket(), oldTicket(), oldTicket()];
+    const paid = oldOrder(one._id, 'created');
+    const revived = oldOrder(two._id, 'cancelled');
+    const { old, run, database, orders, tickets } = await setUp({
+      orders: [paid, revived],
+      tickets: [one, two],
+    });
+    await run();
+    const first = withoutMarker(await wholeContent(database));
+    const again = await run();
+    expect(again.report.orders).toMatchObject({ imported: 0, updated: 0, 'up to date': 2 });
+    expect(again.report.tickets).toMatchObject({ imported: 0, updated: 0, 'up to date': 2 });
+    expect(withoutMarker(await wholeContent(database))).toEqual(first);
+
+    await old.orders.updateOne({ _id: paid._id }, { $set: { status: 'complete', version: 1 } });
+    await old.orders.updateOne({ _id: revived._id }, { $set: { status: 'complete', version: 2 } });
+    await old.orders.insertMany([oldOrder(one._id, 'cancelled'), oldOrder(three._id, 'created')]);
+    await old.tickets.insertOne(three);
+    await old.tickets.updateOne({ _id: two._id }, { $set: { price: 99, version: 1 } });
+    const { report } = await run();
+    expect(report.orders).toMatchObject({ imported: 2, updated: 2 });
+    expect(report.tickets).toMatchObject({ imported: 1, updated: 1 });
+    const turns = await orders.find({ 'ticket.id': one._id }).sort({ turn: 1 }).toArray();
+    expect(turns.map(({ turn, status }) => [turn, status])).toEqual([
+      [0, 'cancelled'],
+      [1, 'complete'],
+    ]);
+    expect(await orders.findOne({ _id: revived._id })).toMatchObject({
+      status: 'complete',
+      version: 2,
+      ticket: { price: 99 },
+      imported: { version: 2 },
+    });
+    expect(await tickets.findOne({ _id: two._id })).toMatchObject({ price: 99, version: 1 });
+  });
+
+  it('does not change what this service has changed since, and what its own copy has become', async () => {
+    const ticket = oldTicket();
+    const order = oldOrder(ticket._id, 'created');
+    const { old, run, orders, tickets, store } = await setUp({ orders: [order], tickets: [ticket] });
+    await run();
+    const { store: ours } = store();
+    await untilReady(ours);
+    await change(ours.orders, order._id.toHexString(), payment('p1'));
+    await ours.tickets.apply({ id: ticket._id.toHexString(), version: 5, title: 'New', price: 1 });
+    await ours.close();
+    const before = [await orders.find().toArray(), await tickets.find().toArray()];
+
+    await old.orders.updateOne({ _id: order._id }, { $set: { status: 'cancelled', version: 1 } });
+    const { report, notes } = await run();
+    expect(report.orders).toMatchObject({ 'kept ours': 1, updated: 0 });
+    expect(report.tickets).toMatchObject({ 'kept ours': 1, updated: 0 });
+    expect([await orders.find().toArray(), await tickets.find().toArray()]).toEqual(before);
+    // A service has used this database: it may still run.
+    expect(notes).toEqual([expect.stringMatching(/waiting 30 s/)]);
+  });
+
+  it('cancels the losers of a conflict with an event and an open refund, and only once', async () => {
+    const ticket = oldTicket();
+    const [open, kept, paid] = [
+      oldOrder(ticket._id, 'created'),
+      oldOrder(ticket._id, 'complete'),
+      oldOrder(ticket._id, 'complete'),
+    ];
+    const { run, orders, store } = await setUp({ orders: [open, kept, paid], tickets: [ticket] });
+    const { report } = await run({ cancelConflicts: true });
+    expect(report.conflicts[0]?.others.map(({ id, result }) => [id, result])).toEqual([
+      [open._id.toHexString(), 'cancelled'],
+      [paid._id.toHexString(), 'cancelled, to be refunded'],
+    ]);
+    const before = await orders.find().sort({ turn: 1 }).toArray();
+    expect(before.map(({ status, reason, version }) => [status, reason, version])).toEqual([
+      ['cancelled', 'operator', 1],
+      ['cancelled', 'operator', 2],
+      ['complete', undefined, 1],
+    ]);
+    await run({ cancelConflicts: true });
+    expect(await orders.find().sort({ turn: 1 }).toArray()).toEqual(before);
+
+    const { store: ours } = store();
+    await untilReady(ours);
+    expect(await ours.outbox.backlog()).toMatchObject({ pending: 2 });
+    const refunds = async () =>
+      (await ours.orders.withOpenRefunds(10)).map((order) => [
+        order.id,
+        openRefunds(order).map(({ id }) => id),
+      ]);
+    const paidId = paid._id.toHexString();
+    expect(await refunds()).toEqual([[paidId, [`imported-${paidId}`]]]);
+    // The real payment takes the place of the one that was not known.
+    await change(ours.orders, paid._id.toHexString(), payment('p1'));
+    expect(await refunds()).toEqual([[paidId, ['p1']]]);
+    const stored = await orders.findOne({ _id: paid._id });
+    expect(stored?.['payments']).toMatchObject([
+      { placeholder: true, refunded: { reference: 'p1' } },
+      { id: 'p1', refund: 'late' },
+    ]);
+    expect(stored?.['outbox']).toHaveLength(2);
+  });
+
+  describe('is refused', () => {
+    const anything = () => {
+      const ticket = oldTicket();
+      return { orders: [oldOrder(ticket._id, 'created')], tickets: [ticket] };
+    };
+
+    it('from an empty database, one of this service, and one of other orders', async () => {
+      const { run, old } = await setUp({ orders: [], tickets: [] });
+      await expect(run()).rejects.toThrow(/has no orders/);
+      await old.orders.insertOne({ total: 3 });
+      await expect(run()).rejects.toThrow(/none has userId, status and ticket/);
+      await old.orders.deleteMany({});
+      await old.orders.insertOne({
+        turn: 0,
+        idempotencyKey: 'k',
+        userId: 'u',
+        status: 'created',
+        ticket: {},
+      });
+      await expect(run()).rejects.toThrow(/is one of this service/);
+    });
+
+    it('into a database of another service, before anything is written', async () => {
+      const { run, old, orders, database } = await setUp(anything());
+      await orders.insertOne(oldOrder(oldId(), 'created'));
+      const before = await wholeContent(database);
+      await expect(run()).rejects.toThrow(/data of another service/);
+      expect(await wholeContent(database)).toEqual(before);
+      // The old database itself, under whatever name.
+      const same = openImport({
+        mongoUrl: old.url,
+        oldMongoUrl: old.url,
+        owner: 'x',
+        clock: impatient,
+        note() {},
+      });
+      await expect(same).rejects.toThrow(ImportRefused);
+    });
+
+    it('once an order was placed here, without a trace', async () => {
+      const { run, store, database } = await setUp(anything());
+      const { store: ours } = store();
+      await untilReady(ours);
+      await ours.orders.insert(newPlacement());
+      await ours.close();
+      const before = await wholeContent(database);
+      await expect(run()).rejects.toThrow(/orders that were placed with this service/);
+      expect(await wholeContent(database)).toEqual(before);
+    });
+
+    it('while another one runs', async () => {
+      const { run, open, orders } = await setUp(anything());
+      const { target } = await open('the other');
+      await target.begin();
+      await expect(run()).rejects.toThrow(/another import into this database is running/);
+      expect(await orders.countDocuments()).toBe(0);
+    });
+  });
+
+  it('is followed by one that finds a lease that nobody renews', async () => {
+    const ticket = oldTicket();
+    const { run, open, database } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const { target, close } = await open('killed');
+    await target.begin();
+    await close();
+    await database
+      .collection('imports')
+      .updateOne({}, { $set: { owner: 'killed', leaseUntil: new Date(Date.now() + 300) } });
+    const { report, notes } = await run();
+    expect(report.orders.imported).toBe(1);
+    expect(notes).toEqual([expect.stringMatching(/waiting until its lease ends/)]);
+  });
+
+  it('keeps the service away until it is finished, and the service says so once', async () => {
+    const ticket = oldTicket();
+    const { open, run, store, database } = await setUp({
+      orders: [oldOrder(ticket._id, 'complete')],
+      tickets: [ticket],
+    });
+    const { target, close } = await open('interrupted');
+    await target.begin();
+    await close();
+    const { store: ours, errors } = store();
+    await eventually(() => expect(errors).toHaveLength(1), 20_000);
+    expect(errors[0]).toMatch(/an import into it is unfinished since .*Run `order-service import` again/);
+    expect(ours.ready()).toBe(false);
+    await expect(ours.tickets.find(ticket._id.toHexString())).rejects.toThrow(/not ready/);
+
+    await run();
+    await untilReady(ours);
+    expect(errors).toHaveLength(1);
+    expect(await database.collection('imports').find().toArray()).toEqual([
+      expect.objectContaining({ unfinished: false, finishedAt: expect.any(Date), owner: null }),
+    ]);
+  });
+});
+
+function withoutUndefined(document: Document): Document {
+  return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined));
+}
+
+function withoutMarker(content: unknown): unknown {
+  return (content as { name: string }[]).filter(({ name }) => name !== 'imports');
+}
