@@ -1,7 +1,7 @@
 import type { Publisher } from '../application/bus';
 import type { ChangeOrder } from '../application/change-order';
-import type { OperatorReads } from '../application/operator-ports';
-import type { FailedMessages, OrderHistory, OrderStore, OutboxHistory } from '../application/ports';
+import type { OperatorReads, OrderHistory, OutboxHistory } from '../application/operator-ports';
+import type { FailedMessages, OrderStore } from '../application/ports';
 import type { Environment } from '../config/load-config';
 import type { Inject } from '../messaging/injection';
 import type { Output } from './output';
