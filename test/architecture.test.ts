@@ -31,6 +31,7 @@ describe('the import direction', () => {
     'config/': ['config/', 'adapters/mongo/driver'],
     'adapters/': [
       'application/bus',
+      'application/failed-messages',
       'application/operator-ports',
       'application/ports',
       'application/schedule',

@@ -8,6 +8,7 @@ import {
   type OrderStatus,
   type Refusal,
 } from '../domain/order';
+import type { OrderChanges } from './order-changes';
 import { toOutbox } from './outbox-events';
 import { unknownIfUnavailable, untilKnown } from './schedule';
 import {
@@ -47,6 +48,8 @@ export function createChangeOrder(deps: {
   /** Notifies the relay that the order has events to publish. Returns at once. */
   nudge: (order: { readonly orderId: string; readonly ticketId: string }) => void;
   turns: Pick<Turns, 'over'>;
+  /** Told of each change once it is durable. Returns at once. */
+  changes: Pick<OrderChanges, 'changed'>;
   clock: Pick<Clock, 'now' | 'monotonic' | 'after' | 'random'>;
   metrics: Pick<Metrics, 'decided' | 'retried'>;
 }): ChangeOrder {
@@ -73,6 +76,7 @@ export function createChangeOrder(deps: {
       if (decision.type === 'unchanged' && unanswered !== undefined) {
         // Nothing is left to change because our own write, which got no answer, has changed it.
         metrics.decided(input.type, unanswered, 'changed');
+        deps.changes.changed(before.order);
         announce(before, before.order);
         return { type: 'changed', order: before.order };
       }
@@ -91,6 +95,7 @@ export function createChangeOrder(deps: {
       if (isSaved === undefined) unanswered ??= before.order.status;
       if (!isSaved) return undefined;
       metrics.decided(input.type, before.order.status, 'changed');
+      deps.changes.changed(order);
       if (events.length > 0) announce(before, order);
       return { type: 'changed' as const, order };
     }

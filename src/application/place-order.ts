@@ -64,9 +64,8 @@ export type PlaceOrder = (command: PlaceOrderCommand) => Promise<PlaceOrderResul
 /**
  * Places an order in two round trips to the database: the ticket, and one insert that decides everything. A unique
  * index gives each turn of a ticket once, and the next turn is tried only when the order before is certainly cancelled:
- * so no two orders ever hold one ticket. The open orders of a user are limited in the same way; only with a limit are they read
- * first. If the ticket service holds the ticket for an order, a third round trip, once
- * per order and replica, finds out whether that order is ours.
+ * so no two orders ever hold one ticket. The open orders of a user are limited in the same way. If the ticket service
+ * holds the ticket for an order, a third round trip, once per order and replica, finds out whether that order is ours.
  */
 export function createPlaceOrder(deps: {
   orders: Pick<OrderStore, 'insert' | 'find' | 'findByKey' | 'confirmReads'>;

@@ -1,4 +1,5 @@
 import type { Order } from '../domain/order';
+import type { OrderChanges } from './order-changes';
 import type { OrderQuery, OrderStore } from './ports';
 import { allOf } from './schedule';
 
@@ -22,6 +23,29 @@ export function createFindOrder(deps: { orders: Pick<OrderStore, 'find'> }): Fin
   return async function findOrder({ userId, orderId }) {
     const stored = await deps.orders.find(orderId);
     return stored?.order.userId === userId ? stored.order : undefined;
+  };
+}
+
+export type AwaitOrder = (query: {
+  readonly userId: string;
+  readonly orderId: string;
+  readonly seconds: number;
+  /** Whether the caller has this version already. With another one there is nothing to wait for. */
+  readonly isKnown: (version: number) => boolean;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}) => Promise<Order | undefined>;
+
+/** The user's own order as soon as it has changed; at the latest after some seconds, as it is then. */
+export function createAwaitOrder(deps: {
+  findOrder: FindOrder;
+  changes: Pick<OrderChanges, 'after'>;
+}): AwaitOrder {
+  return async function awaitOrder({ userId, orderId, seconds, isKnown, signal }) {
+    const order = await deps.findOrder({ userId, orderId });
+    if (!order || !isKnown(order.version)) return order;
+    const toRead = await deps.changes.after(order, seconds * 1000, signal);
+    return toRead ? deps.findOrder({ userId, orderId }) : order;
   };
 }
 

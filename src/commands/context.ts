@@ -1,7 +1,8 @@
 import type { Publisher } from '../application/bus';
 import type { ChangeOrder } from '../application/change-order';
+import type { FailedMessages } from '../application/failed-messages';
 import type { OperatorReads, OrderHistory, OutboxHistory } from '../application/operator-ports';
-import type { FailedMessages, OrderStore } from '../application/ports';
+import type { OrderStore } from '../application/ports';
 import type { Environment } from '../config/load-config';
 import type { Inject } from '../messaging/injection';
 import type { Output } from './output';

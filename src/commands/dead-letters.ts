@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { FailedMessage } from '../application/ports';
+import type { FailedMessage } from '../application/failed-messages';
 import { commandGroup, JSON_OPTION, limitOption, parseText, withExamples } from './arguments';
 import type { CommandContext, OperatorDatabase } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';

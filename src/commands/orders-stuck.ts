@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { StuckOrders, UnpublishedOrder } from '../application/operator-ports';
-import type { FailedMessage } from '../application/ports';
+import type { FailedMessage } from '../application/failed-messages';
 import type { Order } from '../domain/order';
 import { loadGraceSeconds } from '../config/load-config';
 import { JSON_OPTION, limitOption, wholeNumber, withExamples } from './arguments';

@@ -3,7 +3,7 @@ import { commandGroup, JSON_OPTION, limitOption, withExamples } from './argument
 import type { CommandContext } from './context';
 import { FAILED_MESSAGE_COLUMNS } from './dead-letters';
 import { printList, type Column } from './output';
-import type { FailedMessage } from '../application/ports';
+import type { FailedMessage } from '../application/failed-messages';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
 

@@ -10,6 +10,12 @@ export function hashTagOf(body: string): string {
   return `"${createHash('sha256').update(body).digest('base64url')}"`;
 }
 
+/** Whether an If-None-Match header names the tag, which contains no comma. Weak tags count too. */
+export function namesTag(header: string | undefined, tag: string): boolean {
+  const tags = (header ?? '').split(',').map((one) => one.trim().replace(/^W\//, ''));
+  return tags.includes(tag) || tags.includes('*');
+}
+
 /** A tag of a list, and the comma after it. The tag may contain a comma too. */
 const NEXT_TAG = /[\t ,]*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[\t ]*(?:,[\t ,]*|$)/y;
 const VERSION = /^"(0|[1-9]\d{0,14})"$/;

@@ -2,17 +2,18 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { CancelOrder } from '../application/cancel-order';
 import type { PlaceOrder } from '../application/place-order';
 import type { Cause } from '../application/ports';
-import type { FindOrder, ListOrders } from '../application/read-orders';
+import type { AwaitOrder, FindOrder, ListOrders } from '../application/read-orders';
 import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
-import { etagOf, hashTagOf } from './entity-tags';
+import { etagOf, hashTagOf, namesTag } from './entity-tags';
 import { problem, sendProblem, type Problem } from './problems';
-import { readCancelling, readListing, readOrderId, readPlacing, type Listing } from './validation';
+import { readCancelling, readListing, readOrderId, readPlacing, readWait, type Listing } from './validation';
 
 export interface OrderUseCases {
   readonly placeOrder: PlaceOrder;
   readonly cancelOrder: CancelOrder;
   readonly findOrder: FindOrder;
+  readonly awaitOrder: AwaitOrder;
   readonly listOrders: ListOrders;
 }
 
@@ -75,11 +76,7 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
     if (next) res.set('Link', `<${nextPage(query, encodeCursor(next))}>; rel="next"`);
     if (total !== undefined) res.set('X-Total-Count', String(total));
     const body = JSON.stringify(orders.map(toBody));
-    // Express itself answers 304 if If-None-Match names the tag.
-    res
-      .set({ ETag: hashTagOf(body), 'Cache-Control': 'private, no-cache' })
-      .type('json')
-      .send(body);
+    sendTagged(req, res, hashTagOf(body), body);
   };
 
   /** With all filters of this page. */
@@ -96,10 +93,13 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
 
   const show: RequestHandler = async (req, res) => {
     const orderId = takeOrderId(req);
-    const order = await useCases.findOrder({ userId: userIdOf(req), orderId });
+    const query = { userId: userIdOf(req), orderId };
+    const seconds = readWait(req);
+    const order = await (seconds === undefined
+      ? useCases.findOrder(query)
+      : useCases.awaitOrder({ ...query, ...waitOf(req, res), seconds }));
     if (!order) return sendProblem(res, unknownOrder);
-    // Express itself answers 304 if If-None-Match names the tag.
-    res.set({ ETag: etagOf(order.version), 'Cache-Control': 'private, no-cache' }).json(toBody(order));
+    sendTagged(req, res, etagOf(order.version), JSON.stringify(toBody(order)));
   };
 
   const cancel: RequestHandler = async (req, res) => {
@@ -124,6 +124,26 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
   };
 
   return { place, list, show, cancel };
+}
+
+/** Its time is no measure of how fast the service answers: it has a route of its own in metrics and the log. */
+function waitOf(req: Request, res: Response): Pick<Parameters<AwaitOrder>[0], 'isKnown' | 'signal'> {
+  req.routeTemplate = `${req.routeTemplate ?? ''}?wait`;
+  const disconnected = new AbortController();
+  res.once('close', () => disconnected.abort());
+  const tags = req.headers['if-none-match'];
+  const isKnown = (version: number) => tags === undefined || namesTag(tags, etagOf(version));
+  return { isKnown, signal: disconnected.signal };
+}
+
+/**
+ * Express itself would answer 304 too, but not to a request with `Cache-Control: no-cache`, which the fetch() of browsers
+ * adds to If-None-Match.
+ */
+function sendTagged(req: Request, res: Response, tag: string, body: string): void {
+  res.set({ ETag: tag, 'Cache-Control': 'private, no-cache' });
+  if (namesTag(req.headers['if-none-match'], tag)) res.status(304).end();
+  else res.type('json').send(body);
 }
 
 function noContent(res: Response): void {

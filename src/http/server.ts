@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createListener, type AddressInfo, type Socket } from 'node:net';
 import { refuseAsProblems, type Exchange, type Refusal } from './refusals';
 import { createUnusedConnections } from './unused-connections';
+import { LONGEST_WAIT_SECONDS } from './validation';
 
 /**
  * How many requests of one connection may be in flight. Node starts all that it has read at once, and keeps the answers
@@ -17,8 +18,8 @@ const USUAL = {
   headersMs: 5_000,
   requestMs: 10_000,
   checkEveryMs: 1_000,
-  /** A connection without traffic while a request is in flight. Longer than it takes to make any answer. */
-  noProgressMs: 30_000,
+  /** A connection without traffic while a request is in flight. Longer than any answer takes, also one that waits. */
+  noProgressMs: (LONGEST_WAIT_SECONDS + 15) * 1_000,
   /** A connection between two requests: above the idle timeout of proxies, so that they never use a closed one. */
   keepAliveMs: 620_000,
   /** The same while there are more connections than `mostKeptLong`: an idle one takes some 12 kB of memory. */

@@ -3,6 +3,7 @@ import {
   checkSchema,
   matchedData,
   validationResult,
+  type ParamSchema,
   type Schema,
   type ValidationError,
 } from 'express-validator';
@@ -11,6 +12,8 @@ import { decodeCursor, type Position } from './cursor';
 import { readIfMatch } from './entity-tags';
 import { problem, sendProblem, type ProblemError } from './problems';
 
+/** How long a request may wait for a change of its order. */
+export const LONGEST_WAIT_SECONDS = 30;
 const MOST_PER_PAGE = 200;
 const DEFAULT_PER_PAGE = 100;
 /** How many unknown fields are named. */
@@ -47,12 +50,14 @@ const placing: Schema = {
   },
 };
 
-const showing: Schema = {
+const one: Schema = {
   orderId: { in: 'params', errorMessage: 'orderId must be 24 hexadecimal characters', ...id },
 };
 
+const showing: Schema = { ...one, wait: wholeNumber('wait', LONGEST_WAIT_SECONDS) };
+
 const cancelling: Schema = {
-  ...showing,
+  ...one,
   [IF_MATCH.toLowerCase()]: {
     in: 'headers',
     errorMessage: `${IF_MATCH} must be * or tags in double quotes, as an ETag is`,
@@ -80,14 +85,7 @@ const listing: Schema = {
     isIn: { options: [['true', 'false']], bail: true },
     customSanitizer: { options: (value: string) => value === 'true' },
   },
-  limit: {
-    in: 'query',
-    errorMessage: `limit must be a whole number from 1 to ${MOST_PER_PAGE}`,
-    optional: true,
-    ...text,
-    isInt: { options: { min: 1, max: MOST_PER_PAGE, allow_leading_zeroes: false }, bail: true },
-    toInt: true,
-  },
+  limit: wholeNumber('limit', MOST_PER_PAGE),
   cursor: {
     in: 'query',
     errorMessage: 'cursor must be one that a listing returned',
@@ -114,6 +112,10 @@ export function readPlacing(req: Request): { ticketId: string; price?: number; i
 
 export function readOrderId(req: Request): string {
   return matchedData<{ orderId: string }>(req).orderId;
+}
+
+export function readWait(req: Request): number | undefined {
+  return matchedData<{ wait?: number }>(req).wait;
 }
 
 export function readCancelling(req: Request): { versions?: readonly number[] } {
@@ -149,6 +151,17 @@ export function readListing(req: Request): Listing {
 
 function isStatus(value: unknown): boolean {
   return (ORDER_STATUSES as readonly unknown[]).includes(value);
+}
+
+function wholeNumber(name: string, max: number): ParamSchema {
+  return {
+    in: 'query',
+    errorMessage: `${name} must be a whole number from 1 to ${max}`,
+    optional: true,
+    ...text,
+    isInt: { options: { min: 1, max, allow_leading_zeroes: false }, bail: true },
+    toInt: true,
+  };
 }
 
 function validate(

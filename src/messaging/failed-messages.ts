@@ -1,5 +1,5 @@
 import type { Message } from '../application/bus';
-import type { FailedMessage } from '../application/ports';
+import type { FailedMessage } from '../application/failed-messages';
 import { decodeUtf8 } from './contracts';
 
 /** A document of the database holds 16 MB, and base64 takes a third more. */

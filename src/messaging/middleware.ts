@@ -1,7 +1,8 @@
 import type { CatchUp } from '../application/catch-up';
 import { jittered, pause } from '../application/schedule';
 import type { Message } from '../application/bus';
-import { Unavailable, type Clock, type FailedMessages, type Log, type Metrics } from '../application/ports';
+import type { FailedMessages } from '../application/failed-messages';
+import { Unavailable, type Clock, type Log, type Metrics } from '../application/ports';
 import { toFailedMessage } from './failed-messages';
 import type { Handler } from './handlers';
 import { FIRST_RETRY_MS } from './parked-messages';

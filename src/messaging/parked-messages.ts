@@ -1,5 +1,6 @@
 import { allOf, backoff, createLoop, reportTo, type Loop } from '../application/schedule';
-import type { Clock, FailedMessage, FailedMessages, Log, Metrics } from '../application/ports';
+import type { FailedMessage, FailedMessages } from '../application/failed-messages';
+import type { Clock, Log, Metrics } from '../application/ports';
 import { toMessage } from './failed-messages';
 import type { Inbox } from './inbox';
 

@@ -1,6 +1,7 @@
 import { allOf, createLoop, type Loop } from '../application/schedule';
 import { openRefunds } from '../domain/order';
-import type { Clock, FailedMessages, Log, OrderStore, Outbox } from '../application/ports';
+import type { FailedMessages } from '../application/failed-messages';
+import type { Clock, Log, OrderStore, Outbox } from '../application/ports';
 import type { ServiceMetrics } from './metrics';
 
 const EVERY_MS = 10_000;

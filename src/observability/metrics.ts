@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { FailedMessages, Metrics, Outbox } from '../application/ports';
+import type { FailedMessages } from '../application/failed-messages';
+import type { Metrics, Outbox } from '../application/ports';
 import { readBuild } from './build';
 
 export interface ServiceMetrics extends Metrics {

@@ -3,20 +3,13 @@ import { createCatchUp } from '../application/catch-up';
 import { createChangeOrder } from '../application/change-order';
 import { createCompleteOrder } from '../application/complete-order';
 import { createExpireOrder, createExpirySweep } from '../application/expire-order';
+import { createOrderChanges } from '../application/order-changes';
 import { createOpenNumbers } from '../application/open-numbers';
 import { createPlaceOrder } from '../application/place-order';
 import type { Bus } from '../application/bus';
-import type {
-  Clock,
-  FailedMessages,
-  Log,
-  Metrics,
-  NewId,
-  OrderStore,
-  Outbox,
-  TicketStore,
-} from '../application/ports';
-import { createFindOrder, createListOrders } from '../application/read-orders';
+import type { FailedMessages } from '../application/failed-messages';
+import type { Clock, Log, Metrics, NewId, OrderStore, Outbox, TicketStore } from '../application/ports';
+import { createAwaitOrder, createFindOrder, createListOrders } from '../application/read-orders';
 import { createRelay } from '../application/relay';
 import { createTurns } from '../application/turns';
 import type { Config } from '../config/load-config';
@@ -55,7 +48,8 @@ export function createCore(deps: CoreDeps) {
   const relay = createRelay({ outbox, publisher: bus, ...common });
   const databaseReady = store.ready();
   const catchUp = createCatchUp({ databaseReady, catchUpSeconds, hardLimitSeconds, ...common });
-  const changeOrder = createChangeOrder({ orders, turns, nudge: relay.nudge, ...common });
+  const changes = createOrderChanges({ orders, ...common });
+  const changeOrder = createChangeOrder({ orders, turns, changes, nudge: relay.nudge, ...common });
   const expireOrder = createExpireOrder({ changeOrder, catchUp, ...common });
   const inbox = createInbox({
     tickets: store.tickets,
@@ -67,6 +61,7 @@ export function createCore(deps: CoreDeps) {
     watchPaymentsSeconds: windowSeconds + graceSeconds + hardLimitSeconds,
     ...common,
   });
+  const findOrder = createFindOrder({ orders });
   const subscribing = subscribeOnce(store.ready, () => bus.subscribe(inbox.subscriptions));
 
   return {
@@ -84,7 +79,8 @@ export function createCore(deps: CoreDeps) {
         ...common,
       }),
       cancelOrder: createCancelOrder({ changeOrder, ...common }),
-      findOrder: createFindOrder({ orders }),
+      findOrder,
+      awaitOrder: createAwaitOrder({ findOrder, changes }),
       listOrders: createListOrders({ orders }),
     },
     /** Call this whenever the database becomes ready or is lost. */
@@ -93,6 +89,8 @@ export function createCore(deps: CoreDeps) {
       if (ready) subscribing.look();
       else turns.forget();
     },
+    /** Answers all requests that wait for a change, and later ones at once. */
+    endWaits: changes.end,
     /** Subscribes as soon as the database is ready; payments catch up only while their subscriptions are up. */
     subscribe: subscribing.allow,
     /** Receives no more; resolves when what is in flight is settled and acknowledged. */

@@ -20,7 +20,14 @@ export function createOperatorDatabase(store: OperatorStore, log: Log): Operator
   const clock: Clock = { ...ticking, now: store.now };
   const common = { clock, metrics: NO_METRICS, log };
   const changing = (orders: Pick<OrderStore, 'find' | 'save' | 'confirmReads'>): ChangeOrder =>
-    createChangeOrder({ orders, turns: createTurns(), nudge: () => {}, ...common });
+    createChangeOrder({
+      orders,
+      turns: createTurns(),
+      // Nobody waits here.
+      changes: { changed() {} },
+      nudge: () => {},
+      ...common,
+    });
 
   const injecting = (
     changeOrder: ChangeOrder,

@@ -69,6 +69,11 @@ export async function compose(
     embedded && !config.production ? await playable(app, embedded.peer, config.http.basePath) : app;
   const server = httpServer(config.http, listener, log);
   let address: AddressInfo | undefined;
+  const stopHttp = (): Promise<void> => {
+    // The server waits for the requests in flight.
+    core.endWaits();
+    return server.stop();
+  };
 
   // Started from top to bottom, stopped from bottom to top.
   const lifecycle = createLifecycle(
@@ -80,7 +85,7 @@ export async function compose(
       { name: 'parked messages', ...core.parkedMessages },
       { name: 'expiry sweep', ...core.expirySweep },
       { name: 'subscriptions', start: core.subscribe, stop: core.stopReceiving },
-      { name: 'http', start: async () => void (address = await server.start()), stop: server.stop },
+      { name: 'http', start: async () => void (address = await server.start()), stop: stopHttp },
     ],
     { deadlineMs: config.shutdownSeconds * 1000, log },
   );

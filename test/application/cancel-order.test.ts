@@ -29,6 +29,7 @@ function setUp(first: Order, meanwhile?: Order) {
         confirmReads: () => Promise.resolve(),
       },
       turns: createTurns(),
+      changes: { changed() {} },
       nudge() {},
       clock: { ...clock, after: (_, task) => (setImmediate(task), () => {}) },
       metrics: silentMetrics,

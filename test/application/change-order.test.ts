@@ -42,9 +42,11 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
   const pauses: number[] = [];
   const turns = createTurns();
   const orders = { ...store.orders, ...overrides };
+  const told: number[] = [];
   const change = createChangeOrder({
     orders,
     turns,
+    changes: { changed: ({ version }) => told.push(version) },
     nudge: ({ orderId }) => nudged.push(orderId),
     // Pauses last no time here.
     clock: { ...clock, after: (ms, task) => (pauses.push(ms), setImmediate(task), () => {}) },
@@ -53,7 +55,7 @@ async function setUp(overrides: Partial<OrderStore> = {}) {
   const changeOrder = (id: string, input: OrderInput, permit?: Parameters<ChangeOrder>[3]) =>
     change(id, input, REQUEST, permit);
   const pay = (id: string) => ({ type: 'pay' as const, payment: { id, stripeId: id, at: clock.now() } });
-  return { clock, store, orders, change, changeOrder, nudged, pauses, turns, pay, decided };
+  return { clock, store, orders, change, changeOrder, nudged, told, pauses, turns, pay, decided };
 }
 
 type SetUp = Awaited<ReturnType<typeof setUp>>;
@@ -94,7 +96,7 @@ describe('changing an order', () => {
   });
 
   it('reads again after a write of unknown outcome, and counts it as its own when it took place', async () => {
-    const { orders, changeOrder, store, nudged } = await setUp();
+    const { orders, changeOrder, store, nudged, told } = await setUp();
     let saves = 0;
     orders.save = async (change) => {
       saves += 1;
@@ -102,7 +104,7 @@ describe('changing an order', () => {
       throw new Unavailable('the answer never came');
     };
     expect(await changeOrder(ORDER, { type: 'cancel', by: 'user' })).toMatchObject({ type: 'changed' });
-    expect([saves, nudged]).toEqual([1, [ORDER]]);
+    expect([saves, nudged, told]).toEqual([1, [ORDER], [1]]);
     const lease = await store.outbox.claim(ORDER);
     expect(lease?.events.map(({ subject }) => subject)).toEqual(['order:created', 'order:cancelled']);
   });
@@ -195,6 +197,19 @@ describe('changing an order', () => {
     await changeOrder(ORDER, pay('p2'));
     expect(nudged).toEqual([ORDER]);
     expect(turns.next(ticket.id)).toBe(0);
+  });
+
+  it('tells those who wait of each change once it is stored, also of one without events, and of nothing else', async () => {
+    const { changeOrder, told, pay } = await setUp();
+    const paying = changeOrder(ORDER, pay('p1'));
+    expect(told).toEqual([]);
+    await paying;
+    expect(told).toEqual([1]);
+    await changeOrder(ORDER, pay('p1'));
+    await changeOrder(ORDER, { type: 'cancel', by: 'user' });
+    expect(told).toEqual([1]);
+    await changeOrder(ORDER, pay('p2'));
+    expect(told).toEqual([1, 2]);
   });
 
   it('knows no order that is not there', async () => {

@@ -1,5 +1,6 @@
 import type { OrderFilter, OrderQuery } from '../../src/application/ports';
-import { createListOrders } from '../../src/application/read-orders';
+import { createAwaitOrder, createListOrders } from '../../src/application/read-orders';
+import type { Order } from '../../src/domain/order';
 import { orderOf } from '../support/http-app';
 
 function setUp(stored = [orderOf(), orderOf(), orderOf()]) {
@@ -54,5 +55,40 @@ describe('a listing', () => {
     answerPage();
     expect(await uncounted).not.toHaveProperty('total');
     expect(asked).toHaveLength(3);
+  });
+});
+
+describe('an order that is waited for', () => {
+  /** The order at each read; what is waited for ends at once. */
+  function setUpWait(reads: (Order | undefined)[], toRead = true) {
+    const waits: [number, number][] = [];
+    const { signal } = new AbortController();
+    const awaitOrder = createAwaitOrder({
+      findOrder: async () => reads.shift(),
+      changes: { after: async ({ version }, ms) => (waits.push([version, ms]), toRead) },
+    });
+    const wait = (isKnown = (_version: number) => true) =>
+      awaitOrder({ userId: 'me', orderId: 'a'.repeat(24), seconds: 20, isKnown, signal });
+    return { wait, waits, reads };
+  }
+
+  it('is read again when it may have changed', async () => {
+    const { wait, waits } = setUpWait([orderOf({ version: 2 }), orderOf({ version: 3 })]);
+    expect(await wait()).toMatchObject({ version: 3 });
+    expect(waits).toEqual([[2, 20_000]]);
+  });
+
+  it('is answered as it was read where nothing was waited for', async () => {
+    const { wait, reads } = setUpWait([orderOf({ version: 2 }), orderOf({ version: 3 })], false);
+    expect(await wait()).toMatchObject({ version: 2 });
+    expect(reads).toHaveLength(1);
+  });
+
+  it('is answered at once where the caller does not have its version, and where there is none', async () => {
+    const known = setUpWait([orderOf({ version: 2 })]);
+    expect(await known.wait((version) => version !== 2)).toMatchObject({ version: 2 });
+    const unknown = setUpWait([undefined]);
+    expect(await unknown.wait()).toBeUndefined();
+    expect([known.waits, unknown.waits]).toEqual([[], []]);
   });
 });

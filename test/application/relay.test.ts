@@ -56,6 +56,7 @@ function setUp() {
     const changeOrder = createChangeOrder({
       orders: store.orders,
       turns,
+      changes: { changed() {} },
       nudge: relay.nudge,
       clock,
       metrics: silentMetrics,

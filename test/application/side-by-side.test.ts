@@ -1,7 +1,7 @@
 import { createMemoryDatabase } from '../../src/adapters/memory/database';
 import { createFailedMessages } from '../../src/adapters/memory/failed-messages';
 import { createExpirySweep } from '../../src/application/expire-order';
-import type { FailedMessage } from '../../src/application/ports';
+import type { FailedMessage } from '../../src/application/failed-messages';
 import { allOf, type Loop } from '../../src/application/schedule';
 import { createParkedMessages } from '../../src/messaging/parked-messages';
 import { createBacklogWatch } from '../../src/observability/backlog-watch';

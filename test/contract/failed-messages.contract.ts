@@ -1,4 +1,4 @@
-import type { FailedMessage } from '../../src/application/ports';
+import type { FailedMessage } from '../../src/application/failed-messages';
 import type { SetUp } from './store-harness';
 
 export function deadLettersContract(setUp: SetUp): void {

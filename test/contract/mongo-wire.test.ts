@@ -375,6 +375,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         () => store.orders.insert(newPlacement({ userId: 'limited', openTurn: { number: 0, turn: 3 } })),
       ],
       ['an order', 2, async () => store.orders.find(newId())],
+      ['the versions of orders', 4, () => store.orders.versions([newId(), newId(), newId()])],
       ['an order by its key', 1, () => store.orders.findByKey('["me","key"]')],
       ['a ticket', 2, () => store.tickets.find(ticketId)],
       ['how many messages are parked and dead', 10, () => store.failedMessages.count()],
@@ -391,6 +392,17 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
         expect(plan).not.toMatch(/"stage":"SORT"/);
         expect(keysExamined(plan)).toBeLessThanOrEqual(most);
       }
+    });
+
+    it('asks for any number of versions with one command', async () => {
+      const stored = await inspector.collection('orders').find().project({ _id: 1 }).toArray();
+      const ids = stored.map(({ _id }) => String(_id));
+      expect(ids.length).toBeGreaterThan(1_000);
+      proxy.forget();
+
+      expect((await store.orders.versions(ids)).size).toBe(ids.length);
+
+      expect(proxy.commands.map((command) => Object.keys(command)[0])).toEqual(['find']);
     });
 
     it("finds a user's orders of a ticket through an index, and sorts only the ticket's orders", async () => {

@@ -255,6 +255,20 @@ export function ordersContract(setUp: SetUp): void {
       expect(await b.orders.findByKey('["u","K",null]')).toBeUndefined();
     });
 
+    it('tells its version, with those of many others', async () => {
+      const { a, b } = await setUp();
+      const placements = Array.from({ length: 300 }, () => newPlacement());
+      await Promise.all(placements.map(a.orders.insert));
+      const ids = placements.map(({ order }) => order.id);
+      await change(a.orders, ids[0]!, payment('p1'));
+      await change(a.orders, ids[0]!, payment('p2'));
+
+      const versions = await b.orders.versions([newId(), ...ids]);
+
+      expect(versions).toEqual(new Map(ids.map((id, i) => [id, i === 0 ? 2 : 0])));
+      expect(await b.orders.versions([])).toEqual(new Map());
+    });
+
     it('keeps every change, payments and refunds included', async () => {
       const { a, b } = await setUp();
       const { order } = newPlacement();

@@ -1,4 +1,5 @@
-import type { FailedMessages, OrderStore, Outbox, TicketStore } from '../../src/application/ports';
+import type { FailedMessages } from '../../src/application/failed-messages';
+import type { OrderStore, Outbox, TicketStore } from '../../src/application/ports';
 
 export const LEASE_MS = 15_000;
 

@@ -320,6 +320,19 @@ describe('showing or cancelling an order', () => {
   );
 });
 
+describe('waiting for a change', () => {
+  it.each(['0', '-1', '31', '1.5', '1e1', '010', '', '%201', 'ten', '1&wait=2'])(
+    'for ?wait=%s gets 400 that names it',
+    (value) => isRefused(({ get }) => get(`/${ticketId}?wait=${value}`), 400, 'wait'),
+  );
+
+  it('is for showing one order only', async () => {
+    await isRefused(({ get }) => get('?wait=1'), 400, 'wait');
+    await isRefused(({ remove }) => remove(`/${ticketId}?wait=1`), 400, 'wait');
+    await isRefused(({ post }) => post('?wait=1').send({ ticketId }), 400, 'wait');
+  });
+});
+
 describe('listing orders', () => {
   const goodCursor = Buffer.from(`1767225600000.${newId()}`).toString('base64url');
   const cursorOf = (text: string) => Buffer.from(text).toString('base64url');

@@ -1,4 +1,5 @@
 import request from 'supertest';
+import { eventually } from '../support/eventually';
 import { exchange } from '../hostile/wire';
 import { startComposed, type ComposedService, type Order } from '../support/composed-service';
 import { BASE_PATH, bearer, cookieOf, newId, tokenOf } from '../support/http-app';
@@ -31,6 +32,56 @@ async function readAll(user: string, query: string, between: () => Promise<unkno
   }
   return ids;
 }
+
+describe('an order that is waited for', () => {
+  const wait = (user: string, id: string, tag?: string, url = service.url) =>
+    fetch(`${url}${BASE_PATH}/${id}?wait=30`, {
+      headers: { ...bearer(user), ...(tag === undefined ? {} : { 'If-None-Match': tag }) },
+    });
+
+  it('is answered as soon as it is cancelled or paid, and at once where it has changed already', async () => {
+    const [first, second] = [
+      orderIn(await place('ann', await service.sell()).expect(201)),
+      orderIn(await place('ann', await service.sell()).expect(201)),
+    ];
+    const waiting = [wait('ann', first.id), wait('ann', first.id, '"0"'), wait('ann', second.id, '"0"')];
+    await cancel('ann', first.id).expect(204);
+    await service.pay(second);
+
+    const answers = await Promise.all(waiting);
+    const bodies = await Promise.all(answers.map(async (answer) => (await answer.json()) as Order));
+    expect(bodies.map(({ status, version }) => [status, version])).toEqual([
+      ['cancelled', 1],
+      ['cancelled', 1],
+      ['complete', 1],
+    ]);
+    expect((await wait('ann', first.id, '"0"')).status).toBe(200);
+    expect((await wait('bob', first.id)).status).toBe(404);
+    expect((await wait('ann', newId())).status).toBe(404);
+  });
+
+  it('is answered as it is, or with 304, when the service stops', async () => {
+    const polled: string[] = [];
+    const other = await startComposed(
+      {},
+      {
+        between: {
+          orders: (orders) => ({
+            ...orders,
+            versions: (ids) => (polled.push(...ids), orders.versions(ids)),
+          }),
+        },
+      },
+    );
+    const { id } = await other.place('ann', await other.sell());
+    const waiting = [wait('ann', id, undefined, other.url), wait('ann', id, '"0"', other.url)];
+    await eventually(() => expect(polled).toContain(id));
+
+    expect(await other.stop()).toBe(true);
+
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 304]);
+  });
+});
 
 describe('an order over HTTP', () => {
   it('is placed, shown, listed, cancelled and cancelled again', async () => {

@@ -1,6 +1,9 @@
+import { createServer, request as send } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import request from 'supertest';
 import type { Order } from '../../src/domain/order';
 import type { OrderUseCases } from '../../src/http/orders';
+import { eventually } from '../support/eventually';
 import { BASE_PATH, bearer, createTestApp, newId, orderOf } from '../support/http-app';
 
 type Commands<Name extends keyof OrderUseCases> = Parameters<OrderUseCases[Name]>[0][];
@@ -191,6 +194,13 @@ describe('GET one', () => {
     expect(answer.headers['etag']).toBe('"3"');
   });
 
+  it('answers 304 to fetch() too, which adds Cache-Control: no-cache', async () => {
+    const headers = { 'If-None-Match': '"3"', 'Cache-Control': 'no-cache', Pragma: 'no-cache' };
+
+    await show(orderOf({ version: 3 }), undefined, headers).expect(304);
+    await show(orderOf({ version: 4 }), undefined, headers).expect(200);
+  });
+
   it.each(['"2"', '"33"', '3'])('answers 200 to If-None-Match: %s', async (tag) => {
     await show(orderOf({ version: 3 }), undefined, { 'If-None-Match': tag }).expect(200);
   });
@@ -209,6 +219,107 @@ describe('GET one', () => {
 
     expect(answer.headers['etag']).toBe('"0"');
     expect(answer.text ?? '').toBe('');
+  });
+});
+
+describe('GET one with wait', () => {
+  const BEFORE = [orderOf({ version: 1 }), orderOf({ version: 3 })];
+
+  const wait = (
+    query: string,
+    headers: Record<string, string> = {},
+    order: Order | undefined = orderOf(),
+  ) => {
+    const { useCases, asked } = answering('awaitOrder', order);
+    const test = createTestApp({ useCases });
+    const path = `${BASE_PATH}/ABCDEFabcdef0123456789AB${query}`;
+    const answer = request(test.app)
+      .get(path)
+      .set({ ...bearer('ann'), ...headers });
+    return { asked, answer, ...test };
+  };
+
+  it.each([1, 30])('waits for %d seconds, and answers with the order as it is then', async (seconds) => {
+    const order = orderOf({ version: 3 });
+    const { answer, asked } = wait(`?wait=${seconds}`, {}, order);
+
+    const { body, headers } = await answer.expect(200);
+
+    expect(body).toEqual(bodyOf(order));
+    expect(headers).toMatchObject({ etag: '"3"', 'cache-control': 'private, no-cache' });
+    expect(asked).toMatchObject([{ userId: 'ann', orderId: 'abcdefabcdef0123456789ab', seconds }]);
+  });
+
+  it.each([
+    [undefined, [true, true]],
+    ['"3"', [false, true]],
+    ['W/"3"', [false, true]],
+    ['"2", W/"3"', [false, true]],
+    ['"1","3"', [true, true]],
+    ['*', [true, true]],
+    ['"2"', [false, false]],
+    ['"33"', [false, false]],
+    ['3', [false, false]],
+  ])('with If-None-Match: %s, waits while the order has a version that it names', async (tags, expected) => {
+    const { answer, asked } = wait('?wait=5', tags === undefined ? {} : { 'If-None-Match': tags });
+
+    await answer;
+
+    expect(BEFORE.map(({ version }) => asked[0]?.isKnown(version))).toEqual(expected);
+  });
+
+  it('answers 304 where the order has not changed, 200 where it has, 404 where there is none', async () => {
+    const tag = { 'If-None-Match': '"3"' };
+
+    await wait('?wait=1', tag, orderOf({ version: 3 })).answer.expect(304);
+    await wait('?wait=1', tag, orderOf({ version: 4 })).answer.expect(200);
+    const { useCases } = answering('awaitOrder', undefined);
+    const { app } = createTestApp({ useCases });
+    await request(app).get(`${BASE_PATH}/${newId()}?wait=1`).set(bearer()).expect(404);
+  });
+
+  it('waits for HEAD as for GET', async () => {
+    const { useCases, asked } = answering('awaitOrder', orderOf({ version: 7 }));
+
+    const { headers } = await request(createTestApp({ useCases }).app)
+      .head(`${BASE_PATH}/${newId()}?wait=2`)
+      .set(bearer())
+      .expect(200);
+
+    expect(headers['etag']).toBe('"7"');
+    expect(asked).toMatchObject([{ seconds: 2 }]);
+  });
+
+  it('is measured and logged as a route of its own', async () => {
+    const { answer, logLines, observations } = wait('?wait=1');
+
+    await answer.expect(200);
+
+    const route = `${BASE_PATH}/:orderId?wait`;
+    expect([logLines, observations]).toMatchObject([[{ route }], [{ route }]]);
+  });
+
+  it('is given up when its client disconnects', async () => {
+    let signal: AbortSignal | undefined;
+    const { app } = createTestApp({
+      useCases: {
+        awaitOrder: (query) => {
+          signal = query.signal;
+          return new Promise(() => {});
+        },
+      },
+    });
+    const server = createServer(app).listen(0);
+    const { port } = server.address() as AddressInfo;
+    const path = `${BASE_PATH}/${newId()}?wait=30`;
+    const call = send({ port, path, headers: bearer() }).on('error', () => {});
+    call.end();
+    await eventually(() => expect(signal?.aborted).toBe(false));
+
+    call.destroy();
+
+    await eventually(() => expect(signal?.aborted).toBe(true));
+    server.close();
   });
 });
 
@@ -293,6 +404,9 @@ describe('GET all', () => {
 
     const same = await again({ orders: [order], total: 1 }).expect(304);
     expect(same.text).toBe('');
+    await again({ orders: [order] })
+      .set('Cache-Control', 'no-cache')
+      .expect(304);
     expect(same.headers).toMatchObject({ etag: tag, 'x-total-count': '1' });
     expect(same.headers).not.toHaveProperty('link');
 

@@ -1,7 +1,8 @@
 import { createMemoryDatabase } from '../../src/adapters/memory/database';
 import { createFailedMessages } from '../../src/adapters/memory/failed-messages';
 import type { Message } from '../../src/application/bus';
-import { Unavailable, type FailedMessage, type FailedMessages } from '../../src/application/ports';
+import type { FailedMessage, FailedMessages } from '../../src/application/failed-messages';
+import { Unavailable } from '../../src/application/ports';
 import type { Ticket } from '../../src/domain/ticket';
 import { toMessage } from '../../src/messaging/failed-messages';
 import { createInbox } from '../../src/messaging/inbox';

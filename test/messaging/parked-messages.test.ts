@@ -1,5 +1,5 @@
 import { connectMemoryStore, createMemoryDatabase } from '../../src/adapters/memory/store';
-import type { FailedMessage } from '../../src/application/ports';
+import type { FailedMessage } from '../../src/application/failed-messages';
 import { createParkedMessages } from '../../src/messaging/parked-messages';
 import type { Handled } from '../../src/messaging/handlers';
 import { createTestClock } from '../support/clock';

@@ -9,10 +9,10 @@ import { createOutbox } from '../../src/adapters/mongo/outbox';
 import { createReadBarrier } from '../../src/adapters/mongo/read-barrier';
 import { createTicketStore } from '../../src/adapters/mongo/tickets';
 import type { Bus } from '../../src/application/bus';
+import type { FailedMessages } from '../../src/application/failed-messages';
 import {
   Unavailable,
   type Clock,
-  type FailedMessages,
   type Log,
   type Metrics,
   type OrderStore,

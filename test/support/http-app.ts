@@ -63,6 +63,7 @@ export function createTestApp(options: TestAppOptions = {}): TestApp {
       placeOrder: notExpected,
       cancelOrder: notExpected,
       findOrder: notExpected,
+      awaitOrder: notExpected,
       listOrders: notExpected,
       ...options.useCases,
     },

@@ -88,7 +88,8 @@ export function ordersClient(url: string, userId: string) {
   };
   return {
     place: (ticketId: string, headers?: Record<string, string>) => call('POST', '', { ticketId }, headers),
-    show: (orderId: string) => call('GET', `/${orderId}`),
+    show: (orderId: string, headers?: Record<string, string>) =>
+      call('GET', `/${orderId}`, undefined, headers),
     cancel: (orderId: string) => call('DELETE', `/${orderId}`),
   };
 }

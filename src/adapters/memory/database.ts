@@ -1,4 +1,5 @@
-import type { FailedMessage, OpenTurn, OutboxEvent } from '../../application/ports';
+import type { FailedMessage } from '../../application/failed-messages';
+import type { OpenTurn, OutboxEvent } from '../../application/ports';
 import type { Order } from '../../domain/order';
 import type { Ticket } from '../../domain/ticket';
 

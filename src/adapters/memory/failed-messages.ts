@@ -1,4 +1,5 @@
-import type { Clock, FailedMessage, FailedMessages, FailedState } from '../../application/ports';
+import type { FailedMessage, FailedMessages, FailedState } from '../../application/failed-messages';
+import type { Clock } from '../../application/ports';
 import { roundTrips, type MemoryDatabase } from './database';
 
 export function createFailedMessages(

@@ -89,6 +89,11 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
       .filter(({ status }) => statuses === undefined || statuses.includes(status));
   }
 
+  function versions(ids: readonly string[]): Map<string, number> {
+    const found = ids.map((id) => orders.get(id)).filter((record) => record !== undefined);
+    return new Map(found.map(({ order }) => [order.id, order.version]));
+  }
+
   function overdue(time: Date, limit: number): string[] {
     return [...orders.values()]
       .map(({ order }) => order)
@@ -113,6 +118,7 @@ export function createOrders(database: MemoryDatabase, clock: Clock, leasing: Le
     },
     ...roundTrips({
       find: (id: string) => toStored(orders.get(id)),
+      versions,
       lookAtOpenNumber,
       findByKey: (idempotencyKey: string) => byIdempotencyKey.get(idempotencyKey)?.order,
       save,

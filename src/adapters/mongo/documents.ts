@@ -1,12 +1,7 @@
 import { Schema, Types, type Connection, type Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
-import type {
-  FailedMessage,
-  OutboxEvent,
-  PublishingLease,
-  RecordedChange,
-  StoredOrder,
-} from '../../application/ports';
+import type { FailedMessage } from '../../application/failed-messages';
+import type { OutboxEvent, PublishingLease, RecordedChange, StoredOrder } from '../../application/ports';
 import type { CancelReason, Order, OrderStatus, Payment, Refunded } from '../../domain/order';
 import { expectOwn, expectPublishing } from './foreign-data';
 

@@ -1,5 +1,5 @@
 import type { FilterQuery } from 'mongoose';
-import type { FailedMessage, FailedMessages, FailedState } from '../../application/ports';
+import type { FailedMessage, FailedMessages, FailedState } from '../../application/failed-messages';
 import { allOf } from '../../application/schedule';
 import { MOST_COUNTED } from './backlog';
 import type { MongoConnection } from './connection';

@@ -46,6 +46,17 @@ export function createOrderStore(
     return document && toStoredOrder(document);
   }
 
+  async function versions(ids: readonly string[]): Promise<Map<string, number>> {
+    const found = await orders.collection
+      .find<Pick<OrderDocument, '_id' | 'version'>>(
+        { _id: { $in: ids.map(toObjectId) } },
+        // All in one batch.
+        { projection: { version: 1 }, readConcern: MAJORITY, batchSize: ids.length + 1 },
+      )
+      .toArray();
+    return new Map(found.map(({ _id, version }) => [_id.toHexString(), version]));
+  }
+
   async function findByKey(idempotencyKey: string) {
     const document = await orders.collection.findOne<OrderDocument>(
       { idempotencyKey },
@@ -130,6 +141,7 @@ export function createOrderStore(
   return {
     insert: createPlacing(models, connection, deps),
     find: (id) => ask(() => find(id)),
+    versions: (ids) => ask(() => versions(ids)),
     findByKey: (idempotencyKey) => ask(() => findByKey(idempotencyKey)),
     lookAtOpenNumber: (userId, number) => ask(() => lookAtOpenNumber(models, userId, number)),
     save: (change) => ask(() => save(change)),

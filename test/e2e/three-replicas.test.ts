@@ -9,7 +9,7 @@ import { ordersClient, startService, type ServiceProcess } from '../support/serv
 const LIMIT = 4;
 const TICKETS = 50;
 
-describeWith(['mongod', 'nats-streaming-server'], 'three replicas with MAX_OPEN_ORDERS_PER_USER', () => {
+describeWith(['mongod', 'nats-streaming-server'], 'three replicas', () => {
   let mongod: Awaited<ReturnType<typeof startMongod>>;
   let nats: Awaited<ReturnType<typeof startNatsStreamingServer>>;
   let replicas: ServiceProcess[];
@@ -75,7 +75,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'three replicas with MAX_OPEN_
     for (const type of refused) expect(type).toMatch(/\btoo-many-open-orders$/);
   }
 
-  it('let a user have as many open orders as allowed, however many are placed at once, and free each place that ends', async () => {
+  it('with MAX_OPEN_ORDERS_PER_USER let a user have as many open orders as allowed, however many are placed at once, and free each place that ends', async () => {
     const tickets = await announceTickets(TICKETS);
     const keyOf = (id: string) => ({ 'idempotency-key': `key-of-${id}` });
 
@@ -109,6 +109,25 @@ describeWith(['mongod', 'nats-streaming-server'], 'three replicas with MAX_OPEN_
     }
     expect((await buyerAt(0).show(four!.body.id)).body.status).toBe('created');
   });
+
+  // Without being told, the waiting requests would be answered after 30 seconds.
+  it('answer those who wait for an order, wherever it was cancelled or paid', async () => {
+    const tickets = await announceTickets(3);
+    const placed = await Promise.all(tickets.map((id, i) => buyerAt(i, 'eve').place(id)));
+    const [cancelled, paid, other] = placed.map(({ body }) => body.id);
+    const waitAt = (replica: number, orderId = '') =>
+      buyerAt(replica, 'eve').show(`${orderId}?wait=30`, { 'if-none-match': '"0"' });
+    const waiting = Array.from({ length: 60 }, (_, i) => waitAt(i, i < 30 ? cancelled : paid));
+
+    await buyerAt(1, 'eve').cancel(cancelled!);
+    await peer.publish('payment:created', { id: newId(), orderId: paid });
+
+    const answers = await Promise.all(waiting);
+    const statuses = answers.map(({ body }) => body.status);
+    expect(new Set(statuses.slice(0, 30))).toEqual(new Set(['cancelled']));
+    expect(new Set(statuses.slice(30))).toEqual(new Set(['complete']));
+    expect((await buyerAt(0, 'eve').show(other!)).body.status).toBe('created');
+  }, 20_000);
 
   it('count each user alone', async () => {
     const tickets = await announceTickets(2 * LIMIT);

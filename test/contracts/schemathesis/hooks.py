@@ -1,0 +1,42 @@
+"""What Schemathesis cannot know from the document: cursors, tickets that exist, and that waiting takes time."""
+
+import base64
+import os
+import re
+
+import schemathesis
+from hypothesis import strategies as st
+
+TICKETS = os.environ["TICKETS"].split(",")
+TICKET_ID = re.compile(r"[0-9a-fA-F]{24}", re.ASCII)
+
+LATEST = 4_102_444_800_000  # the year 2100
+
+
+@st.composite
+def cursors(draw):
+    milliseconds = draw(st.integers(0, LATEST))
+    order_id = draw(st.text("0123456789abcdef", min_size=24, max_size=24))
+    position = f"{milliseconds}.{order_id}".encode()
+    return base64.urlsafe_b64encode(position).decode().rstrip("=")
+
+
+schemathesis.openapi.format("cursor", cursors())
+
+
+@schemathesis.hook
+def map_body(context, body):
+    """Every other valid id becomes the id of a ticket that can be ordered; what is invalid stays as it is."""
+    ticket_id = body.get("ticketId") if isinstance(body, dict) else None
+    if isinstance(ticket_id, str) and TICKET_ID.fullmatch(ticket_id) and int(ticket_id, 16) % 2 == 0:
+        return {**body, "ticketId": TICKETS[int(ticket_id, 16) // 2 % len(TICKETS)]}
+    return body
+
+
+@schemathesis.hook
+def map_query(context, query):
+    """Waits for a second at most; what is invalid stays as it is."""
+    wait = query.get("wait") if query else None
+    if isinstance(wait, int) and not isinstance(wait, bool) and 1 <= wait <= 30:
+        return {**query, "wait": 1}
+    return query
