@@ -3,7 +3,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist/', 'dist.*/', 'coverage/', 'mutation-report/'] },
+  { ignores: ['dist/', 'dist.*/', 'coverage/', 'mutation-report/', 'test/contracts/client/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

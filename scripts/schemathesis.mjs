@@ -12,10 +12,12 @@ import { fileURLToPath } from 'node:url';
 
 const VERSION = '4.32.5';
 /** Enough to find what was ever found here, in about two minutes for all runs. */
-const EXAMPLES = '60';
+const EXAMPLES = '40';
 const TICKETS = 40;
 const KEY = 'a key of these runs only, long enough for HS256';
 const BASE_PATH = '/api/v1/orders';
+/** It expects 404 after DELETE. Here DELETE cancels an order, which is still shown, as cancelled. */
+const SWITCHED_OFF = 'use_after_free';
 const PROBES = '^/(livez|readyz|metrics)$';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -116,7 +118,10 @@ async function announceTickets(url) {
 
 /** Resolves to the exit code. */
 function run(url, args, env) {
-  const always = ['--checks', 'all', '--max-examples', EXAMPLES, '--workers', '1', '--continue-on-failure'];
+  const always = [
+    ...['--checks', 'all', '--exclude-checks', SWITCHED_OFF],
+    ...['--max-examples', EXAMPLES, '--workers', '1', '--continue-on-failure'],
+  ];
   const child = spawn(
     program,
     ['--config-file', join(config, 'schemathesis.toml'), 'run', `${url}/openapi.json`, ...always, ...args],

@@ -146,7 +146,7 @@ const cursors = fc.oneof(
 );
 
 const queryName = weighted(
-  [6, fc.constantFrom('limit', 'cursor', 'status', 'ticketId', 'total', 'wait')],
+  [6, fc.constantFrom('limit', 'cursor', 'status', 'ticketId', 'total')],
   [1, fc.constantFrom('limit[]', 'status[$ne]', 'limit[__proto__]', '$where', 'a.b', '')],
   [1, hostileName.map(encodeURIComponent)],
 );

@@ -17,6 +17,8 @@ const PAYMENT = { id: 'p', orderId: ORDER, stripeId: 's' };
 
 type Line = [level: string, fields: Record<string, unknown>, text: string];
 
+const FIRST_PAYMENT = { type: 'message', subject: 'payment:created', sequence: 1 };
+
 /** An inbox whose use cases and store do what a test says. Its pauses are noted, and over at once. */
 function setUp() {
   const clock = createTestClock();
@@ -38,6 +40,7 @@ function setUp() {
     applying: Promise.resolve(),
     expiring: Promise.resolve(),
     paid: [] as object[],
+    expired: [] as object[],
   };
   const failIfDown = () => {
     if (outcomes.storeDown) throw new Unavailable('the database is unavailable');
@@ -59,9 +62,10 @@ function setUp() {
         applied.push(copy);
       },
     },
-    expireOrder: async () => {
+    expireOrder: async (orderId, cause) => {
       failIfDown();
       await outcomes.expiring;
+      outcomes.expired.push({ orderId, cause });
       return outcomes.expire;
     },
     completeOrder: async (input) => {
@@ -186,14 +190,25 @@ describe('the inbox', () => {
   ])('takes a payment that has %s for a provider id', async (_, provider) => {
     const { clock, outcomes, receive } = setUp();
     await receive('payment:created', { id: 'p1', orderId: ORDER, ...provider });
-    expect(outcomes.paid).toEqual([{ orderId: ORDER, payment: { id: 'p1', at: clock.now() } }]);
+    expect(outcomes.paid).toEqual([
+      { orderId: ORDER, payment: { id: 'p1', at: clock.now() }, cause: FIRST_PAYMENT },
+    ]);
   });
 
   it('hands a payment on with the time at which the broker took it', async () => {
     const { clock, outcomes, receive } = setUp();
     const at = clock.now();
     await receive('payment:created', { id: 'p1', orderId: ORDER, stripeId: 's1' });
-    expect(outcomes.paid).toEqual([{ orderId: ORDER, payment: { id: 'p1', stripeId: 's1', at } }]);
+    expect(outcomes.paid).toEqual([
+      { orderId: ORDER, payment: { id: 'p1', stripeId: 's1', at }, cause: FIRST_PAYMENT },
+    ]);
+  });
+
+  it('hands an expiry on with the message that caused it', async () => {
+    const { outcomes, receive } = setUp();
+    await receive('expiration:complete', { orderId: ORDER });
+    const cause = { type: 'message', subject: 'expiration:complete', sequence: 1 };
+    expect(outcomes.expired).toEqual([{ orderId: ORDER, cause }]);
   });
 
   it.each([
@@ -355,7 +370,8 @@ describe('a message about an unknown order', () => {
     outcomes.complete = 'done';
     await clock.advance(600_000);
     expect(failed.size).toBe(0);
-    expect(outcomes.paid.at(-1)).toEqual({ orderId: ORDER, payment: { id: 'p', stripeId: 's', at: paidAt } });
+    const payment = { id: 'p', stripeId: 's', at: paidAt };
+    expect(outcomes.paid.at(-1)).toEqual({ orderId: ORDER, payment, cause: FIRST_PAYMENT });
     await parked.stop();
   });
 
