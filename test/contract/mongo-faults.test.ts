@@ -193,13 +193,14 @@ describeWith(['mongod'], 'when MongoDB fails', () => {
       await proxy.restore();
       await untilReady(store);
 
-      // Whose data it is, and the indexes.
+      // Whose data it is, the indexes, and whether an import is unfinished.
       expect(proxy.commands.map((command) => Object.keys(command)[0])).toEqual([
         'find',
         'listIndexes',
         'find',
         'createIndexes',
         'createIndexes',
+        'find',
       ]);
       const placement = newPlacement();
       await store.orders.insert(placement);

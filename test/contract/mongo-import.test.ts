@@ -406,6 +406,30 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     });
   });
 
+  it('writes nothing more once another one has taken over', async () => {
+    const ticket = oldTicket();
+    const { open, database, orders } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const { source, target } = await open('frozen');
+    await target.begin();
+    await database.collection('imports').updateOne({}, { $set: { owner: 'another' } });
+    // Noticed with the next renewal.
+    await eventually(() => expect(target.write([])).rejects.toThrow(/does not hold its lease any more/));
+    const late = importOrders({
+      source,
+      target: { ...target, begin: async () => {} },
+      dryRun: false,
+      options: { cancelConflicts: false },
+      reject: async () => {},
+      onProgress() {},
+    });
+    await expect(late).rejects.toThrow(/does not hold its lease any more/);
+    expect(await orders.countDocuments()).toBe(0);
+    expect(await database.collection('imports').findOne()).toMatchObject({ owner: 'another' });
+  });
+
   it('is followed by one that finds a lease that nobody renews', async () => {
     const ticket = oldTicket();
     const { run, open, database } = await setUp({

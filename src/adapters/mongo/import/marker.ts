@@ -89,7 +89,7 @@ export function createMarker(
   }
 
   async function setFinished(): Promise<void> {
-    expectHeld();
+    await hold();
     await renewing.stop();
     const finishedAt = await databaseTime(connection);
     const { matchedCount } = await markers(connection).updateOne(
@@ -100,9 +100,11 @@ export function createMarker(
     heldUntil = -Infinity;
   }
 
-  /** Throws {@link LeaseLost} unless a write that begins now ends under the lease. */
-  function expectHeld(): void {
-    if (clock.monotonic() + MARGIN_MS > heldUntil) throw new LeaseLost();
+  /** Rejects with {@link LeaseLost} unless a write that begins now ends under the lease. */
+  async function hold(): Promise<void> {
+    const isShort = () => clock.monotonic() + MARGIN_MS > heldUntil;
+    if (isShort()) await renew();
+    if (isShort()) throw new LeaseLost();
   }
 
   return {
@@ -126,7 +128,7 @@ export function createMarker(
         await pause(clock, RENEW_EVERY_MS * 2);
       }
     },
-    expectHeld,
+    hold,
     finish: setFinished,
     /** Nothing was written: the database is as before {@link begin}. */
     async undo(): Promise<void> {

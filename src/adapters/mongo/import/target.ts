@@ -20,7 +20,8 @@ const OPTIONS = {
   bufferCommands: false,
 } as const;
 
-const INDEX_TIMEOUT_MS = 10 * 60_000;
+/** A database may hold many millions of orders. */
+const INDEX_TIMEOUT_MS = 2 * 3600_000;
 /**
  * A running service looks for the marker at least every 15 seconds, with requests of 5 seconds at most, and a request of a
  * buyer takes 5 seconds at most.
@@ -68,7 +69,7 @@ export async function openTarget(deps: {
 
   async function write(plans: readonly TicketPlan[]): Promise<void> {
     const now = await databaseTime(connection);
-    marker.expectHeld();
+    await marker.hold();
     await writePlans(models, plans, now);
   }
 
