@@ -1,5 +1,25 @@
 /** What only the commands of an operator need from the store. */
 import type { Order } from '../domain/order';
+import type { OutboxEvent, RecordedChange } from './ports';
+
+export interface OutboxHistory {
+  /**
+   * The published events, of one ticket or all, since a time or ever: ticket by ticket, its orders by turn, their events
+   * in order.
+   */
+  published(filter?: { readonly ticketId?: string; readonly since?: Date }): AsyncIterable<OutboxEvent>;
+}
+
+/** All that is stored of an order. */
+export interface OrderHistory {
+  readonly order: Order;
+  readonly turn: number;
+  /** Empty for orders of earlier releases. */
+  readonly changes: readonly RecordedChange[];
+  /** `publishedAt`: when it was marked as published. Absent while it waits, and in orders of earlier releases. */
+  readonly events: readonly (OutboxEvent & { readonly publishedAt?: Date; readonly isPublished: boolean })[];
+  readonly publishing: { readonly attempts: number; readonly owner?: string; readonly leaseUntil?: Date };
+}
 
 export interface StuckQuery {
   readonly expiredBefore: Date;

@@ -1,9 +1,9 @@
 import type { Publisher } from '../application/bus';
 import type { ChangeOrder } from '../application/change-order';
 import type { ImportTarget, OldSystem } from '../application/import/ports';
-import type { OperatorReads } from '../application/operator-ports';
 import type { FailedMessages } from '../application/failed-messages';
-import type { OrderHistory, OrderStore, OutboxHistory } from '../application/ports';
+import type { OperatorReads, OrderHistory, OutboxHistory } from '../application/operator-ports';
+import type { OrderStore } from '../application/ports';
 import type { Environment } from '../config/load-config';
 import type { Inject } from '../messaging/injection';
 import type { Output } from './output';

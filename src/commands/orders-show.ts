@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import type { Cause, OrderHistory } from '../application/ports';
+import type { OrderHistory } from '../application/operator-ports';
+import type { Cause } from '../application/ports';
 import type { Payment } from '../domain/order';
 import { INJECTED_SEQUENCE } from '../messaging/injection';
 import { JSON_OPTION, parseId, withExamples } from './arguments';

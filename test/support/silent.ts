@@ -1,15 +1,5 @@
-import type { Log, Metrics } from '../../src/application/ports';
+import type { Log } from '../../src/application/ports';
+
+export { NO_METRICS as silentMetrics } from '../../src/wiring/no-metrics';
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
-export const silentMetrics: Metrics = {
-  orderOutcome() {},
-  expiredEarly() {},
-  refundRequired() {},
-  publishAttempt() {},
-  publishFailure() {},
-  messageHandled() {},
-  deadLettered() {},
-  decided() {},
-  retried() {},
-};

@@ -1,4 +1,4 @@
-import type { OrderHistory } from '../../application/ports';
+import type { OrderHistory } from '../../application/operator-ports';
 import type { MongoConnection } from './connection';
 import { toObjectId, toOrder, type Models, type OrderDocument } from './documents';
 

@@ -1,4 +1,4 @@
-import type { OutboxHistory } from '../../application/ports';
+import type { OutboxHistory } from '../../application/operator-ports';
 import { toObjectId, type Models, type OrderDocument } from './documents';
 
 /** For an operator: reads a whole collection, if need be, one document at a time. */
