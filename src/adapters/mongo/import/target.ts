@@ -5,7 +5,7 @@ import { pause } from '../../../application/schedule';
 import { createModels, type Models } from '../documents';
 import { toUnavailable } from '../errors';
 import { ForeignData } from '../foreign-data';
-import { makeOrderIndexes, refuseForeign, TURN_OF_TICKET } from '../indexes';
+import { makeOrderIndexes, refuseForeign } from '../indexes';
 import { createMarker, databaseTime } from './marker';
 import { readStored } from './stored';
 import { writePlans } from './write-plans';
@@ -20,8 +20,7 @@ const OPTIONS = {
   bufferCommands: false,
 } as const;
 
-/** A database may hold many millions of orders. */
-const INDEX_TIMEOUT_MS = 2 * 3600_000;
+const INDEX_TIMEOUT_MS = 10 * 60_000;
 /**
  * A running service looks for the marker at least every 15 seconds, with requests of 5 seconds at most, and a request of a
  * buyer takes 5 seconds at most.
@@ -61,10 +60,7 @@ export async function openTarget(deps: {
         throw error;
       });
     }
-    // The others are made at the end: that takes the server less time than keeping them up to date with each write.
-    await models.orders.collection.createIndexes([{ key: TURN_OF_TICKET, unique: true }], {
-      timeoutMS: INDEX_TIMEOUT_MS,
-    });
+    await makeOrderIndexes(models, INDEX_TIMEOUT_MS);
   }
 
   async function write(plans: readonly TicketPlan[]): Promise<void> {
@@ -74,7 +70,6 @@ export async function openTarget(deps: {
   }
 
   async function finish(): Promise<void> {
-    await makeOrderIndexes(models, INDEX_TIMEOUT_MS);
     if (await wasUsedByAService(connection)) await refuseOwnOrders(models);
     await marker.finish();
   }
