@@ -301,7 +301,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(report.tickets).toMatchObject({ 'kept ours': 1, updated: 0 });
     expect([await orders.find().toArray(), await tickets.find().toArray()]).toEqual(before);
     // A service has used this database: it may still run.
-    expect(notes).toEqual([expect.stringMatching(/waiting 30 s/)]);
+    expect(notes).toEqual([expect.stringMatching(/waiting 40 s/)]);
   });
 
   it('cancels the losers of a conflict with an event and an open refund, and only once', async () => {

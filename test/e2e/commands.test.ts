@@ -170,7 +170,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       expect(code).toBe(0);
       expect(stdout).toMatch(/ place: created, version 0 +not recorded\n/);
       expect(stdout).toMatch(/ event 1: order:cancelled +published; when was not recorded\n/);
-      expect(stdout).toContain('Of 2 changes no cause was recorded: an earlier release made them.');
+      expect(stdout).toContain('Changes whose cause was not recorded, by an earlier release: 2.');
       expect((await json('orders show', [orderId]))[0]).toMatchObject({ changesNotRecorded: 2 });
     });
 
