@@ -20,7 +20,7 @@ export interface OrderCancelled {
   readonly subject: 'order:cancelled';
   readonly data: {
     readonly id: string;
-    /** Always one above the version of OrderCreated: payment services look up `version - 1`. */
+    /** One above that of OrderCreated, whatever the order's own version is: payment services look up `version - 1`. */
     readonly version: number;
     readonly ticket: { readonly id: string };
   };

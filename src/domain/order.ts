@@ -155,10 +155,14 @@ export function openRefunds({ payments }: Pick<Order, 'payments'>): Payment[] {
   return payments.filter(({ refund, refunded }) => refund !== undefined && refunded === undefined);
 }
 
-function cancel({ id, version, status, ticket }: Order, reason: CancelReason): Decision {
-  if (status === 'complete' || status === 'cancelled') return UNCHANGED;
-  const data = { id, version: version + 1, ticket: { id: ticket.id } };
-  return changed({ status: 'cancelled', reason }, [{ subject: 'order:cancelled', data }]);
+function cancel(order: Order, reason: CancelReason): Decision {
+  if (order.status === 'complete' || order.status === 'cancelled') return UNCHANGED;
+  return changed({ status: 'cancelled', reason }, [cancelled(order)]);
+}
+
+/** The event of a cancellation. */
+export function cancelled({ id, ticket }: Pick<Order, 'id' | 'ticket'>): OrderEvent {
+  return { subject: 'order:cancelled', data: { id, version: 1, ticket: { id: ticket.id } } };
 }
 
 /**

@@ -89,6 +89,12 @@ describe.each([
     ]);
   });
 
+  it('is announced as version 1 when it is cancelled, also if it was imported at a later version', () => {
+    const { events, order: next } = changed({ ...order, version: 5 }, { type: 'expire' });
+    expect(next.version).toBe(6);
+    expect(events).toMatchObject([{ subject: 'order:cancelled', data: { version: 1 } }]);
+  });
+
   it('is complete when it is paid, keeps its ticket and announces nothing', () => {
     const { order: next, events } = changed(order, pay('p1'));
     expect(next).toMatchObject({
