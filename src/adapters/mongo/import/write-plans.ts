@@ -26,9 +26,8 @@ export async function writePlans(
 ): Promise<void> {
   const writes = plans.flatMap(({ orderWrites }) => orderWrites);
   const run = async (collection: Collection, operations: readonly Operation[]): Promise<void> => {
-    if (operations.length === 0) return;
     await hold();
-    await writeAll(collection, operations);
+    if (operations.length > 0) await writeAll(collection, operations);
   };
   // Their turns are free before other orders get them.
   await run(orders.collection, writes.flatMap(toRemoval));
