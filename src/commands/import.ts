@@ -62,6 +62,7 @@ async function runImport(
   const progress = createProgress(output, 'orders read');
   try {
     const { source, target } = await openImport(from);
+    await file.begin();
     const report = await importOrders({
       source,
       target,
@@ -85,6 +86,7 @@ function toLine({ document, ...rejected }: Rejected, source: OldSystem): string 
 async function openRejected(path: string, output: Output) {
   if (path === '-') {
     return {
+      begin: async () => {},
       async write(lines: readonly string[]): Promise<void> {
         for (const line of lines) await output.print(line);
       },
@@ -92,11 +94,13 @@ async function openRejected(path: string, output: Output) {
     };
   }
   // It holds what buyers have ordered.
-  const file = await open(path, 'w', 0o600).catch((error: unknown) => {
+  const file = await open(path, 'a', 0o600).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     throw new CommandFailed(`--rejected: the file ${path} cannot be written (${code ?? 'unknown'})`);
   });
   return {
+    /** What an earlier import wrote is kept until this one has found both databases. */
+    begin: () => file.truncate(),
     async write(lines: readonly string[]): Promise<void> {
       if (lines.length > 0) await file.appendFile(`${lines.join('\n')}\n`);
     },

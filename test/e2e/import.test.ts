@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mongo } from 'mongoose';
@@ -153,13 +153,16 @@ describeWith(['mongod', 'nats-streaming-server'], 'order-service import', () => 
       [{}, ['--expiry-seconds', '0'], 2, /whole number between 1/],
     ];
     const before = await old.content();
+    const earlier = join(folder, 'earlier.ndjson');
+    writeFileSync(earlier, 'of an earlier import\n');
     for (const [settings, args, code, message] of cases) {
-      const program = [ORDER_SERVICE, 'import', '--rejected', join(folder, 'none.ndjson'), ...args];
+      const program = [ORDER_SERVICE, 'import', '--rejected', earlier, ...args];
       const result = await runProgram(program, { ...env, ...settings });
       expect({ ...result, message }).toMatchObject({ code, stderr: expect.stringMatching(message) });
       expect(result.stdout + result.stderr).not.toContain('pass-word');
     }
     expect(await old.content()).toEqual(before);
+    expect(readFileSync(earlier, 'utf8')).toBe('of an earlier import\n');
   }, 120_000);
 
   it('finishes with the same result wherever it was killed, and sells no ticket that is held', async () => {
