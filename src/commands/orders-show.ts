@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { OrderHistory } from '../application/operator-ports';
 import type { Cause } from '../application/ports';
-import type { Payment } from '../domain/order';
+import { replacementOf, type Payment } from '../domain/order';
 import { INJECTED_SEQUENCE } from '../messaging/injection';
 import { JSON_OPTION, parseId, withExamples } from './arguments';
 import type { CommandContext } from './context';
@@ -32,9 +32,13 @@ export function showCommand({ openDatabase, output }: Context): Command {
   );
 }
 
-/** Orders of earlier releases have no records; those that were changed since have some. */
-function changesNotRecorded({ order, changes }: OrderHistory): number {
-  return order.version + 1 - changes.length;
+/**
+ * Orders of earlier releases have no records; those that were changed since have some. What happened to an order before
+ * its import is not a change of this service.
+ */
+function changesNotRecorded({ order, changes: [first, ...others] }: OrderHistory): number {
+  const before = first?.cause.type === 'import' ? first.version : 0;
+  return order.version - before + 1 - (first ? 1 + others.length : 0);
 }
 
 function toText(history: OrderHistory): string {
@@ -50,13 +54,17 @@ function toText(history: OrderHistory): string {
   ];
   const missing = changesNotRecorded(history);
   const notes = [
-    ...(missing > 0 ? [`Of ${missing} changes no cause was recorded: an earlier release made them.`] : []),
+    ...(missing > 0 ? [`Changes whose cause was not recorded, by an earlier release: ${missing}.`] : []),
     ...(publishing.attempts > 0
       ? [`Publishing failed ${publishing.attempts} times and is tried again.`]
       : []),
     ...(publishing.owner ? [`The publishing lease is held by ${publishing.owner}.`] : []),
   ];
-  const payments = order.payments.length === 0 ? 'No payments.' : table(order.payments, PAYMENT_COLUMNS);
+  const rows = order.payments.map((payment) => ({
+    ...payment,
+    receivedAs: replacementOf(order, payment)?.id,
+  }));
+  const payments = rows.length === 0 ? 'No payments.' : table(rows, PAYMENT_COLUMNS);
   return [facts.join('\n'), table(timeline(history), TIMELINE_COLUMNS), payments, ...notes].join('\n\n');
 }
 
@@ -72,7 +80,10 @@ const TIMELINE_COLUMNS: readonly Column<Entry>[] = [
   { title: 'CAUSE, OR WHEN IT WAS PUBLISHED', cell: ({ detail }) => detail },
 ];
 
-const PAYMENT_COLUMNS: readonly Column<Payment>[] = [
+/** `receivedAs`: of a placeholder, the payment that was received in its place. */
+type PaymentRow = Payment & { readonly receivedAs: string | undefined };
+
+const PAYMENT_COLUMNS: readonly Column<PaymentRow>[] = [
   { title: 'PAYMENT', cell: ({ id }) => id },
   { title: 'CHARGE', cell: ({ stripeId }) => stripeId },
   { title: 'PAID AT', cell: ({ at }) => at },
@@ -121,7 +132,8 @@ function textOf(cause: Cause): string {
   }
 }
 
-function stateOf({ refund, refunded, sameAs }: Payment): string {
+function stateOf({ refund, refunded, sameAs, receivedAs }: PaymentRow): string {
+  if (receivedAs !== undefined) return `received as ${receivedAs}`;
   if (sameAs !== undefined) return `another id of ${sameAs}`;
   if (refunded) return `refunded ${refunded.at.toISOString()}, ${refunded.reference}`;
   return refund === undefined ? 'kept' : `to be refunded: ${refund}`;

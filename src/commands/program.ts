@@ -20,7 +20,8 @@ Exit codes:
   1    failed; it can be run again
   2    wrong usage or wrong settings
   3    done, and something needs attention
-  130  interrupted; it can be run again`;
+  130  interrupted by Ctrl-C; it can be run again
+  143  the same, by SIGTERM`;
 
 const COMMANDS: readonly ((context: CommandContext) => Command)[] = [
   serveCommand,

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openRefunds, type Order, type Payment } from '../domain/order';
+import { chargeOf, openRefunds, replacementOf, type Order, type Payment } from '../domain/order';
 import { commandGroup, JSON_OPTION, limitOption, parseId, parseText, withExamples } from './arguments';
 import type { CommandContext, OperatorDatabase } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';
@@ -118,8 +118,12 @@ async function resolve(
   if (result.type === 'refused' || result.type === 'not-permitted') {
     throw new CommandFailed(`order ${orderId} has no payment ${paymentId} that must be refunded`);
   }
-  const { payments } = result.order;
-  const named = payments.find(({ id }) => id === paymentId);
-  const charge = payments.find(({ id }) => id === (named?.sameAs ?? paymentId));
+  const charge = chargeOf(result.order, paymentId);
+  const received = charge && replacementOf(result.order, charge);
+  if (received) {
+    throw new CommandFailed(
+      `payment ${paymentId} of order ${orderId} has been received as ${received.id} since: resolve that one`,
+    );
+  }
   return { reference: charge?.refunded?.reference, changed: result.type === 'changed' };
 }

@@ -150,6 +150,17 @@ export function applyChange(order: Order, { payment, refund, ...fields }: OrderC
   return { ...order, ...fields, version: order.version + 1, payments };
 }
 
+/** The payment that recorded the charge of this payment id first. */
+export function chargeOf({ payments }: Pick<Order, 'payments'>, paymentId: string): Payment | undefined {
+  const named = payments.find(({ id }) => id === paymentId);
+  return payments.find(({ id }) => id === (named?.sameAs ?? paymentId));
+}
+
+/** The payment that was received in place of a placeholder. */
+export function replacementOf({ payments }: Pick<Order, 'payments'>, payment: Payment): Payment | undefined {
+  return payment.placeholder && payments.find(({ id }) => id === payment.refunded?.reference);
+}
+
 /** The payments that must be refunded and are not yet. */
 export function openRefunds({ payments }: Pick<Order, 'payments'>): Payment[] {
   return payments.filter(({ refund, refunded }) => refund !== undefined && refunded === undefined);
@@ -214,9 +225,8 @@ function openPlaceholder({ payments }: Order): Payment | undefined {
 }
 
 /** `paymentId` may be any id under which the charge is known. */
-function refund({ payments }: Order, paymentId: string, refunded: Refunded): Decision {
-  const named = payments.find(({ id }) => id === paymentId);
-  const charge = payments.find(({ id }) => id === (named?.sameAs ?? paymentId));
+function refund(order: Order, paymentId: string, refunded: Refunded): Decision {
+  const charge = chargeOf(order, paymentId);
   if (charge?.refund === undefined) return { type: 'refused', reason: 'no-refund-due' };
   if (charge.refunded) return UNCHANGED;
   return changed({ refund: { paymentId: charge.id, refunded } });

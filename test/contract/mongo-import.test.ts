@@ -301,7 +301,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(report.tickets).toMatchObject({ 'kept ours': 1, updated: 0 });
     expect([await orders.find().toArray(), await tickets.find().toArray()]).toEqual(before);
     // A service has used this database: it may still run.
-    expect(notes).toEqual([expect.stringMatching(/waiting 30 s/)]);
+    expect(notes).toEqual([expect.stringMatching(/waiting 40 s/)]);
   });
 
   it('cancels the losers of a conflict with an event and an open refund, and only once', async () => {
@@ -447,6 +447,28 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(notes).toEqual([expect.stringMatching(/waiting until its lease ends/)]);
   });
 
+  it('keeps no service away when it ends before its first write, unless it was unfinished before', async () => {
+    const ticket = oldTicket();
+    const { open, database } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const marked = () => database.collection('imports').findOne();
+    const first = await open('first');
+    await first.target.begin();
+    expect(await marked()).toMatchObject({ unfinished: true, owner: 'first' });
+    await first.close();
+    expect(await marked()).toMatchObject({ unfinished: false, owner: null });
+
+    for (const owner of ['second', 'third']) {
+      const { target, close } = await open(owner);
+      await target.begin();
+      if (owner === 'second') await target.write([]);
+      await close();
+      expect(await marked()).toMatchObject({ unfinished: true, owner: null });
+    }
+  });
+
   it('keeps the service away until it is finished, and the service says so once', async () => {
     const ticket = oldTicket();
     const { open, run, store, database } = await setUp({
@@ -455,6 +477,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     });
     const { target, close } = await open('interrupted');
     await target.begin();
+    await target.write([]);
     await close();
     const { store: ours, errors } = store();
     await eventually(() => expect(errors).toHaveLength(1), 20_000);

@@ -221,7 +221,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'order-service import', () => 
       expect(await orders.countDocuments()).toBe(0);
     }, 30_000);
     const { code, stderr } = await running;
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('waiting 30 s') });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('waiting 40 s') });
     await ready(service);
     const own = ordersClient(service.url, 'buyer');
     expect((await own.show(order._id.toHexString())).status).toBe(200);

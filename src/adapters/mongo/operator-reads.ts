@@ -71,7 +71,11 @@ export function createOperatorReads(
     withRefundOf: (paymentId) =>
       ask(async () => {
         const found = await orders
-          .find({ ...HAS_REFUNDS, 'payments.id': paymentId }, ORDER_FIELDS)
+          // All values, so that the partial index is used.
+          .find(
+            { ...HAS_REFUNDS, allRefunded: { $in: [false, true, null] }, 'payments.id': paymentId },
+            ORDER_FIELDS,
+          )
           .lean<ReadOrder[]>();
         const isRefund = ({ id, refund, sameAs }: ReadOrder['payments'][number]) =>
           id === paymentId && (refund !== undefined || sameAs !== undefined);

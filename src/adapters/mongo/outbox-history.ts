@@ -1,6 +1,8 @@
 import type { OutboxHistory } from '../../application/operator-ports';
 import { toObjectId, type Models, type OrderDocument } from './documents';
 
+const BATCH_TIMEOUT_MS = 10 * 60_000;
+
 /** For an operator: reads a whole collection, if need be, one document at a time. */
 export function createOutboxHistory({ orders }: Models): OutboxHistory {
   return {
@@ -13,8 +15,8 @@ export function createOutboxHistory({ orders }: Models): OutboxHistory {
       const cursor = orders
         .find(filter, { outbox: 1, publishing: 1 })
         .sort({ 'ticket.id': 1, turn: 1 })
-        // The timeout is for each batch, not for all: the caller may take long for each order.
-        .setOptions({ timeoutMode: 'iteration' })
+        // For each batch, not for all: the caller may take long for each order. No index has the time of events.
+        .setOptions({ timeoutMode: 'iteration', timeoutMS: BATCH_TIMEOUT_MS })
         .lean<OrderDocument>()
         .cursor();
       for await (const document of cursor as AsyncIterable<OrderDocument>) {

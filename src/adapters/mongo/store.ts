@@ -51,9 +51,10 @@ export function createMongoStore(deps: {
     clock,
     everyMs: LOOK_EVERY_MS,
     async task() {
+      // First: an import waits for the time that this takes, whatever happens to the others.
+      await connection.ask(() => refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS));
       await connection.ask(databaseClock.synchronise);
       await connection.ask(() => refuseForeignOrders(models));
-      await connection.ask(() => refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS));
     },
     onError(error) {
       if (error instanceof ForeignData || error instanceof UnfinishedImport) connection.distrust();

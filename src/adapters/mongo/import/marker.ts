@@ -7,7 +7,7 @@ import { isDuplicateKey } from '../errors';
 const LEASE_MS = 20_000;
 const RENEW_EVERY_MS = 4_000;
 /** Work stops this long before the lease ends: a write in flight must end within it. */
-const MARGIN_MS = 5_000;
+export const MARGIN_MS = 10_000;
 
 /** The one document of `imports`: whether an import is unfinished, and which process works on it. */
 interface Marker {
@@ -54,6 +54,8 @@ export function createMarker(
   /** By the monotonic clock, counted from before the request. */
   let heldUntil = -Infinity;
   let wasUnfinished = false;
+  /** Something may have been written under the lease. */
+  let hasWritten = false;
   const renewing = createLoop({
     clock,
     everyMs: RENEW_EVERY_MS,
@@ -88,7 +90,7 @@ export function createMarker(
     heldUntil = matchedCount === 1 ? sentAt + LEASE_MS : -Infinity;
   }
 
-  async function setFinished(): Promise<void> {
+  async function finish(): Promise<void> {
     await hold();
     await renewing.stop();
     const finishedAt = await databaseTime(connection);
@@ -105,6 +107,7 @@ export function createMarker(
     const isShort = () => clock.monotonic() + MARGIN_MS > heldUntil;
     if (isShort()) await renew();
     if (isShort()) throw new LeaseLost();
+    hasWritten = true;
   }
 
   return {
@@ -129,17 +132,17 @@ export function createMarker(
       }
     },
     hold,
-    finish: setFinished,
-    /** Nothing was written: the database is as before {@link begin}. */
-    async undo(): Promise<void> {
-      if (!wasUnfinished) await setFinished();
-    },
-    /** Gives the lease back, so that the next import need not wait for its end. */
+    finish,
+    /**
+     * Gives the lease back, so that the next import need not wait for its end. If nothing was written, the import is as
+     * unfinished as it was before {@link begin}: a service that uses the database goes on.
+     */
     async release(): Promise<void> {
       await renewing.stop();
       if (heldUntil === -Infinity) return;
       heldUntil = -Infinity;
-      await markers(connection).updateOne({ _id: 'orders', owner }, { $set: FREE });
+      const unfinished = hasWritten || wasUnfinished;
+      await markers(connection).updateOne({ _id: 'orders', owner }, { $set: { unfinished, ...FREE } });
     },
   };
 }

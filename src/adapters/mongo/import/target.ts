@@ -22,10 +22,10 @@ const OPTIONS = {
 
 const INDEX_TIMEOUT_MS = 10 * 60_000;
 /**
- * A running service looks for the marker at least every 15 seconds, with requests of 5 seconds at most, and a request of a
- * buyer takes 5 seconds at most.
+ * A running service looks for the marker at least every 15 seconds, which takes 5 seconds at most; an order that it is
+ * placing then is stored within 15 seconds, or not at all.
  */
-const UNTIL_SERVICES_STOP_MS = 30_000;
+const UNTIL_SERVICES_STOP_MS = 40_000;
 /** The service makes it before it looks for the marker: without it, no service has used the database. */
 const MADE_BY_A_SERVICE = 'dead_letters';
 
@@ -55,18 +55,14 @@ export async function openTarget(deps: {
         `waiting ${UNTIL_SERVICES_STOP_MS / 1000} s, until every running service has noticed the import`,
       );
       await pause(deps.clock, UNTIL_SERVICES_STOP_MS);
-      await refuseOwnOrders(models).catch(async (error: unknown) => {
-        await marker.undo();
-        throw error;
-      });
+      await refuseOwnOrders(models);
     }
     await makeOrderIndexes(models, INDEX_TIMEOUT_MS);
   }
 
   async function write(plans: readonly TicketPlan[]): Promise<void> {
     const now = await databaseTime(connection);
-    await marker.hold();
-    await writePlans(models, plans, now);
+    await writePlans(models, plans, { now, hold: marker.hold });
   }
 
   async function finish(): Promise<void> {
@@ -116,7 +112,8 @@ async function refuseOwnOrders({ orders }: Models): Promise<void> {
   if (!own) return;
   throw new ImportRefused(
     `this database has orders that were placed with this service, ${String(own._id)} for example: ` +
-      'nothing can be imported after the first of them',
+      'nothing can be imported after the first of them. If the service does not use it because an import is unfinished, ' +
+      'see "An unfinished import" in docs/operations.md',
   );
 }
 

@@ -11,6 +11,7 @@ import { toOutbox } from '../../../application/outbox-events';
 import { NO_LEASE, toObjectId, type Models, type OrderDocument } from '../documents';
 import { isDuplicateKey } from '../errors';
 import { toDocument as toTicketDocument } from '../tickets';
+import { MARGIN_MS } from './marker';
 
 type Operation = mongo.AnyBulkWriteOperation<mongo.BSON.Document>;
 
@@ -21,9 +22,13 @@ type Operation = mongo.AnyBulkWriteOperation<mongo.BSON.Document>;
 export async function writePlans(
   { orders, tickets }: Models,
   plans: readonly TicketPlan[],
-  now: Date,
+  { now, hold }: { readonly now: Date; readonly hold: () => Promise<void> },
 ): Promise<void> {
   const writes = plans.flatMap(({ orderWrites }) => orderWrites);
+  const run = async (collection: Collection, operations: readonly Operation[]): Promise<void> => {
+    await hold();
+    if (operations.length > 0) await writeAll(collection, operations);
+  };
   // Their turns are free before other orders get them.
   await run(orders.collection, writes.flatMap(toRemoval));
   await run(
@@ -34,9 +39,10 @@ export async function writePlans(
   await run(tickets.collection, copies);
 }
 
-async function run(collection: Collection, operations: readonly Operation[]): Promise<void> {
-  if (operations.length === 0) return;
-  const result = await collection.bulkWrite([...operations], { ordered: false }).catch((error: unknown) => {
+/** Ends while the lease is held: after that another import may plan from what it reads. */
+async function writeAll(collection: Collection, operations: readonly Operation[]): Promise<void> {
+  const options = { ordered: false, timeoutMS: MARGIN_MS };
+  const result = await collection.bulkWrite([...operations], options).catch((error: unknown) => {
     throw isDuplicateKey(error) ? changedMeanwhile({ cause: error }) : error;
   });
   const done = result.insertedCount + result.matchedCount + result.deletedCount;
@@ -71,8 +77,8 @@ function toWrite(write: OrderWrite, now: Date): Operation[] {
   }
 }
 
-function asRead({ order }: ImportedOrder): mongo.Filter<mongo.BSON.Document> {
-  return { _id: toObjectId(order.id), version: order.version };
+function asRead({ order, turn }: ImportedOrder): mongo.Filter<mongo.BSON.Document> {
+  return { _id: toObjectId(order.id), version: order.version, turn };
 }
 
 function toDocument(planned: PlannedOrder, now: Date): OrderDocument {
