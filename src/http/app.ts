@@ -21,6 +21,7 @@ import {
 import { limitRate } from './rate-limit';
 import { refuseUnanswerable } from './refusals';
 import { refuseCrossSite, signIn } from './session';
+import { switchOffFreshness } from './tagged';
 import { createTokenVerifier, type TokenSettings } from './tokens';
 import { validateCancelling, validateListing, validatePlacing, validateShowing } from './validation';
 
@@ -56,6 +57,7 @@ export function createApp(deps: AppDeps): RequestListener {
     app.route(path).all(nameRoute(path)).options(sayAllowed(methods));
   app.set('etag', false).disable('x-powered-by');
   setBasePath(app, basePath);
+  switchOffFreshness(app);
 
   app.use(
     measureRequests(metrics),

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { parse } from 'yaml';
 import { hashTagOf } from './entity-tags';
+import { sendTagged } from './tagged';
 
 const DOCUMENT = join('docs', 'openapi.yaml');
 /** The base path that the document is written for. */
@@ -15,12 +16,10 @@ const WRITTEN_FOR = '/api/v1/orders';
  */
 export function serveOpenApi(basePath: string): RequestHandler {
   const text = readFileSync(nearest(__dirname), 'utf8');
-  let answer: { readonly body: string; readonly etag: string } | undefined;
-  return (_req, res) => {
+  let answer: { readonly body: string; readonly tag: string } | undefined;
+  return (req, res) => {
     answer ??= withTag(rewrite(text, basePath));
-    res
-      .set({ ETag: answer.etag, 'Cache-Control': 'public, max-age=300', 'Content-Type': 'application/json' })
-      .send(answer.body);
+    sendTagged(req, res, { ...answer, cacheControl: 'public, max-age=300' });
   };
 }
 
@@ -30,8 +29,8 @@ function rewrite(yaml: string, basePath: string): string {
     .replaceAll(WRITTEN_FOR, JSON.stringify(basePath).slice(1, -1));
 }
 
-function withTag(body: string): { body: string; etag: string } {
-  return { body, etag: hashTagOf(body) };
+function withTag(body: string): { body: string; tag: string } {
+  return { body, tag: hashTagOf(body) };
 }
 
 /** The nearest one above: sources and builds have different depths. */

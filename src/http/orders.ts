@@ -7,6 +7,7 @@ import type { Order } from '../domain/order';
 import { encodeCursor } from './cursor';
 import { etagOf, hashTagOf, namesTag } from './entity-tags';
 import { problem, sendProblem, type Problem } from './problems';
+import { sendTagged } from './tagged';
 import { readCancelling, readListing, readOrderId, readPlacing, readWait, type Listing } from './validation';
 
 export interface OrderUseCases {
@@ -16,6 +17,9 @@ export interface OrderUseCases {
   readonly awaitOrder: AwaitOrder;
   readonly listOrders: ListOrders;
 }
+
+/** May be kept by the client, which must ask whether it still holds. */
+const FOR_THE_USER = 'private, no-cache';
 
 const unknownTicket = problem('unknown-ticket', 'ticketId');
 const unknownOrder = problem('unknown-order');
@@ -76,7 +80,7 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
     if (next) res.set('Link', `<${nextPage(query, encodeCursor(next))}>; rel="next"`);
     if (total !== undefined) res.set('X-Total-Count', String(total));
     const body = JSON.stringify(orders.map(toBody));
-    sendTagged(req, res, hashTagOf(body), body);
+    sendTagged(req, res, { tag: hashTagOf(body), body, cacheControl: FOR_THE_USER });
   };
 
   /** With all filters of this page. */
@@ -99,7 +103,8 @@ export function createOrderHandlers(useCases: OrderUseCases, basePath: string) {
       ? useCases.findOrder(query)
       : useCases.awaitOrder({ ...query, ...waitOf(req, res), seconds }));
     if (!order) return sendProblem(res, unknownOrder);
-    sendTagged(req, res, etagOf(order.version), JSON.stringify(toBody(order)));
+    const body = JSON.stringify(toBody(order));
+    sendTagged(req, res, { tag: etagOf(order.version), body, cacheControl: FOR_THE_USER });
   };
 
   const cancel: RequestHandler = async (req, res) => {
@@ -134,16 +139,6 @@ function waitOf(req: Request, res: Response): Pick<Parameters<AwaitOrder>[0], 'i
   const tags = req.headers['if-none-match'];
   const isKnown = (version: number) => tags === undefined || namesTag(tags, etagOf(version));
   return { isKnown, signal: disconnected.signal };
-}
-
-/**
- * Express itself would answer 304 too, but not to a request with `Cache-Control: no-cache`, which the fetch() of browsers
- * adds to If-None-Match.
- */
-function sendTagged(req: Request, res: Response, tag: string, body: string): void {
-  res.set({ ETag: tag, 'Cache-Control': 'private, no-cache' });
-  if (namesTag(req.headers['if-none-match'], tag)) res.status(304).end();
-  else res.type('json').send(body);
 }
 
 function noContent(res: Response): void {

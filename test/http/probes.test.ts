@@ -55,6 +55,15 @@ describe('/metrics', () => {
   });
 });
 
+it.each(['/livez', '/readyz', '/metrics', `${BASE_PATH}/problems`])(
+  'an answer without a tag is never "not modified": %s',
+  async (path) => {
+    const { app } = createTestApp();
+
+    for (const tag of ['*', '"0"']) await request(app).get(path).set('If-None-Match', tag).expect(200);
+  },
+);
+
 describe('a process that drains', () => {
   it('closes connections with their answer, so that clients go elsewhere', async () => {
     const { app, readiness } = createTestApp({
