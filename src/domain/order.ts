@@ -4,6 +4,8 @@ import type { Ticket } from './ticket';
 /** `awaiting:payment` is known on the wire but never set here; it is treated like `created`. */
 export const ORDER_STATUSES = ['created', 'awaiting:payment', 'complete', 'cancelled'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
+/** Of an order that waits for its payment. */
+export const OPEN_STATUSES = ['created', 'awaiting:payment'] as const satisfies readonly OrderStatus[];
 export type CancelReason = 'user' | 'expired' | 'operator';
 
 export interface Payment {
@@ -138,7 +140,7 @@ export function holdsTicket(order: Pick<Order, 'status'>): boolean {
 
 /** Whether the order waits for its payment. */
 export function isOpen({ status }: Pick<Order, 'status'>): boolean {
-  return status === 'created' || status === 'awaiting:payment';
+  return (OPEN_STATUSES as readonly OrderStatus[]).includes(status);
 }
 
 /** The order after the change. */
@@ -167,7 +169,7 @@ export function openRefunds({ payments }: Pick<Order, 'payments'>): Payment[] {
 }
 
 function cancel(order: Order, reason: CancelReason): Decision {
-  if (order.status === 'complete' || order.status === 'cancelled') return UNCHANGED;
+  if (!isOpen(order)) return UNCHANGED;
   return changed({ status: 'cancelled', reason }, [cancelled(order)]);
 }
 

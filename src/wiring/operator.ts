@@ -35,11 +35,12 @@ export function createCommandContext(env: Environment): {
 
   function read(needs: { broker: boolean }): CommandConfig {
     const config = loadCommandConfig(env, needs);
-    warn(config.warnings);
+    prepare(config);
     return config;
   }
 
-  function warn(warnings: readonly string[]): void {
+  /** Prints the warnings; from now on a signal closes the connections. */
+  function prepare({ warnings }: Pick<CommandConfig, 'warnings'>): void {
     for (const warning of warnings) output.note(warning);
     if (closers.length === 0) closeOnSignals(close, output);
   }
@@ -75,7 +76,7 @@ export function createCommandContext(env: Environment): {
 
   async function openImport(from?: string) {
     const config = loadImportConfig(from === undefined ? env : { ...env, OLD_MONGO_URL: from });
-    warn(config.warnings);
+    prepare(config);
     const { openImport: open } = await import('../adapters/mongo/import/open-import.js');
     const opened = await open({ ...config, owner: clientId(), clock: ticking, note: output.note });
     closers.push(opened.close);

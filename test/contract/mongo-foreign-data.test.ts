@@ -2,10 +2,9 @@ import { mongo } from 'mongoose';
 import { Unavailable } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
 import { startMongoProxy } from '../support/mongo-proxy';
-import { startMongod } from '../support/mongod';
+import { useMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
 import { newId, newPlacement, read } from '../support/placements';
-import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
 
@@ -43,27 +42,11 @@ const FOREIGN_ORDERS: readonly [string, () => Document][] = [
 ];
 
 describeWith(['mongod'], 'a database of another service', () => {
-  let server: ServerProcess;
-  let client: mongo.MongoClient;
-  const cleanUp: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    server = await startMongod();
-    client = await mongo.MongoClient.connect(server.url);
-  });
-
-  afterEach(async () => {
-    for (const task of cleanUp.splice(0).reverse()) await task();
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await server?.stop();
-  });
+  const { server, client, cleanUp } = useMongod();
 
   function setUp() {
-    const url = withDatabase(server.url);
-    const database = client.db(new URL(url).pathname.slice(1));
+    const url = withDatabase(server().url);
+    const database = client().db(new URL(url).pathname.slice(1));
     const orders = database.collection<Document>('orders');
     const errors: { fields: Document; text: string }[] = [];
     const log = {
@@ -214,10 +197,10 @@ describeWith(['mongod'], 'a database of another service', () => {
   });
 
   it('is looked for through indexes alone, and among tickets only before there are any', async () => {
-    const proxy = await startMongoProxy(server.port);
+    const proxy = await startMongoProxy(server().port);
     cleanUp.push(proxy.close);
     const { url, database, start } = setUp();
-    const through = url.replace(`:${server.port}`, `:${proxy.port}`);
+    const through = url.replace(`:${server().port}`, `:${proxy.port}`);
     const first = start({ url: through });
     await untilReady(first);
     const asked = (collection: string) => proxy.commands.filter(({ find }) => find === collection);

@@ -6,10 +6,9 @@ import type { Rejected } from '../../src/application/import/report';
 import { openRefunds } from '../../src/domain/order';
 import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { eventually } from '../support/eventually';
-import { startMongod } from '../support/mongod';
+import { useMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
 import { change, newPlacement, payment, read } from '../support/placements';
-import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
 
@@ -27,28 +26,12 @@ const impatient = {
 };
 
 describeWith(['mongod'], 'an import into MongoDB', () => {
-  let server: ServerProcess;
-  let client: mongo.MongoClient;
-  const cleanUp: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    server = await startMongod();
-    client = await mongo.MongoClient.connect(server.url);
-  });
-
-  afterEach(async () => {
-    for (const task of cleanUp.splice(0).reverse()) await task();
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await server?.stop();
-  });
+  const { server, client, cleanUp } = useMongod();
 
   async function setUp(content: { orders: Document[]; tickets: Document[] }) {
-    const old = await createOldDatabase(withDatabase(server.url), content);
-    const url = withDatabase(server.url);
-    const database = client.db(new URL(url).pathname.slice(1));
+    const old = await createOldDatabase(withDatabase(server().url), content);
+    const url = withDatabase(server().url);
+    const database = client().db(new URL(url).pathname.slice(1));
     cleanUp.push(old.close, () => database.dropDatabase());
 
     const open = async (owner: string, notes: string[] = []) => {

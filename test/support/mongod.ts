@@ -18,6 +18,29 @@ export async function startMongodWithUser(user: string, password: string): Promi
   );
 }
 
+/** A server for all tests of the file, and a client of it. `cleanUp`: what is done after each test, the last first. */
+export function useMongod() {
+  let server: ServerProcess;
+  let client: mongo.MongoClient;
+  const cleanUp: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    server = await startMongod();
+    client = await mongo.MongoClient.connect(server.url);
+  });
+
+  afterEach(async () => {
+    for (const task of cleanUp.splice(0).reverse()) await task();
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await server?.stop();
+  });
+
+  return { server: () => server, client: () => client, cleanUp };
+}
+
 async function startWith(
   more: readonly string[],
   first: (client: mongo.MongoClient) => Promise<unknown>,

@@ -1,3 +1,4 @@
+import type { Connection } from 'mongoose';
 import type { Clock } from '../../application/ports';
 
 const SAMPLES = 3;
@@ -36,4 +37,10 @@ export function createDatabaseClock(
       offset = best;
     },
   };
+}
+
+/** The database's time, in one round trip. */
+export async function databaseTime(connection: Connection): Promise<Date> {
+  const { localTime } = await connection.getClient().db().command({ hello: 1 });
+  return localTime as Date;
 }

@@ -1,8 +1,21 @@
 import { Schema, Types, type Connection, type Model } from 'mongoose';
 import { versionOCCPlugin } from 'mongoose-update-if-current/lib/version-occ-plugin';
 import type { FailedMessage } from '../../application/failed-messages';
-import type { OutboxEvent, PublishingLease, RecordedChange, StoredOrder } from '../../application/ports';
-import type { CancelReason, Order, OrderStatus, Payment, Refunded } from '../../domain/order';
+import type {
+  OutboxEvent,
+  Placement,
+  PublishingLease,
+  RecordedChange,
+  StoredOrder,
+} from '../../application/ports';
+import {
+  OPEN_STATUSES,
+  type CancelReason,
+  type Order,
+  type OrderStatus,
+  type Payment,
+  type Refunded,
+} from '../../domain/order';
 import { expectOwn, expectPublishing } from './foreign-data';
 
 /** How far an order's events are published. Changes of it do not increment `version`. */
@@ -77,6 +90,9 @@ export const NO_LEASE = new Date(0);
 
 /** Orders with events to publish. A query needs exactly this filter to use the partial indexes. */
 export const HAS_PENDING = { 'publishing.pending': { $gt: 0 } } as const;
+
+/** Orders that wait for their payment. */
+export const IS_OPEN = { status: { $in: [...OPEN_STATUSES] } };
 
 /** The orders that were placed under a limit of open orders. */
 export const HAS_OPEN_NUMBER = { openNumber: { $gte: 0 } } as const;
@@ -235,6 +251,28 @@ export function toStoredOrder(document: Omit<OrderDocument, 'outbox'>): StoredOr
     // The outbox is append-only, and each of its events is either published or pending.
     recorded: next + pending,
     ...(pending > 0 && since ? { unpublishedSince: since } : {}),
+  };
+}
+
+/** The document of a new order, none of whose events is published. */
+export function toOrderDocument(
+  { order, turn, events, record }: Pick<Placement, 'order' | 'turn' | 'events' | 'record'>,
+  {
+    idempotencyKey = order.id,
+    ...publishing
+  }: Pick<PublishingDocument, 'leaseUntil' | 'owner' | 'since'> & { idempotencyKey?: string | undefined },
+): OrderDocument {
+  const { id, ticket, payments, ...fields } = order;
+  return {
+    _id: toObjectId(id),
+    ...fields,
+    ticket: { ...ticket, id: toObjectId(ticket.id) },
+    turn,
+    idempotencyKey,
+    payments: [...payments],
+    outbox: [...events],
+    changes: [record],
+    publishing: { next: 0, pending: events.length, attempts: 0, ...publishing },
   };
 }
 

@@ -1,11 +1,11 @@
 import type { FilterQuery } from 'mongoose';
 import type { OpenNumberLook } from '../../application/ports';
 import { allOf } from '../../application/schedule';
-import { ORDER_FIELDS, toOrder, type Models, type OrderDocument } from './documents';
+import { IS_OPEN, ORDER_FIELDS, toOrder, type Models, type OrderDocument } from './documents';
 
 /** The index of the listing answers it: the index of open numbers also has all orders that are over. */
 export function openOrdersOf(userId: string): FilterQuery<OrderDocument> {
-  return { userId, status: { $in: ['created', 'awaiting:payment'] } };
+  return { userId, ...IS_OPEN };
 }
 
 /** Orders that were placed without a limit have none. */

@@ -4,6 +4,7 @@ import type { MongoConnection } from './connection';
 import {
   HAS_PENDING,
   HAS_REFUNDS,
+  IS_OPEN,
   ORDER_FIELDS,
   toOrder,
   type Models,
@@ -21,10 +22,7 @@ export function createOperatorReads(
 ): OperatorReads {
   async function findOverdue({ expiredBefore, limit }: StuckQuery) {
     const found = await orders
-      .find(
-        { status: { $in: ['created', 'awaiting:payment'] }, expiresAt: { $lt: expiredBefore } },
-        ORDER_FIELDS,
-      )
+      .find({ ...IS_OPEN, expiresAt: { $lt: expiredBefore } }, ORDER_FIELDS)
       .sort({ expiresAt: 1 })
       .limit(limit)
       .lean<ReadOrder[]>();

@@ -4,6 +4,7 @@ import type { Change, OrderFilter, OrderQuery, OrderStore, StoredOrder } from '.
 import type { MongoConnection } from './connection';
 import {
   HAS_REFUNDS,
+  IS_OPEN,
   ORDER_FIELDS,
   toObjectId,
   toOrder,
@@ -121,7 +122,7 @@ export function createOrderStore(
 
   async function overdue(time: Date, limit: number): Promise<string[]> {
     const documents = await orders
-      .find({ status: { $in: ['created', 'awaiting:payment'] }, expiresAt: { $lt: time } }, { _id: 1 })
+      .find({ ...IS_OPEN, expiresAt: { $lt: time } }, { _id: 1 })
       .sort({ expiresAt: 1 })
       .limit(limit)
       .lean();

@@ -11,8 +11,8 @@ import type { MongoConnection } from './connection';
 import {
   NO_LEASE,
   ORDER_FIELDS,
-  toObjectId,
   toOrder,
+  toOrderDocument,
   toLease,
   type Models,
   type OrderDocument,
@@ -130,28 +130,15 @@ export function createPlacing(
   }
 
   function toDocument(placement: Placement): OrderDocument {
-    const { order, turn, events, record, idempotencyKey, openTurn, withLease } = placement;
-    const { id, ticket, payments, ...fields } = order;
+    const { order, events, idempotencyKey, openTurn, withLease } = placement;
     const takesLease = withLease && events.length > 0;
-    return {
-      _id: toObjectId(id),
-      ...fields,
-      ticket: { ...ticket, id: toObjectId(ticket.id) },
-      turn,
-      idempotencyKey: idempotencyKey ?? id,
-      ...(openTurn ? { openNumber: openTurn.number, openTurn: openTurn.turn } : {}),
-      payments: [...payments],
-      outbox: [...events],
-      changes: [record],
-      publishing: {
-        next: 0,
-        pending: events.length,
-        leaseUntil: takesLease ? new Date(clock.now().getTime() + leasing.ms) : NO_LEASE,
-        owner: takesLease ? leasing.owner : null,
-        attempts: 0,
-        since: order.createdAt,
-      },
-    };
+    const document = toOrderDocument(placement, {
+      idempotencyKey,
+      leaseUntil: takesLease ? new Date(clock.now().getTime() + leasing.ms) : NO_LEASE,
+      owner: takesLease ? leasing.owner : null,
+      since: order.createdAt,
+    });
+    return openTurn ? { ...document, openNumber: openTurn.number, openTurn: openTurn.turn } : document;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock, Log, Metrics } from '../../application/ports';
 import { allOf, createLoop } from '../../application/schedule';
 import { createMongoConnection } from './connection';
-import { createDatabaseClock } from './database-clock';
+import { createDatabaseClock, databaseTime } from './database-clock';
 import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
@@ -43,7 +43,7 @@ export function createMongoStore(deps: {
   });
   const { mongoose } = connection;
   const models = createModels(mongoose);
-  const databaseClock = createDatabaseClock(deps.clock, askTime);
+  const databaseClock = createDatabaseClock(deps.clock, () => databaseTime(mongoose));
   const clock: Clock = { ...deps.clock, now: databaseClock.now };
   const leasing = { owner: deps.replicaId, ms: deps.leaseMs };
   const confirmReads = createReadBarrier(mongoose, connection);
@@ -67,11 +67,6 @@ export function createMongoStore(deps: {
     // After the indexes: an import that finds none of them knows that no service uses the database.
     await refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS);
     await databaseClock.synchronise();
-  }
-
-  async function askTime(): Promise<Date> {
-    const { localTime } = await mongoose.getClient().db().command({ hello: 1 });
-    return localTime as Date;
   }
 
   return {

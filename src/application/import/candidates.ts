@@ -1,4 +1,4 @@
-import { holdsTicket, type Order } from '../../domain/order';
+import { holdsTicket, isOpen, type Order } from '../../domain/order';
 import type { ImportedOrder, ImportOptions, OldOrder, OldTicket, OrderOutcome, StoredTicket } from './ports';
 
 /** An order of the ticket: as the old system has it, as it is stored here, or both. */
@@ -69,7 +69,7 @@ function toOrder(
   const ticket = { id: copy.id, title: copy.title, price: copy.price };
   const withExpiry = (expiry: Date): Order => ({ ...fields, expiresAt: expiry, ticket, payments: [] });
   if (expiresAt) return { order: withExpiry(expiresAt) };
-  if (fields.status === 'complete' || fields.status === 'cancelled') {
+  if (!isOpen(fields)) {
     return { order: withExpiry(fields.createdAt), assumed: 'expiry is the creation' };
   }
   if (expirySeconds === undefined) {

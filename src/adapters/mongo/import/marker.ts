@@ -2,6 +2,7 @@ import type { Connection } from 'mongoose';
 import { ImportRefused } from '../../../application/import/ports';
 import type { Clock } from '../../../application/ports';
 import { createLoop, pause } from '../../../application/schedule';
+import { databaseTime } from '../database-clock';
 import { isDuplicateKey } from '../errors';
 
 const LEASE_MS = 20_000;
@@ -64,7 +65,7 @@ export function createMarker(
     onError: () => {},
   });
 
-  async function take(): Promise<Marker | null> {
+  async function take(): Promise<void> {
     const sentAt = clock.monotonic();
     const now = await databaseTime(connection);
     const before = await markers(connection).findOneAndUpdate(
@@ -77,7 +78,6 @@ export function createMarker(
     heldUntil = sentAt + LEASE_MS;
     wasUnfinished = before?.unfinished === true;
     renewing.start();
-    return before;
   }
 
   async function renew(): Promise<void> {
@@ -153,9 +153,4 @@ function until(now: Date): Date {
 
 function markers(connection: Connection) {
   return connection.collection<Marker>('imports');
-}
-
-export async function databaseTime(connection: Connection): Promise<Date> {
-  const { localTime } = await connection.getClient().db().command({ hello: 1 });
-  return localTime as Date;
 }

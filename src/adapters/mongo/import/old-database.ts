@@ -1,5 +1,6 @@
 import { mongo } from 'mongoose';
 import { ImportRefused, type OldBatch, type OldSystem } from '../../../application/import/ports';
+import { allOf } from '../../../application/schedule';
 import { createBatch, type Batch } from './old-batch';
 import { idOf, looksLikeOldOrder, type Document } from './old-documents';
 
@@ -84,7 +85,7 @@ async function* batches(database: mongo.Db): AsyncGenerator<OldBatch> {
   } catch (error) {
     throw unreadable(error);
   } finally {
-    await Promise.all([orders.close(), tickets.close()]);
+    await allOf([orders.close(), tickets.close()]);
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type StoredCopy,
   type StoredTicket,
 } from '../../../application/import/ports';
+import { allOf } from '../../../application/schedule';
 import {
   ORDER_FIELDS,
   toObjectId,
@@ -20,7 +21,7 @@ export async function readStored(
   ticketIds: readonly string[],
 ): Promise<ReadonlyMap<string, StoredTicket>> {
   const ids = ticketIds.map(toObjectId);
-  const [documents, copies] = await Promise.all([
+  const [documents, copies] = await allOf([
     orders.collection
       .find<OrderDocument>(
         { 'ticket.id': { $in: ids } },

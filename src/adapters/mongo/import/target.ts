@@ -2,11 +2,12 @@ import { createConnection, type Connection } from 'mongoose';
 import { ImportRefused, type ImportTarget, type TicketPlan } from '../../../application/import/ports';
 import type { Clock } from '../../../application/ports';
 import { pause } from '../../../application/schedule';
+import { databaseTime } from '../database-clock';
 import { createModels, type Models } from '../documents';
 import { toUnavailable } from '../errors';
 import { ForeignData } from '../foreign-data';
 import { makeOrderIndexes, refuseForeign } from '../indexes';
-import { createMarker, databaseTime } from './marker';
+import { createMarker } from './marker';
 import { readStored } from './stored';
 import { writePlans } from './write-plans';
 

@@ -8,7 +8,7 @@ import {
   type TicketWrite,
 } from '../../../application/import/ports';
 import { toOutbox } from '../../../application/outbox-events';
-import { NO_LEASE, toObjectId, type Models, type OrderDocument } from '../documents';
+import { NO_LEASE, toObjectId, toOrderDocument, type Models, type OrderDocument } from '../documents';
 import { isDuplicateKey } from '../errors';
 import { toDocument as toTicketDocument } from '../tickets';
 import { MARGIN_MS } from './marker';
@@ -82,31 +82,16 @@ function asRead({ order, turn }: ImportedOrder): mongo.Filter<mongo.BSON.Documen
 }
 
 function toDocument(planned: PlannedOrder, now: Date): OrderDocument {
-  const { id, ticket, payments, ...fields } = planned.order;
+  const { order, turn, conflictWith } = planned;
+  const { version, status, payments } = order;
+  const record = { version, status, input: 'place', cause: { type: 'import' }, at: now } as const;
   return {
-    _id: toObjectId(id),
-    ...fields,
-    ticket: { ...ticket, id: toObjectId(ticket.id) },
-    turn: planned.turn,
-    idempotencyKey: id,
-    payments: [...payments],
-    outbox: toOutbox(planned.events, 0, now),
-    changes: [
-      { version: fields.version, status: fields.status, input: 'place', cause: { type: 'import' }, at: now },
-    ],
+    ...toOrderDocument(
+      { order, turn, events: toOutbox(planned.events, 0, now), record },
+      { leaseUntil: NO_LEASE, owner: null, since: now },
+    ),
     ...(payments.length > 0 && { allRefunded: false }),
-    publishing: {
-      next: 0,
-      pending: planned.events.length,
-      leaseUntil: NO_LEASE,
-      owner: null,
-      attempts: 0,
-      since: now,
-    },
-    imported: {
-      version: fields.version,
-      ...(planned.conflictWith && { conflictWith: planned.conflictWith }),
-    },
+    imported: { version, ...(conflictWith && { conflictWith }) },
   };
 }
 
