@@ -24,8 +24,12 @@ if [ -n "${SHARED_DIR:-}" ]; then
     _keep_services_inside
   }
 
+  # npm opens a thousand files at once where its cache is empty: the build gets the shell's limit, not the builder's.
   cluster_image() {
-    "$SHARED_DIR/k8s/image" "order-service:$1" . --target production --layers --build-arg "VERSION=$1" >&2
+    local files
+    files=$(ulimit -n)
+    "$SHARED_DIR/k8s/image" "order-service:$1" . --target production --layers --build-arg "VERSION=$1" \
+      --ulimit "nofile=$files:$files" >&2
   }
 
   cluster_down() {

@@ -353,9 +353,10 @@ describe('any ticket', () => {
           // The service pays or cancels the open order that holds the ticket.
           const holder = stored.orders.findIndex(({ order }) => order.status === 'created');
           if (status !== 'created' && holder >= 0) stored = change(stored, holder, status);
-          const changed = stored.orders.filter(
-            ({ order, importedVersion }) => order.version !== importedVersion,
-          );
+          // Its turn may move: one order has turn 0.
+          const changed = stored.orders
+            .filter(({ order, importedVersion }) => order.version !== importedVersion)
+            .map(({ turn: _, ...one }) => expect.objectContaining(one));
           expect(imported(orders, options, stored).orders).toEqual(expect.arrayContaining(changed));
         }
       }),
