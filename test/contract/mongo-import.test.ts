@@ -229,6 +229,29 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(await tickets.findOne({ _id: ticket._id })).toMatchObject({ orderId: expect.any(String) });
   });
 
+  it('holds the ticket that an order names as text, and says if there is no copy to hold', async () => {
+    const [ticket, free, lost] = [oldTicket(), oldTicket(), oldId()];
+    const inText = (id: mongo.ObjectId, status: 'created' | 'cancelled') =>
+      oldOrder(oldId(), status, { ticket: id.toHexString().toUpperCase() });
+    const [holder, orphan] = [inText(ticket._id, 'created'), inText(lost, 'created')];
+    const { run, orders, tickets } = await setUp({
+      orders: [holder, orphan, inText(free._id, 'cancelled')],
+      tickets: [ticket, free],
+    });
+    const { report } = await run();
+    expect(report.orders).toMatchObject({ read: 3, rejected: 3 });
+    expect(report.unimportedHolders).toHaveLength(2);
+    expect(report.unimportedHolders).toEqual(
+      expect.arrayContaining([
+        { ticketId: ticket._id.toHexString(), orderIds: [holder._id.toHexString()], isBlocked: true },
+        { ticketId: lost.toHexString(), orderIds: [orphan._id.toHexString()], isBlocked: false },
+      ]),
+    );
+    expect(await orders.countDocuments()).toBe(0);
+    expect(await tickets.findOne({ _id: ticket._id })).toMatchObject({ orderId: holder._id.toHexString() });
+    expect(await tickets.findOne({ _id: free._id })).toMatchObject({ orderId: null });
+  });
+
   it('changes nothing when it is repeated, and brings up to date what has changed', async () => {
     const [one, two, three] = [oldTicket(), oldTicket(), oldTicket()];
     const paid = oldOrder(one._id, 'created');

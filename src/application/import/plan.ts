@@ -38,10 +38,11 @@ export function planTicket(
   const writes = toWrites(decided, kept);
   const notImported = decided.filter(({ candidate, reason }) => reason && holdsTicket(candidate.order));
 
+  const mayHold = [...old.refused, ...rejected].filter(({ mayHoldTicket }) => mayHoldTicket);
   const unimportedHolders = [
-    ...[...old.refused, ...rejected]
-      .filter(({ id, mayHoldTicket }) => mayHoldTicket && !stored.orders.some(({ order }) => order.id === id))
-      .map(({ id }) => id),
+    ...[...mayHold.map(({ id }) => id), ...(old.holdersInText ?? [])].filter(
+      (id) => !stored.orders.some(({ order }) => order.id === id),
+    ),
     ...notImported.map(({ candidate }) => candidate.id),
   ].sort();
   const copy = planCopy(old.copy, stored.copy, unimportedHolders[0]);

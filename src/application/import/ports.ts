@@ -43,6 +43,8 @@ export interface OldTicket {
   readonly problem?: string;
   readonly orders: readonly OldOrder[];
   readonly refused: readonly RefusedOrder[];
+  /** Ids of refused orders that name the ticket as text and may hold it. They are among the batch's own refused orders. */
+  readonly holdersInText?: readonly string[];
 }
 
 /** A part of the old system: no ticket comes twice. */

@@ -1,5 +1,6 @@
 import type { OldBatch, OldTicket, Refused, RefusedOrder } from '../../../application/import/ports';
 import {
+  idInText,
   readOldOrder,
   readOldTicket,
   unknownOrderFields,
@@ -22,6 +23,8 @@ export function createBatch() {
   let refusedOrders: RefusedOrder[] = [];
   let refusedTickets: Refused[] = [];
   let unknownFields = new Map<string, number>();
+  /** By ticket: the ids of orders that name it as text. They are read before all tickets. */
+  const holdersInText = new Map<string, string[]>();
 
   function note(fields: readonly string[]): void {
     size += 1;
@@ -41,7 +44,19 @@ export function createBatch() {
       if (id <= lastId)
         throw new RangeError(`the old database did not sort its orders: ${id} after ${lastId}`);
       lastId = id;
-      tickets.push({ id, orders: [], refused: [] });
+      const holders = holdersInText.get(id);
+      holdersInText.delete(id);
+      tickets.push({ id, orders: [], refused: [], ...(holders && { holdersInText: holders }) });
+    },
+    /** Begins a ticket that only orders name which name it as text; undefined if there is no more. At the end only. */
+    beginInText(): string | undefined {
+      const [first] = holdersInText;
+      if (!first) return undefined;
+      const [id, holders] = first;
+      holdersInText.delete(id);
+      size += 1;
+      tickets.push({ id, orders: [], refused: [], holdersInText: holders });
+      return id;
     },
     setCopy(document: Document): void {
       note(unknownTicketFields(document));
@@ -62,7 +77,11 @@ export function createBatch() {
     addOrderWithoutTicket(document: Document): void {
       note(unknownOrderFields(document));
       const read = readOldOrder(document);
-      if ('refused' in read) refusedOrders.push(read.refused);
+      if (!('refused' in read)) return;
+      refusedOrders.push(read.refused);
+      const ticketId = idInText(document['ticket']);
+      if (ticketId === undefined || !read.refused.mayHoldTicket) return;
+      holdersInText.set(ticketId, [...(holdersInText.get(ticketId) ?? []), read.refused.id]);
     },
     addTicketWithoutId(document: Document): void {
       note(unknownTicketFields(document));

@@ -81,6 +81,9 @@ async function* batches(database: mongo.Db): AsyncGenerator<OldBatch> {
       await takeTicket(orders, tickets, batch);
       if (batch.size() >= LARGEST_BATCH) yield batch.take();
     }
+    while (batch.beginInText() !== undefined) {
+      if (batch.size() >= LARGEST_BATCH) yield batch.take();
+    }
     yield batch.take();
   } catch (error) {
     throw unreadable(error);

@@ -19,6 +19,11 @@ export function idOf(value: unknown): string | undefined {
   return value instanceof mongo.ObjectId ? value.toHexString() : undefined;
 }
 
+/** The id of a ticket that an order names as text. The order is not imported; its ticket is not free either. */
+export function idInText(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[0-9a-f]{24}$/i.test(value) ? value.toLowerCase() : undefined;
+}
+
 /** An order whose fields are all valid, or the first reason why not. */
 export function readOldOrder(
   document: Document,
