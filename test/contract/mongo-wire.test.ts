@@ -377,6 +377,7 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       ['an order', 2, async () => store.orders.find(newId())],
       ['the versions of orders', 4, () => store.orders.versions([newId(), newId(), newId()])],
       ['an order by its key', 1, () => store.orders.findByKey('["me","key"]')],
+      ['the orders with a refund of a payment', 5, () => store.operatorReads.withRefundOf('none')],
       ['a ticket', 2, () => store.tickets.find(ticketId)],
       ['how many messages are parked and dead', 10, () => store.failedMessages.count()],
       ['parked messages', 10, () => store.failedMessages.takeDue(new Date(), 10)],

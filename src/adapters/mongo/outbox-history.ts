@@ -1,5 +1,6 @@
 import type { OutboxHistory } from '../../application/operator-ports';
 import { toObjectId, type Models, type OrderDocument } from './documents';
+import { toUnavailable } from './errors';
 
 const BATCH_TIMEOUT_MS = 10 * 60_000;
 
@@ -19,11 +20,20 @@ export function createOutboxHistory({ orders }: Models): OutboxHistory {
         .setOptions({ timeoutMode: 'iteration', timeoutMS: BATCH_TIMEOUT_MS })
         .lean<OrderDocument>()
         .cursor();
-      for await (const document of cursor as AsyncIterable<OrderDocument>) {
+      for await (const document of answered(cursor as AsyncIterable<OrderDocument>)) {
         for (const event of document.outbox.slice(0, document.publishing.next)) {
           if (since === undefined || event.at >= since) yield event;
         }
       }
     },
   };
+}
+
+/** Only errors of reading: what the caller throws meanwhile is its own. */
+async function* answered<T>(cursor: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* cursor;
+  } catch (error) {
+    throw toUnavailable(error);
+  }
 }
