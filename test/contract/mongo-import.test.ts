@@ -7,6 +7,7 @@ import type { Rejected } from '../../src/application/import/report';
 import { openRefunds } from '../../src/domain/order';
 import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { eventually } from '../support/eventually';
+import { createHeldLooks } from '../support/held-looks';
 import { startMongoProxy, type Command } from '../support/mongo-proxy';
 import { useMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
@@ -17,31 +18,6 @@ import { silentLog } from '../support/silent';
 type Document = mongo.BSON.Document;
 type Opened = Awaited<ReturnType<typeof openImport>>;
 const { ObjectId } = mongo;
-
-/** A clock whose long waits end when they are told to. */
-function heldTimers() {
-  const timers = new Set<() => void>();
-  return {
-    comeNow: () => {
-      for (const task of [...timers]) {
-        timers.delete(task);
-        task();
-      }
-    },
-    clock: {
-      monotonic: () => performance.now(),
-      random: () => 0.5,
-      after(ms: number, task: () => void) {
-        if (ms >= 5_000) {
-          timers.add(task);
-          return () => void timers.delete(task);
-        }
-        const timer = setTimeout(task, ms);
-        return () => clearTimeout(timer);
-      },
-    },
-  };
-}
 
 /** A clock on which waiting takes no time. */
 const impatient = {
@@ -556,7 +532,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     });
     const proxy = await startMongoProxy(server().port);
     cleanUp.push(proxy.close);
-    const looks = heldTimers();
+    const looks = createHeldLooks();
     const failed: string[] = [];
     const store = startMongoStore({
       url: url.replace(`:${server().port}`, `:${proxy.port}`),
