@@ -5,6 +5,8 @@ export const EXIT_CODES = {
   wrongUsage: 2,
   /** Done, and what was found or left over needs attention. */
   needsAttention: 3,
+  /** Not done, and running it again does not help: what the message names must be changed first. */
+  refused: 4,
   interrupted: 130,
   terminated: 143,
 } as const;

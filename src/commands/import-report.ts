@@ -1,6 +1,6 @@
-import type { Conflict } from '../application/import/ports';
+import type { Conflict, OrderOutcome } from '../application/import/ports';
 import type { Counts, ImportReport, RejectedReason, UnimportedHolder } from '../application/import/report';
-import { table, type Column } from './output';
+import { printable, table, type Column } from './output';
 
 /** The report for people. `rejectedFile`: where all that is not imported stands. */
 export function textOfReport(report: ImportReport, rejectedFile: string): string {
@@ -15,8 +15,12 @@ export function textOfReport(report: ImportReport, rejectedFile: string): string
       COUNT_COLUMNS,
     ),
     `Orders in the old database: ${listOf(report.statuses)}.`,
-    ...section(rejected, `Not imported, each with its document in ${placeOf(rejectedFile)}:`, REASON_COLUMNS),
-    ...sentence('Decided here, because the old database does not say it', report.assumed),
+    ...section(
+      rejected,
+      `Not imported or removed, each with its document in ${placeOf(rejectedFile)}:`,
+      REASON_COLUMNS,
+    ),
+    ...sentence('Decided here, because the old database does not say it', toWords(report.assumed)),
     ...sentence('Fields that are not imported, with the number of documents', report.unknownFields),
     ...section(
       conflicts.flatMap(toRows),
@@ -37,16 +41,17 @@ const COUNT_COLUMNS: readonly Column<Counts & { what: string }>[] = [
   { title: 'READ', cell: ({ read }) => read },
   { title: 'IMPORTED', cell: ({ imported }) => imported },
   { title: 'UPDATED', cell: ({ updated }) => updated },
-  { title: 'UP TO DATE', cell: (counts) => counts['up to date'] },
-  { title: 'CHANGED HERE, KEPT', cell: (counts) => counts['kept ours'] },
+  { title: 'UP TO DATE', cell: ({ upToDate }) => upToDate },
+  { title: 'CHANGED HERE, KEPT', cell: ({ keptOurs }) => keptOurs },
   { title: 'NOT IMPORTED', cell: ({ rejected }) => rejected },
+  { title: 'REMOVED', cell: ({ removed }) => removed },
 ];
 
 const REASON_COLUMNS: readonly Column<RejectedReason>[] = [
   { title: 'COUNT', cell: ({ count }) => count },
   { title: 'OF', cell: ({ what }) => what },
   { title: 'REASON', cell: ({ reason }) => reason },
-  { title: 'FOR EXAMPLE', cell: ({ examples }) => examples.slice(0, 3).join(' ') },
+  { title: 'FOR EXAMPLE', cell: ({ examples }) => examples.slice(0, 3).join(', ') },
 ];
 
 interface ConflictRow {
@@ -72,15 +77,15 @@ const CONFLICT_COLUMNS: readonly Column<ConflictRow>[] = [
 
 const HOLDER_COLUMNS: readonly Column<UnimportedHolder>[] = [
   { title: 'TICKET', cell: ({ ticketId }) => ticketId },
-  { title: 'ORDERS', cell: ({ orderIds }) => orderIds.join(' ') },
-  {
-    title: 'FOR BUYERS',
-    cell: ({ isBlocked }) =>
-      isBlocked
-        ? 'refused until the ticket service announces a newer version'
-        : 'CAN BE SOLD, once it is announced as free',
-  },
+  { title: 'ORDERS', cell: ({ orderIds }) => orderIds.join(', ') },
+  { title: 'FOR BUYERS', cell: forBuyers },
 ];
+
+function forBuyers({ keptOrderId, isBlocked }: UnimportedHolder): string {
+  if (keptOrderId !== undefined) return `held by order ${keptOrderId}`;
+  if (isBlocked) return 'refused until the ticket service announces a newer version';
+  return 'CAN BE SOLD: correct or cancel these orders in the old system, and import again';
+}
 
 function section<T>(rows: readonly T[], title: string, columns: readonly Column<T>[]): string[] {
   return rows.length === 0 ? [] : [`${title}\n${table(rows, columns)}`];
@@ -90,8 +95,22 @@ function sentence(title: string, counts: Readonly<Record<string, number>>): stri
   return Object.keys(counts).length === 0 ? [] : [`${title}: ${listOf(counts)}.`];
 }
 
+const ASSUMED = {
+  expiryIsCreation: 'expiry is the creation',
+  expiryFromOption: 'expiry from --expiry-seconds',
+} satisfies Record<NonNullable<OrderOutcome['assumed']>, string>;
+
+function toWords(assumed: ImportReport['assumed']): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(ASSUMED).flatMap(([name, words]) => {
+      const count = assumed[name];
+      return count === undefined ? [] : [[words, count]];
+    }),
+  );
+}
+
 function listOf(counts: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
+  const parts = Object.entries(counts).map(([name, count]) => `${count} ${printable(name)}`);
   return parts.length === 0 ? 'none' : parts.join(', ');
 }
 

@@ -7,7 +7,7 @@ import { JSON_OPTION, parseText, wholeNumber, withExamples } from './arguments';
 import type { CommandContext } from './context';
 import { CommandFailed } from './exit-codes';
 import { textOfReport } from './import-report';
-import { createProgress, type Output } from './output';
+import { createProgress, printable, type Output } from './output';
 
 type Context = Pick<CommandContext, 'openImport' | 'output'>;
 
@@ -62,7 +62,6 @@ async function runImport(
   const progress = createProgress(output, 'orders read');
   try {
     const { source, target } = await openImport(from);
-    await file.begin();
     const report = await importOrders({
       source,
       target,
@@ -71,7 +70,8 @@ async function runImport(
       reject: (all) => file.write(all.map((one) => toLine(one, source))),
       onProgress: progress.reached,
     });
-    await output.print(json ? JSON.stringify(report) : textOfReport(report, rejected));
+    progress.end();
+    await output.print(json ? printable(JSON.stringify(report)) : textOfReport(report, rejected));
     if (needsAttention(report)) output.needsAttention();
   } finally {
     await file.close();
@@ -79,14 +79,13 @@ async function runImport(
 }
 
 function toLine({ document, ...rejected }: Rejected, source: OldSystem): string {
-  return `${JSON.stringify(rejected).slice(0, -1)},"document":${source.textOf(document)}}`;
+  return printable(`${JSON.stringify(rejected).slice(0, -1)},"document":${source.textOf(document)}}`);
 }
 
 /** Opened before anything else: a file that cannot be written must not be noticed at the end. */
 async function openRejected(path: string, output: Output) {
   if (path === '-') {
     return {
-      begin: async () => {},
       async write(lines: readonly string[]): Promise<void> {
         for (const line of lines) await output.print(line);
       },
@@ -98,10 +97,12 @@ async function openRejected(path: string, output: Output) {
     const { code } = error as NodeJS.ErrnoException;
     throw new CommandFailed(`--rejected: the file ${path} cannot be written (${code ?? 'unknown'})`);
   });
+  let hasBegun = false;
   return {
-    /** What an earlier import wrote is kept until this one has found both databases. */
-    begin: () => file.truncate(),
+    /** Called for each batch. What an earlier import wrote is kept until the first one: an import may be refused before. */
     async write(lines: readonly string[]): Promise<void> {
+      if (!hasBegun) await file.truncate();
+      hasBegun = true;
       if (lines.length > 0) await file.appendFile(`${lines.join('\n')}\n`);
     },
     close: () => file.close(),

@@ -82,10 +82,17 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): str
     .join('\n');
 }
 
-/** Text from outside must not control the terminal, nor break a line of the table. */
+/** Text from outside must not control the terminal, nor break a line of the table. JSON keeps its meaning. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => JSON.stringify(character).slice(1, -1));
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => SHORT_ESCAPES[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 }
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 function textOf(cell: string | number | Date | undefined): string {
   if (cell === undefined) return '-';
@@ -102,17 +109,23 @@ const PROGRESS_EVERY_MS = 1_000;
 export function createProgress(output: Output, what: string) {
   let count = 0;
   let saidAt = performance.now();
+  let hasSaid = false;
   return {
     count: () => count,
     step: () => reached(count + 1),
     /** So many in total. */
     reached,
+    /** Says how many it were, if it has said how far it was. */
+    end(): void {
+      if (hasSaid) output.note(`${count} ${what}`);
+    },
   };
 
   function reached(total: number): void {
     count = total;
     if (performance.now() - saidAt < PROGRESS_EVERY_MS) return;
     saidAt = performance.now();
+    hasSaid = true;
     output.note(`${count} ${what} ...`);
   }
 }

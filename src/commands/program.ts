@@ -20,6 +20,7 @@ Exit codes:
   1    failed; it can be run again
   2    wrong usage or wrong settings
   3    done, and something needs attention
+  4    refused: running it again does not help
   130  interrupted by Ctrl-C; it can be run again
   143  the same, by SIGTERM`;
 

@@ -21,10 +21,15 @@ const LONGEST_TITLE = 1_000;
 /** A price as text, as from a peer that passes on the value of a form. */
 export const DECIMAL = /^\s*\d+(\.\d+)?\s*$/;
 
-/** The first characters of a long title. Cuts no character in two: none is longer than two units. */
+/** The first characters of a long title. */
 export function shortened(title: string): string {
-  if (title.length <= LONGEST_TITLE) return title;
-  return Array.from(title.slice(0, 2 * LONGEST_TITLE))
-    .slice(0, LONGEST_TITLE)
+  return firstCharacters(title, LONGEST_TITLE);
+}
+
+/** Cuts no character in two: none is longer than two units. */
+export function firstCharacters(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  return Array.from(text.slice(0, 2 * longest))
+    .slice(0, longest)
     .join('');
 }

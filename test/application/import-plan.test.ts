@@ -69,6 +69,7 @@ const change = (stored: StoredTicket, nth: number, status: OrderStatus): StoredT
 });
 
 const inTurn = ({ orders }: StoredTicket) => [...orders].sort((one, other) => one.turn - other.turn);
+const idsOf = ({ orders }: StoredTicket) => orders.map(({ order }) => order.id).sort();
 const statuses = (stored: StoredTicket) => inTurn(stored).map(({ order }) => order.status);
 const outcomes = (plan: TicketPlan) => plan.outcomes.map(({ outcome }) => outcome);
 
@@ -107,7 +108,7 @@ describe('the import of an order', () => {
   it.each(['complete', 'cancelled'] as const)('assumes an expiry of one that is %s', (status) => {
     const { expiresAt: _, ...order } = old(1, status);
     const plan = planTicket(ticketOf([order]), undefined, PLAIN);
-    expect(plan.outcomes).toMatchObject([{ outcome: 'imported', assumed: 'expiry is the creation' }]);
+    expect(plan.outcomes).toMatchObject([{ outcome: 'imported', assumed: 'expiryIsCreation' }]);
     expect(carryOut(plan).orders[0]?.order.expiresAt).toEqual(order.createdAt);
   });
 
@@ -120,7 +121,7 @@ describe('the import of an order', () => {
     expect(plan).toMatchObject({ unimportedHolders: [order.id], isBlocked: true });
 
     const told = planTicket(ticketOf([order]), undefined, { ...PLAIN, expirySeconds: 60 });
-    expect(told.outcomes).toMatchObject([{ outcome: 'imported', assumed: 'expiry from --expiry-seconds' }]);
+    expect(told.outcomes).toMatchObject([{ outcome: 'imported', assumed: 'expiryFromOption' }]);
     expect(carryOut(told).orders[0]?.order.expiresAt.getTime()).toBe(order.createdAt.getTime() + 60_000);
   });
 
@@ -235,7 +236,7 @@ describe('a second import', () => {
   it('keeps what this service has changed, and lets it keep the ticket', () => {
     const before = change(imported([old(1, 'created')]), 0, 'complete');
     const plan = planTicket(ticketOf([old(1, 'cancelled'), old(2, 'complete')]), before, PLAIN);
-    expect(outcomes(plan)).toEqual(['kept ours', 'rejected']);
+    expect(outcomes(plan)).toEqual(['keptOurs', 'rejected']);
     expect(plan.orderWrites).toEqual([]);
     expect(plan.conflict?.kept.id).toBe(old(1, 'created').id);
   });
@@ -245,10 +246,32 @@ describe('a second import', () => {
     expect(planTicket(ticketOf([]), before, PLAIN).orderWrites).toEqual([]);
   });
 
+  it('says that it removes one that the old system does not have any more, because another one holds its ticket', () => {
+    const before = imported([old(1, 'created')]);
+    const plan = planTicket(ticketOf([old(2, 'complete')]), before, PLAIN);
+    expect(carryOut(plan, before).orders.map(({ order }) => order.id)).toEqual([old(2, 'complete').id]);
+    expect(plan.outcomes).toEqual([
+      {
+        id: old(1, 'created').id,
+        outcome: 'removed',
+        status: 'created',
+        reason: expect.stringContaining('removed'),
+        keptOrderId: old(2, 'complete').id,
+        source: before.orders[0]?.order,
+      },
+      expect.objectContaining({ id: old(2, 'complete').id, outcome: 'imported' }),
+    ]);
+    expect(plan.conflict?.others).toEqual([
+      { id: old(1, 'created').id, status: 'created', result: 'removed' },
+    ]);
+    // It holds nothing any more.
+    expect(plan).toMatchObject({ unimportedHolders: [], isBlocked: false });
+  });
+
   it('keeps a copy of a ticket that this service has received since, and frees one that was blocked', () => {
     const received = { ticket: { ...copy, version: 5, userId: 'seller' }, importedVersion: 3 };
     const plan = planTicket(ticketOf([]), { orders: [], copy: received }, PLAIN);
-    expect(plan.ticketOutcome).toBe('kept ours');
+    expect(plan.ticketOutcome).toBe('keptOurs');
     expect(plan).not.toHaveProperty('ticketWrite');
 
     const blocked = { ticket: { ...copy, orderId: 'x' }, importedVersion: 3 };
@@ -302,14 +325,18 @@ describe('any ticket', () => {
       fc.property(fc.array(fc.tuple(anyOrders, anyOptions), { minLength: 1, maxLength: 4 }), (imports) => {
         let stored: StoredTicket = { orders: [] };
         for (const [orders, options] of imports) {
+          const before = idsOf(stored);
           const plan = planTicket(ticketOf(orders), stored, options);
           stored = carryOut(plan, stored);
           expectSound(stored);
-          expect(plan.outcomes.map(({ id }) => id).sort()).toEqual(orders.map(({ id }) => id).sort());
-          const ids = new Set(stored.orders.map(({ order }) => order.id));
-          for (const { id, outcome } of plan.outcomes) {
-            if (outcome !== 'rejected') expect(ids).toContain(id);
-          }
+          const after = idsOf(stored);
+          const read = plan.outcomes.filter(({ outcome }) => outcome !== 'removed');
+          expect(read.map(({ id }) => id).sort()).toEqual(orders.map(({ id }) => id).sort());
+          for (const { id, outcome } of read) if (outcome !== 'rejected') expect(after).toContain(id);
+          const explained = plan.outcomes.filter(({ reason }) => reason !== undefined).map(({ id }) => id);
+          expect([...after, ...explained]).toEqual(expect.arrayContaining(before));
+          const removed = plan.outcomes.filter(({ outcome }) => outcome === 'removed').map(({ id }) => id);
+          expect(removed.filter((id) => after.includes(id) || !before.includes(id))).toEqual([]);
         }
       }),
       { numRuns: 1_000 },

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { EXIT_CODES } from '../../src/commands/exit-codes';
 import { loadConfig, loadImportConfig } from '../../src/config/load-config';
 import { describeWith, serverBinary } from '../support/servers';
 import { CHART, environmentOf, find, podsOf, readObjects, type Rendered } from './helm';
@@ -51,6 +52,12 @@ describe.each(['helm', 'helm3'] as const)('values-course.yaml to %s', (program) 
       const config = loadImportConfig(environmentOf(objects, 'Job'));
       expect(config.oldMongoUrl).toBe('mongodb://orders-mongo-srv:27017/orders');
       expect(config.mongoUrl).toContain('@orders-order-service-mongodb:27017/orders');
+      // Running it again does not help.
+      expect(find(objects, 'Job')['spec'].podFailurePolicy.rules[0].onExitCodes.values).toEqual([
+        EXIT_CODES.wrongUsage,
+        EXIT_CODES.needsAttention,
+        EXIT_CODES.refused,
+      ]);
       const job = podsOf(objects).find(({ owner }) => owner.endsWith('-import-1'));
       expect(job?.spec.containers[0].args).toEqual([
         'dist/bin/order-service.js',

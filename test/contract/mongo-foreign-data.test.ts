@@ -1,6 +1,7 @@
 import { mongo } from 'mongoose';
 import { Unavailable } from '../../src/application/ports';
 import { eventually } from '../support/eventually';
+import { createHeldLooks } from '../support/held-looks';
 import { startMongoProxy } from '../support/mongo-proxy';
 import { useMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
@@ -165,19 +166,8 @@ describeWith(['mongod'], 'a database of another service', () => {
 
   it('answers no request with a document that appears among ours, and stops until it is gone', async () => {
     const { start, orders, errors } = setUp();
-    const timers: (() => void)[] = [];
-    // The look that comes every ten seconds comes when it is told to.
-    const store = start({
-      clock: {
-        monotonic: () => performance.now(),
-        random: Math.random,
-        after(ms, task) {
-          if (ms >= 5_000) timers.push(task);
-          const timer = setTimeout(task, ms);
-          return () => clearTimeout(timer);
-        },
-      },
-    });
+    const looks = createHeldLooks();
+    const store = start({ clock: looks.clock });
     await untilReady(store);
     const ours = newPlacement({ userId: 'u' });
     await store.orders.insert(ours);
@@ -187,8 +177,8 @@ describeWith(['mongod'], 'a database of another service', () => {
     await expect(store.orders.list({ userId: 'u', limit: 10 })).rejects.toThrow(Unavailable);
     expect((await read(store.orders, ours.order.id)).order.id).toBe(ours.order.id);
 
-    expect(timers).toHaveLength(1);
-    timers[0]!();
+    expect(store.ready()).toBe(true);
+    looks.comeNow();
     await untilReady(store, false);
     await eventually(() => expect(errors).toHaveLength(1), 20_000);
     await orders.deleteOne({ _id: insertedId });

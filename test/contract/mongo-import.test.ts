@@ -1,11 +1,14 @@
 import { mongo } from 'mongoose';
 import { openImport } from '../../src/adapters/mongo/import/open-import';
 import { importOrders } from '../../src/application/import/import-orders';
-import { ImportRefused, type ImportOptions } from '../../src/application/import/ports';
+import { planTicket } from '../../src/application/import/plan';
+import { ImportFailed, ImportRefused, type ImportOptions } from '../../src/application/import/ports';
 import type { Rejected } from '../../src/application/import/report';
 import { openRefunds } from '../../src/domain/order';
 import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { eventually } from '../support/eventually';
+import { createHeldLooks } from '../support/held-looks';
+import { startMongoProxy, type Command } from '../support/mongo-proxy';
 import { useMongod } from '../support/mongod';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
 import { change, newPlacement, payment, read } from '../support/placements';
@@ -13,6 +16,7 @@ import { describeWith } from '../support/servers';
 import { silentLog } from '../support/silent';
 
 type Document = mongo.BSON.Document;
+type Opened = Awaited<ReturnType<typeof openImport>>;
 const { ObjectId } = mongo;
 
 /** A clock on which waiting takes no time. */
@@ -179,7 +183,8 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
       ['userId: is empty', on({ userId: '' })],
       ['userId: is longer than 200 characters', on({ userId: 'u'.repeat(201) })],
       ['userId: is not well-formed Unicode', on({ userId: 'half \uFFFD' })],
-      ['status: is not a known one', on({ status: 'paid' })],
+      ['status: "paid" is not a known one', on({ status: 'paid' })],
+      [`status: "${'x'.repeat(59)}… is not a known one`, on({ status: 'x'.repeat(100) })],
       ['status: is missing', on({ status: undefined })],
       ['version: is missing', on({ version: undefined })],
       ['version: is not a whole number', on({ version: 0.5 })],
@@ -216,9 +221,9 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     );
     expect(report.orders).toMatchObject({ read: cases.length + 3, imported: 3, rejected: cases.length });
     expect(report).toMatchObject({
-      assumed: { 'expiry is the creation': 1 },
+      assumed: { expiryIsCreation: 1 },
       unknownFields: { note: 1 },
-      statuses: { unknown: 2 },
+      statuses: { unknown: 3 },
     });
     expect(report.rejected.reduce((sum, { count }) => sum + count, 0)).toBe(rejected.length);
     expect(report.unimportedHolders).toEqual([
@@ -263,8 +268,8 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     await run();
     const first = withoutMarker(await wholeContent(database));
     const again = await run();
-    expect(again.report.orders).toMatchObject({ imported: 0, updated: 0, 'up to date': 2 });
-    expect(again.report.tickets).toMatchObject({ imported: 0, updated: 0, 'up to date': 2 });
+    expect(again.report.orders).toMatchObject({ imported: 0, updated: 0, upToDate: 2 });
+    expect(again.report.tickets).toMatchObject({ imported: 0, updated: 0, upToDate: 2 });
     expect(withoutMarker(await wholeContent(database))).toEqual(first);
 
     await old.orders.updateOne({ _id: paid._id }, { $set: { status: 'complete', version: 1 } });
@@ -303,8 +308,8 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
 
     await old.orders.updateOne({ _id: order._id }, { $set: { status: 'cancelled', version: 1 } });
     const { report, notes } = await run();
-    expect(report.orders).toMatchObject({ 'kept ours': 1, updated: 0 });
-    expect(report.tickets).toMatchObject({ 'kept ours': 1, updated: 0 });
+    expect(report.orders).toMatchObject({ keptOurs: 1, updated: 0 });
+    expect(report.tickets).toMatchObject({ keptOurs: 1, updated: 0 });
     expect([await orders.find().toArray(), await tickets.find().toArray()]).toEqual(before);
     // A service has used this database: it may still run.
     expect(notes).toEqual([expect.stringMatching(/waiting 40 s/)]);
@@ -399,7 +404,11 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
       await ours.orders.insert(newPlacement());
       await ours.close();
       const before = await wholeContent(database);
-      await expect(run()).rejects.toThrow(/orders that were placed with this service/);
+      const refused = await run().catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(ImportRefused);
+      expect(refused).toMatchObject({
+        message: expect.stringContaining('orders that were placed with this'),
+      });
       expect(await wholeContent(database)).toEqual(before);
     });
 
@@ -407,7 +416,9 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
       const { run, open, orders } = await setUp(anything());
       const { target } = await open('the other');
       await target.begin();
-      await expect(run()).rejects.toThrow(/another import into this database is running/);
+      const second = await run().catch((error: unknown) => error);
+      expect(second).toBeInstanceOf(ImportFailed);
+      expect(second).toMatchObject({ message: 'another import into this database is running' });
       expect(await orders.countDocuments()).toBe(0);
     });
   });
@@ -421,8 +432,19 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     const { source, target } = await open('frozen');
     await target.begin();
     await database.collection('imports').updateOne({}, { $set: { owner: 'another' } });
-    // Noticed with the next renewal.
-    await eventually(() => expect(target.write([])).rejects.toThrow(/does not hold its lease any more/));
+    // Noticed with the next renewal. Until then there is nothing that this could remove.
+    const removal = {
+      type: 'remove',
+      before: { order: newPlacement().order, turn: 0, importedVersion: 0 },
+    } as const;
+    const plan = {
+      ticketId: '',
+      outcomes: [],
+      orderWrites: [removal],
+      unimportedHolders: [],
+      isBlocked: false,
+    };
+    await eventually(() => expect(target.write([plan])).rejects.toThrow(/does not hold its lease any more/));
     const late = importOrders({
       source,
       target: { ...target, begin: async () => {} },
@@ -467,12 +489,77 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(await marked()).toMatchObject({ unfinished: false, owner: null });
 
     for (const owner of ['second', 'third']) {
-      const { target, close } = await open(owner);
-      await target.begin();
-      if (owner === 'second') await target.write([]);
-      await close();
+      const opened = await open(owner);
+      await opened.target.begin();
+      if (owner === 'second') await writeAll(opened);
+      await opened.close();
       expect(await marked()).toMatchObject({ unfinished: true, owner: null });
     }
+  });
+
+  it('keeps no service away when it ends after batches with nothing to write', async () => {
+    const ticket = oldTicket();
+    const { open, run, database } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    await run();
+    const repeated = await open('repeated');
+    await repeated.target.begin();
+    expect(await writeAll(repeated)).toBe(1);
+    await repeated.close();
+    expect(await database.collection('imports').findOne()).toMatchObject({ unfinished: false, owner: null });
+  });
+
+  it.each<[string, (database: string) => (command: Command) => boolean]>([
+    [
+      'clocks',
+      (database) =>
+        ({ hello, $db }) =>
+          hello === 1 && $db === database,
+    ],
+    [
+      'documents of another service',
+      () =>
+        ({ find }) =>
+          find === 'orders',
+    ],
+  ])('is noticed by a running service whose check of %s hangs', async (_, hanging) => {
+    const ticket = oldTicket();
+    const { url, database, open } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const proxy = await startMongoProxy(server().port);
+    cleanUp.push(proxy.close);
+    const looks = createHeldLooks();
+    const failed: string[] = [];
+    const store = startMongoStore({
+      url: url.replace(`:${server().port}`, `:${proxy.port}`),
+      clock: looks.clock,
+      log: { ...silentLog, debug: (_: object, text: string) => void failed.push(text) },
+    });
+    cleanUp.push(store.close);
+    await untilReady(store);
+
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    cleanUp.push(async () => release());
+    const hangs = new Promise<void>((resolve) => {
+      proxy.holdAnswerTo(hanging(database.databaseName), () => {
+        resolve();
+        return released;
+      });
+    });
+    looks.comeNow();
+    await hangs;
+    await (await open('the import')).target.begin();
+    await eventually(() => {
+      if (store.ready()) looks.comeNow();
+      expect(store.ready()).toBe(false);
+    });
+    // The check was still waiting.
+    expect(failed).toEqual([]);
   });
 
   it('keeps the service away until it is finished, and the service says so once', async () => {
@@ -481,10 +568,10 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
       orders: [oldOrder(ticket._id, 'complete')],
       tickets: [ticket],
     });
-    const { target, close } = await open('interrupted');
-    await target.begin();
-    await target.write([]);
-    await close();
+    const interrupted = await open('interrupted');
+    await interrupted.target.begin();
+    await writeAll(interrupted);
+    await interrupted.close();
     const { store: ours, errors } = store();
     await eventually(() => expect(errors).toHaveLength(1), 20_000);
     expect(errors[0]).toMatch(/an import into it is unfinished since .*Run `order-service import` again/);
@@ -502,6 +589,19 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
 
 function withoutUndefined(document: Document): Document {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined));
+}
+
+/** As an import does it that does not come to its end. Resolves to the number of tickets. */
+async function writeAll({ source, target }: Pick<Opened, 'source' | 'target'>): Promise<number> {
+  let tickets = 0;
+  for await (const batch of source.batches()) {
+    const stored = await target.stored(batch.tickets.map(({ id }) => id));
+    await target.write(
+      batch.tickets.map((one) => planTicket(one, stored.get(one.id), { cancelConflicts: false })),
+    );
+    tickets += batch.tickets.length;
+  }
+  return tickets;
 }
 
 function withoutMarker(content: unknown): unknown {

@@ -2,6 +2,7 @@ import { createConnection, mongo, type Connection } from 'mongoose';
 import type { MongoStore } from '../../src/adapters/mongo/store';
 import { createOpenNumbers } from '../../src/application/open-numbers';
 import type { OpenTurn } from '../../src/application/ports';
+import { createHeldLooks } from '../support/held-looks';
 import { startMongoProxy, type Command, type MongoProxy } from '../support/mongo-proxy';
 import { startMongod } from '../support/mongod';
 import { startMongoStore, untilReady } from '../support/mongo-store';
@@ -23,6 +24,8 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
     // Whatever the URL asks for, our answers must be durable and our reads the newest.
     store = startMongoStore({
       url: `mongodb://127.0.0.1:${proxy.port}/orders?w=1&journal=false&readPreference=secondaryPreferred`,
+      // Nothing but what a test does is said.
+      clock: createHeldLooks().clock,
     });
     inspector = await createConnection(server.url).asPromise();
     await untilReady(store);

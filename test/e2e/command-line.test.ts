@@ -28,7 +28,7 @@ describe('the help', () => {
     const listed = [...stdout.matchAll(/^ {2}(\d+) {2,}\w/gm)].map(([, code]) => code);
     const documented = [...read('docs/operations.md').matchAll(/^\| `(\d+)` \|/gm)].map(([, code]) => code);
 
-    expect(listed).toEqual(['0', '1', '2', '3', '130', '143']);
+    expect(listed).toEqual(['0', '1', '2', '3', '4', '130', '143']);
     expect(documented).toEqual(listed);
   });
 });

@@ -49,7 +49,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the migration of an existing 
     const tickets = await market.announceTickets(TICKETS);
     await market.sellAsBefore(tickets.slice(0, TICKETS / 2), chance);
     const first = await runImport();
-    expect(first).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(\d+ \w+ read \.\.\.\n)*$/) });
+    expect(first).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(\d+ \w+ read( \.\.\.)?\n)*$/) });
     await market.sellAsBefore(tickets.slice(0, TICKETS / 2), chance);
     // Sold twice, as it happens there: one of the two buyers has paid, or both.
     const conflicts = await market.sellTwice(tickets.slice(TICKETS / 2, TICKETS / 2 + 4));
@@ -66,7 +66,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the migration of an existing 
     // The last import; the new service starts, with a new queue group.
     const before = await old.content();
     const last = await runImport();
-    expect(last).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(\d+ \w+ read \.\.\.\n)*$/) });
+    expect(last).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(\d+ \w+ read( \.\.\.)?\n)*$/) });
     const report = JSON.parse(last.stdout) as { orders: Record<string, number>; conflicts: unknown[] };
     expect(report.conflicts).toHaveLength(4);
     expect(report.orders['imported']).toBeGreaterThan(5);

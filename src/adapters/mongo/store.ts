@@ -5,7 +5,7 @@ import { createDatabaseClock, databaseTime } from './database-clock';
 import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
-import { refuseUnfinishedImport, UnfinishedImport } from './import/marker';
+import { LOOK_FOR_IMPORT_EVERY_MS, refuseUnfinishedImport, UnfinishedImport } from './import/marker';
 import { verifyIndexes } from './indexes';
 import { createOperatorReads } from './operator-reads';
 import { createOrderHistory } from './order-history';
@@ -15,9 +15,8 @@ import { createOutboxHistory } from './outbox-history';
 import { createReadBarrier } from './read-barrier';
 import { createTicketStore } from './tickets';
 
-/** How often clocks are compared, and the database is checked for documents of another service and for an import. */
+/** How often clocks are compared, and the database is checked for documents of another service. */
 const LOOK_EVERY_MS = 10_000;
-const LOOK_TIMEOUT_MS = 5_000;
 
 export type MongoStore = ReturnType<typeof createMongoStore>;
 
@@ -51,22 +50,30 @@ export function createMongoStore(deps: {
     clock,
     everyMs: LOOK_EVERY_MS,
     async task() {
-      // First: an import waits for the time that this takes, whatever happens to the others.
-      await connection.ask(() => refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS));
       await connection.ask(databaseClock.synchronise);
       await connection.ask(() => refuseForeignOrders(models));
     },
-    onError(error) {
-      if (error instanceof ForeignData || error instanceof UnfinishedImport) connection.distrust();
-      else log.debug({ err: error }, 'checking the database failed');
-    },
+    onError: onFailedLook,
   });
+  // By itself: an import waits for a limited time, whatever the other checks wait for.
+  const importLoop = createLoop({
+    clock,
+    everyMs: LOOK_FOR_IMPORT_EVERY_MS,
+    task: () => connection.ask(() => refuseUnfinishedImport(mongoose)),
+    onError: onFailedLook,
+  });
+
+  function onFailedLook(error: unknown): void {
+    if (error instanceof ForeignData || error instanceof UnfinishedImport) connection.distrust();
+    else log.debug({ err: error }, 'checking the database failed');
+  }
 
   async function verify(): Promise<void> {
     await verifyIndexes(models);
-    // After the indexes: an import that finds none of them knows that no service uses the database.
-    await refuseUnfinishedImport(mongoose, LOOK_TIMEOUT_MS);
     await databaseClock.synchronise();
+    // After the indexes: an import that finds none of them knows that no service uses the database. And last: from here
+    // on the import's patience counts.
+    await refuseUnfinishedImport(mongoose);
   }
 
   return {
@@ -85,10 +92,11 @@ export function createMongoStore(deps: {
     start() {
       connection.start();
       lookLoop.start();
+      importLoop.start();
     },
     async close() {
       // Together: a request to a server that hangs ends with the connection.
-      await allOf([lookLoop.stop(), connection.close()]);
+      await allOf([lookLoop.stop(), importLoop.stop(), connection.close()]);
     },
   };
 }

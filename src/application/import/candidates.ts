@@ -70,13 +70,13 @@ function toOrder(
   const withExpiry = (expiry: Date): Order => ({ ...fields, expiresAt: expiry, ticket, payments: [] });
   if (expiresAt) return { order: withExpiry(expiresAt) };
   if (!isOpen(fields)) {
-    return { order: withExpiry(fields.createdAt), assumed: 'expiry is the creation' };
+    return { order: withExpiry(fields.createdAt), assumed: 'expiryIsCreation' };
   }
   if (expirySeconds === undefined) {
     return { reason: 'expiresAt: is missing, and the order is open: --expiry-seconds sets it' };
   }
   const expiry = new Date(fields.createdAt.getTime() + expirySeconds * 1000);
-  return { order: withExpiry(expiry), assumed: 'expiry from --expiry-seconds' };
+  return { order: withExpiry(expiry), assumed: 'expiryFromOption' };
 }
 
 /** An id begins with the second of its creation. */

@@ -12,7 +12,7 @@ export async function importOrders(deps: {
   /** Writes nothing. */
   dryRun: boolean;
   options: ImportOptions;
-  /** Takes what is not imported, before the rest of its batch is written. */
+  /** Takes what is not imported of a batch, before the rest of it is written. Called for each batch, and not before. */
   reject: (rejected: readonly Rejected[]) => Promise<void>;
   /** Called after each batch with the number of orders so far. */
   onProgress: (orders: number) => void;

@@ -22,9 +22,9 @@ export function planCopy(
   }
   if (stored.importedVersion !== stored.ticket.version) {
     const ours = stored.ticket.orderId;
-    return { plan: { ticketOutcome: 'kept ours' }, ...(ours !== undefined && { heldFor: ours }) };
+    return { plan: { ticketOutcome: 'keptOurs' }, ...(ours !== undefined && { heldFor: ours }) };
   }
-  if (isSame(ticket, stored.ticket)) return { plan: { ticketOutcome: 'up to date' }, ...heldFor };
+  if (isSame(ticket, stored.ticket)) return { plan: { ticketOutcome: 'upToDate' }, ...heldFor };
   return {
     plan: { ticketWrite: { type: 'update', ticket, before: stored }, ticketOutcome: 'updated' },
     ...heldFor,

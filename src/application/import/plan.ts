@@ -18,6 +18,8 @@ import { toWrites, type Decided } from './turns';
 const NOTHING_STORED: StoredTicket = { orders: [] };
 
 const IN_CONFLICT = 'ticket: another order holds it: --cancel-conflicts imports this one cancelled';
+const REMOVED =
+  'the old database has no valid order of this id any more, and another order holds its ticket: it was removed here';
 const HELD_HERE = 'ticket: this service has changed the order that holds it: no other one can be added';
 
 /**
@@ -36,12 +38,14 @@ export function planTicket(
   const kept = chooseKept(candidates);
   const decided = candidates.map((candidate) => decideConflict(candidate, kept, options));
   const writes = toWrites(decided, kept);
-  const notImported = decided.filter(({ candidate, reason }) => reason && holdsTicket(candidate.order));
+  const notImported = decided.filter(
+    ({ candidate, reason }) => reason && candidate.old && holdsTicket(candidate.order),
+  );
 
   const mayHold = [...old.refused, ...rejected].filter(({ mayHoldTicket }) => mayHoldTicket);
   const unimportedHolders = [
     ...[...mayHold.map(({ id }) => id), ...(old.holdersInText ?? [])].filter(
-      (id) => !stored.orders.some(({ order }) => order.id === id),
+      (id) => !decided.some(({ candidate, planned }) => planned && candidate.id === id),
     ),
     ...notImported.map(({ candidate }) => candidate.id),
   ].sort();
@@ -58,6 +62,7 @@ export function planTicket(
     ...(conflict && { conflict }),
     unimportedHolders,
     isBlocked: copy.heldFor !== undefined && unimportedHolders.length > 0,
+    ...(kept && { keptOrderId: kept.id }),
   };
 }
 
@@ -92,7 +97,7 @@ function decideConflict(
   if (isConflict && !cancelConflicts) {
     // One that is stored as cancelled stays: without it, its turn could be taken again.
     const stays = stored && !holdsTicket(stored.order) ? { planned: asStored(stored) } : {};
-    return { candidate, ...stays, reason: IN_CONFLICT };
+    return { candidate, ...stays, reason: candidate.old ? IN_CONFLICT : REMOVED };
   }
   if (kept && !stored && keepsTurn(kept)) return { candidate, reason: HELD_HERE };
   if (!isConflict) return { candidate, planned: { order, events: [] } };
@@ -108,16 +113,17 @@ function toConflict(ticketId: string, kept: Candidate, decided: readonly Decided
     .filter(({ candidate, planned, reason }) =>
       reason ? holdsTicket(candidate.order) : planned?.conflictWith !== undefined,
     )
-    .map(({ candidate, planned, reason }) => ({
-      id: candidate.id,
-      status: candidate.old?.status ?? candidate.order.status,
-      result: reason ? ('not imported' as const) : resultOf(planned),
+    .map((one) => ({
+      id: one.candidate.id,
+      status: one.candidate.old?.status ?? one.candidate.order.status,
+      result: resultOf(one),
     }));
   if (others.length === 0) return undefined;
   return { ticketId, kept: { id: kept.id, status: kept.order.status }, others };
 }
 
-function resultOf(planned: Decided['planned']): Conflict['others'][number]['result'] {
+function resultOf({ candidate, planned, reason }: Decided): Conflict['others'][number]['result'] {
+  if (reason) return candidate.old ? 'not imported' : 'removed';
   return planned && planned.order.payments.length > 0 ? 'cancelled, to be refunded' : 'cancelled';
 }
 
@@ -128,12 +134,16 @@ function toOutcome(
   writes: ReadonlyMap<string, OrderWrite>,
   kept: Candidate | undefined,
 ): OrderOutcome[] {
-  const { old, assumed, isChangedHere } = candidate;
-  if (!old) return [];
-  const common = { id: old.id, status: old.status, source: old.source, ...(assumed && { assumed }) };
-  if (reason) return [{ ...common, outcome: 'rejected', reason, ...(kept && { keptOrderId: kept.id }) }];
-  if (isChangedHere) return [{ ...common, outcome: 'kept ours' }];
+  const { id, order, old, assumed, isChangedHere } = candidate;
+  const keeper = kept && { keptOrderId: kept.id };
+  if (!old) {
+    if (!reason) return [];
+    return [{ id, status: order.status, outcome: 'removed', reason, ...keeper, source: order }];
+  }
+  const common = { id, status: old.status, source: old.source, ...(assumed && { assumed }) };
+  if (reason) return [{ ...common, outcome: 'rejected', reason, ...keeper }];
+  if (isChangedHere) return [{ ...common, outcome: 'keptOurs' }];
   const write = writes.get(candidate.id);
-  if (!write) return [{ ...common, outcome: 'up to date' }];
+  if (!write) return [{ ...common, outcome: 'upToDate' }];
   return [{ ...common, outcome: write.type === 'insert' ? 'imported' : 'updated' }];
 }

@@ -3,10 +3,19 @@ import type { OrderEvent } from '../../domain/events';
 import type { Order, OrderStatus } from '../../domain/order';
 import type { Ticket } from '../../domain/ticket';
 
-/** The import is not possible, or was given up; the message says why, for the person who ran it. */
+/**
+ * The import is not possible with what these databases hold, however often it is run; the message says why, for the person
+ * who ran it.
+ */
 export class ImportRefused extends Error {
   readonly code = 'import-refused';
   override readonly name = 'ImportRefused';
+}
+
+/** The import was given up, and can be run again; the message says why. */
+export class ImportFailed extends Error {
+  readonly code = 'import-failed';
+  override readonly name = 'ImportFailed';
 }
 
 /** A document of the old system as it was read, for the file of what is not imported. */
@@ -111,21 +120,23 @@ export type TicketWrite =
   | { readonly type: 'insert'; readonly ticket: Ticket }
   | { readonly type: 'update'; readonly ticket: Ticket; readonly before: StoredCopy };
 
-/** What becomes of one order of the old system. */
-export type Outcome = 'imported' | 'updated' | 'up to date' | 'kept ours' | 'rejected';
+/** What becomes of one document of the old system. */
+export type Outcome = 'imported' | 'updated' | 'upToDate' | 'keptOurs' | 'rejected';
 
 export interface OrderOutcome {
   readonly id: string;
-  /** In the old system. */
+  /** In the old system; of an order that is removed, here. */
   readonly status?: OrderStatus;
-  readonly outcome: Outcome;
-  /** Set if it is rejected. */
+  /** `removed`: the old system does not have it any more, and an order of the old system holds its ticket. */
+  readonly outcome: Outcome | 'removed';
+  /** Set if it is rejected or removed. */
   readonly reason?: string;
-  /** Set if it is rejected because this order keeps the ticket. */
+  /** Set if that is because this order keeps the ticket. */
   readonly keptOrderId?: string;
+  /** Of an order that is removed, the order as it was stored. */
   readonly source: SourceDocument;
   /** Something that the old system does not say, and that was decided here. */
-  readonly assumed?: 'expiry is the creation' | 'expiry from --expiry-seconds';
+  readonly assumed?: 'expiryIsCreation' | 'expiryFromOption';
 }
 
 /** Several orders hold one ticket. */
@@ -135,7 +146,7 @@ export interface Conflict {
   readonly others: readonly {
     readonly id: string;
     readonly status: OrderStatus;
-    readonly result: 'not imported' | 'cancelled' | 'cancelled, to be refunded';
+    readonly result: 'not imported' | 'removed' | 'cancelled' | 'cancelled, to be refunded';
   }[];
 }
 
@@ -151,6 +162,8 @@ export interface TicketPlan {
   readonly unimportedHolders: readonly string[];
   /** Whether the copy of the ticket names one of them, so that the ticket is not sold. */
   readonly isBlocked: boolean;
+  /** The order that holds the ticket here, if one does. */
+  readonly keptOrderId?: string;
 }
 
 export interface ImportTarget {

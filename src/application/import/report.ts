@@ -4,8 +4,12 @@ import type { Conflict, OldBatch, Outcome, SourceDocument, TicketPlan } from './
 const EXAMPLES = 5;
 /** More are counted only; the file of what is not imported has them all. */
 const MOST_LISTED = 10_000;
+/** Names and reasons come from the old database: it could have any number of them. Further ones are counted together. */
+const MOST_NAMES = 1_000;
+const OTHERS = '(others)';
 
-export type Counts = Record<Outcome, number> & { read: number };
+/** `read` is the sum of the others, `removed` apart: an order that is removed was not read. */
+export type Counts = Record<Outcome | 'removed', number> & { read: number };
 
 /** What an import has done, or would do. */
 export interface ImportReport {
@@ -38,7 +42,9 @@ export interface RejectedReason {
 export interface UnimportedHolder {
   readonly ticketId: string;
   readonly orderIds: readonly string[];
-  /** Whether the ticket is refused to buyers, until the ticket service announces a newer version of it. */
+  /** The order that holds the ticket here, if one does: it is refused to buyers. */
+  readonly keptOrderId?: string;
+  /** Whether the ticket is refused to buyers in any case, until the ticket service announces a newer version of it. */
   readonly isBlocked: boolean;
 }
 
@@ -66,10 +72,11 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
   const holders = listOf<UnimportedHolder>();
 
   function reject({ what, id, reason }: Omit<Rejected, 'document'>): void {
-    const known = reasons.get(`${what} ${reason}`) ?? { what, reason, examples: [], count: 0 };
+    const listed = hasPlace(reasons, `${what} ${reason}`) ? reason : OTHERS;
+    const known = reasons.get(`${what} ${listed}`) ?? { what, reason: listed, examples: [], count: 0 };
     known.count += 1;
     if (known.examples.length < EXAMPLES) known.examples.push(id);
-    reasons.set(`${what} ${reason}`, known);
+    reasons.set(`${what} ${listed}`, known);
   }
 
   function addBatch(batch: OldBatch, plans: readonly TicketPlan[]): Rejected[] {
@@ -80,7 +87,9 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
     for (const { status } of batch.refusedOrders) countOrder(status, 'rejected');
     for (const _ of batch.refusedTickets) countTicket('rejected');
     for (const plan of plans) rejected.push(...addPlan(plan));
-    for (const [field, count] of batch.unknownFields) increment(unknownFields, field, count);
+    for (const [field, count] of batch.unknownFields) {
+      increment(unknownFields, hasPlace(unknownFields, field) ? field : OTHERS, count);
+    }
     rejected.forEach(reject);
     return rejected;
   }
@@ -89,10 +98,12 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
     if (ticketOutcome) countTicket(ticketOutcome);
     if (plan.conflict) conflicts.add(plan.conflict);
     if (plan.unimportedHolders.length > 0) {
-      holders.add({ ticketId, orderIds: plan.unimportedHolders, isBlocked: plan.isBlocked });
+      const { unimportedHolders: orderIds, keptOrderId, isBlocked } = plan;
+      holders.add({ ticketId, orderIds, ...(keptOrderId && { keptOrderId }), isBlocked });
     }
     return outcomes.flatMap(({ id, status, outcome, reason, keptOrderId, source, ...one }) => {
-      countOrder(status, outcome);
+      if (outcome === 'removed') orders.removed += 1;
+      else countOrder(status, outcome);
       if (one.assumed) increment(assumed, one.assumed, 1);
       if (reason === undefined) return [];
       return [{ what: 'order' as const, id, reason, ...(keptOrderId && { keptOrderId }), document: source }];
@@ -132,11 +143,15 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
 
 /** Whether somebody has to look at what was not imported. */
 export function needsAttention({ orders, tickets }: ImportReport): boolean {
-  return orders.rejected > 0 || tickets.rejected > 0;
+  return orders.rejected > 0 || orders.removed > 0 || tickets.rejected > 0;
 }
 
 function noCounts(): Counts {
-  return { read: 0, imported: 0, updated: 0, 'up to date': 0, 'kept ours': 0, rejected: 0 };
+  return { read: 0, imported: 0, updated: 0, upToDate: 0, keptOurs: 0, rejected: 0, removed: 0 };
+}
+
+function hasPlace(counted: ReadonlyMap<string, unknown>, name: string): boolean {
+  return counted.has(name) || counted.size < MOST_NAMES;
 }
 
 function increment(counts: Map<string, number>, key: string, by: number): void {

@@ -1,5 +1,5 @@
 import type { Connection } from 'mongoose';
-import { ImportRefused } from '../../../application/import/ports';
+import { ImportFailed } from '../../../application/import/ports';
 import type { Clock } from '../../../application/ports';
 import { createLoop, pause } from '../../../application/schedule';
 import { databaseTime } from '../database-clock';
@@ -9,6 +9,16 @@ const LEASE_MS = 20_000;
 const RENEW_EVERY_MS = 4_000;
 /** Work stops this long before the lease ends: a write in flight must end within it. */
 export const MARGIN_MS = 10_000;
+
+/** How often a running service looks for the marker, and how long one look may take. */
+export const LOOK_FOR_IMPORT_EVERY_MS = 5_000;
+const LOOK_TIMEOUT_MS = 5_000;
+/**
+ * An import that has written the marker waits for this long. The last look without it ends within 5 seconds, the next one
+ * begins at most 7.5 seconds later and ends within 5; an order that the service is placing then is stored within 15 seconds,
+ * or not at all. An order that is placed nevertheless is found at the end, and the import is refused.
+ */
+export const UNTIL_SERVICES_STOP_MS = 40_000;
 
 /** The one document of `imports`: whether an import is unfinished, and which process works on it. */
 interface Marker {
@@ -23,7 +33,7 @@ interface Marker {
 const FREE = { owner: null, leaseUntil: new Date(0) };
 
 /** Another import may have taken over. */
-class LeaseLost extends ImportRefused {
+class LeaseLost extends ImportFailed {
   constructor() {
     super('this import does not hold its lease any more: run it again');
   }
@@ -42,8 +52,9 @@ export class UnfinishedImport extends Error {
 }
 
 /** Rejects with {@link UnfinishedImport} while an import is unfinished. */
-export async function refuseUnfinishedImport(connection: Connection, timeoutMS: number): Promise<void> {
-  const marker = await markers(connection).findOne({ _id: 'orders', unfinished: true }, { timeoutMS });
+export async function refuseUnfinishedImport(connection: Connection): Promise<void> {
+  const unfinished = { _id: 'orders', unfinished: true } as const;
+  const marker = await markers(connection).findOne(unfinished, { timeoutMS: LOOK_TIMEOUT_MS });
   if (marker) throw new UnfinishedImport(marker.startedAt);
 }
 
@@ -55,7 +66,7 @@ export function createMarker(
   /** By the monotonic clock, counted from before the request. */
   let heldUntil = -Infinity;
   let wasUnfinished = false;
-  /** Something may have been written under the lease. */
+  /** An order or a ticket may have been written under the lease. */
   let hasWritten = false;
   const renewing = createLoop({
     clock,
@@ -91,7 +102,7 @@ export function createMarker(
   }
 
   async function finish(): Promise<void> {
-    await hold();
+    await expectHeld();
     await renewing.stop();
     const finishedAt = await databaseTime(connection);
     const { matchedCount } = await markers(connection).updateOne(
@@ -102,16 +113,14 @@ export function createMarker(
     heldUntil = -Infinity;
   }
 
-  /** Rejects with {@link LeaseLost} unless a write that begins now ends under the lease. */
-  async function hold(): Promise<void> {
+  async function expectHeld(): Promise<void> {
     const isShort = () => clock.monotonic() + MARGIN_MS > heldUntil;
     if (isShort()) await renew();
     if (isShort()) throw new LeaseLost();
-    hasWritten = true;
   }
 
   return {
-    /** Rejects with {@link ImportRefused} if another import runs; waits for the lease of one that was killed. */
+    /** Rejects with {@link ImportFailed} if another import runs; waits for the lease of one that was killed. */
     async begin(onWait: (text: string) => void): Promise<void> {
       let seen: number | undefined;
       for (;;) {
@@ -124,14 +133,18 @@ export function createMarker(
         const marker = await markers(connection).findOne({ _id: 'orders' });
         const leaseUntil = marker?.leaseUntil.getTime() ?? 0;
         if (seen !== undefined && leaseUntil > seen) {
-          throw new ImportRefused('another import into this database is running');
+          throw new ImportFailed('another import into this database is running');
         }
         if (seen === undefined) onWait('another import may be running here: waiting until its lease ends');
         seen = leaseUntil;
         await pause(clock, RENEW_EVERY_MS * 2);
       }
     },
-    hold,
+    /** Before each write. Rejects with {@link LeaseLost} unless one that begins now ends under the lease. */
+    async hold(): Promise<void> {
+      await expectHeld();
+      hasWritten = true;
+    },
     finish,
     /**
      * Gives the lease back, so that the next import need not wait for its end. If nothing was written, the import is as

@@ -1,5 +1,10 @@
 import { mongo } from 'mongoose';
-import { ImportRefused, type OldBatch, type OldSystem } from '../../../application/import/ports';
+import {
+  ImportFailed,
+  ImportRefused,
+  type OldBatch,
+  type OldSystem,
+} from '../../../application/import/ports';
 import { allOf } from '../../../application/schedule';
 import { createBatch, type Batch } from './old-batch';
 import { idOf, looksLikeOldOrder, type Document } from './old-documents';
@@ -37,10 +42,10 @@ export async function openOldDatabase(url: string): Promise<OldSystem & { close(
   };
 }
 
-function unreadable(error: unknown): ImportRefused {
+function unreadable(error: unknown): ImportRefused | ImportFailed {
   if (error instanceof ImportRefused) return error;
   const why = error instanceof Error ? error.message : String(error);
-  return new ImportRefused(`the database of OLD_MONGO_URL cannot be read: ${why}`, { cause: error });
+  return new ImportFailed(`the database of OLD_MONGO_URL cannot be read: ${why}`, { cause: error });
 }
 
 async function expectOldSystem(database: mongo.Db): Promise<void> {

@@ -1,12 +1,14 @@
 import { mongo } from 'mongoose';
 import type { OldOrder, OldTicket, Refused, RefusedOrder } from '../../../application/import/ports';
 import { ORDER_STATUSES } from '../../../domain/order';
-import { DECIMAL, shortened } from '../../../domain/ticket';
+import { DECIMAL, firstCharacters, shortened } from '../../../domain/ticket';
 import { whyNoUserId } from '../../../domain/user-id';
 
 export type Document = Readonly<Record<string, unknown>>;
 
 const ORDER_FIELDS = ['_id', 'version', '__v', 'userId', 'status', 'expiresAt', 'ticket'];
+/** In characters: of an id that is none, a status or the name of a field. */
+const LONGEST_TEXT = 60;
 const TICKET_FIELDS = ['_id', 'version', '__v', 'title', 'price'];
 
 /** Whether the fields by which an order of such a system is known are there, whatever is in them. */
@@ -47,7 +49,7 @@ export function readOldOrder(
   if (idOf(ticket) === undefined) return refuse('ticket: is not an ObjectId');
   if (noUser !== undefined) return refuse(`userId: ${noUser}`);
   if (knownStatus === undefined)
-    return refuse(`status: ${status === undefined ? 'is missing' : 'is not a known one'}`);
+    return refuse(`status: ${status === undefined ? 'is missing' : `${jsonOf(status)} is not a known one`}`);
   if (typeof version !== 'number') return refuse(version.reason);
   const isMissing = expiresAt === undefined || expiresAt === null;
   if (!isMissing && !isTime(expiresAt)) return refuse('expiresAt: is not a date');
@@ -82,11 +84,15 @@ export function readOldTicket(
 }
 
 export function unknownOrderFields(document: Document): string[] {
-  return Object.keys(document).filter((field) => !ORDER_FIELDS.includes(field));
+  return Object.keys(document)
+    .filter((field) => !ORDER_FIELDS.includes(field))
+    .map(cut);
 }
 
 export function unknownTicketFields(document: Document): string[] {
-  return Object.keys(document).filter((field) => !TICKET_FIELDS.includes(field));
+  return Object.keys(document)
+    .filter((field) => !TICKET_FIELDS.includes(field))
+    .map(cut);
 }
 
 /** Mongoose's own version key, where the plugin did not rename it. */
@@ -117,5 +123,14 @@ function isTime(value: unknown): value is Date {
 
 function textOf(value: unknown): string {
   if (value instanceof mongo.ObjectId) return value.toHexString();
-  return typeof value === 'string' ? value : mongo.BSON.EJSON.stringify(value);
+  return typeof value === 'string' ? cut(value) : jsonOf(value);
+}
+
+function jsonOf(value: unknown): string {
+  return cut(mongo.BSON.EJSON.stringify(value));
+}
+
+/** The report has only the beginning; the file of what is not imported has the whole document. */
+function cut(text: string): string {
+  return text.length <= LONGEST_TEXT ? text : `${firstCharacters(text, LONGEST_TEXT)}…`;
 }

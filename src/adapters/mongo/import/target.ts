@@ -1,5 +1,10 @@
 import { createConnection, type Connection } from 'mongoose';
-import { ImportRefused, type ImportTarget, type TicketPlan } from '../../../application/import/ports';
+import {
+  ImportFailed,
+  ImportRefused,
+  type ImportTarget,
+  type TicketPlan,
+} from '../../../application/import/ports';
 import type { Clock } from '../../../application/ports';
 import { pause } from '../../../application/schedule';
 import { databaseTime } from '../database-clock';
@@ -7,7 +12,7 @@ import { createModels, type Models } from '../documents';
 import { toUnavailable } from '../errors';
 import { ForeignData } from '../foreign-data';
 import { makeOrderIndexes, refuseForeign } from '../indexes';
-import { createMarker } from './marker';
+import { createMarker, UNTIL_SERVICES_STOP_MS } from './marker';
 import { readStored } from './stored';
 import { writePlans } from './write-plans';
 
@@ -22,11 +27,6 @@ const OPTIONS = {
 } as const;
 
 const INDEX_TIMEOUT_MS = 10 * 60_000;
-/**
- * A running service looks for the marker at least every 15 seconds, which takes 5 seconds at most; an order that it is
- * placing then is stored within 15 seconds, or not at all.
- */
-const UNTIL_SERVICES_STOP_MS = 40_000;
 /** The service makes it before it looks for the marker: without it, no service has used the database. */
 const MADE_BY_A_SERVICE = 'dead_letters';
 
@@ -92,7 +92,7 @@ async function connect(url: string): Promise<Connection> {
   try {
     return await createConnection(url, OPTIONS).asPromise();
   } catch (error) {
-    throw new ImportRefused(`the database of MONGO_URL cannot be reached: ${(error as Error).message}`, {
+    throw new ImportFailed(`the database of MONGO_URL cannot be reached: ${(error as Error).message}`, {
       cause: error,
     });
   }

@@ -1,6 +1,6 @@
 import type { Collection, mongo } from 'mongoose';
 import {
-  ImportRefused,
+  ImportFailed,
   type ImportedOrder,
   type OrderWrite,
   type PlannedOrder,
@@ -26,8 +26,9 @@ export async function writePlans(
 ): Promise<void> {
   const writes = plans.flatMap(({ orderWrites }) => orderWrites);
   const run = async (collection: Collection, operations: readonly Operation[]): Promise<void> => {
+    if (operations.length === 0) return;
     await hold();
-    if (operations.length > 0) await writeAll(collection, operations);
+    await writeAll(collection, operations);
   };
   // Their turns are free before other orders get them.
   await run(orders.collection, writes.flatMap(toRemoval));
@@ -49,8 +50,8 @@ async function writeAll(collection: Collection, operations: readonly Operation[]
   if (done !== operations.length) throw changedMeanwhile();
 }
 
-function changedMeanwhile(options?: ErrorOptions): ImportRefused {
-  return new ImportRefused(
+function changedMeanwhile(options?: ErrorOptions): ImportFailed {
+  return new ImportFailed(
     'this database was changed while orders were imported: stop every service that uses it, and import again',
     options,
   );
