@@ -1,5 +1,6 @@
 /** What only the commands of an operator need from the store. */
 import type { Order } from '../domain/order';
+import type { ListedMessage } from './failed-messages';
 import type { OutboxEvent, RecordedChange } from './ports';
 
 export interface OutboxHistory {
@@ -52,6 +53,8 @@ export interface StuckOrders {
 
 export interface OperatorReads {
   findStuck(query: StuckQuery): Promise<StuckOrders>;
+  /** By order: the newest parked message or dead letter that names it. */
+  failedAbout(orderIds: readonly string[]): Promise<ReadonlyMap<string, ListedMessage>>;
   /** Orders that could not keep the payment of this id, whether it is refunded or not. */
   withRefundOf(paymentId: string): Promise<readonly Order[]>;
 }

@@ -266,17 +266,15 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       const first = await insert({}, {}, { ticketId, turn: 0 });
       const second = await insert({}, {}, { ticketId, turn: 1 });
       await insert({}, {}, { now: new Date() });
-      await store.failedMessages.put({
-        ...{
-          id: 'm 1',
-          subject: 'payment:created',
-          sequence: 1,
-          publishedAt: ago(1),
-          attempts: 10,
-          at: ago(1),
-        },
-        ...{ data: JSON.stringify({ orderId: waiting.id }), reason: 'id: is missing' },
-      });
+      const fail = (id: string, orderId: string, reason: string, seconds: number) =>
+        store.failedMessages.put({
+          ...{ id, subject: 'payment:created', sequence: 1, publishedAt: ago(1), attempts: 10 },
+          ...{ at: ago(seconds), data: JSON.stringify({ orderId }), reason },
+        });
+      await fail('m 0', waiting.id, 'an older one', 2);
+      await fail('m 1', waiting.id.toUpperCase(), 'id: is missing', 1);
+      await fail('m 2', overdue.id, 'ended by an operator', 1);
+      await store.failedMessages.discard('m 2', 'a test');
       await store.close();
 
       const found = await json('orders stuck', [], { code: 3, env });
@@ -318,11 +316,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
         return found;
       });
       const id = String(one!['id']);
-      expect(one).toMatchObject({
-        subject: 'ticket:created',
-        data: 'not json \u001b[2J',
-        reason: 'is not JSON',
-      });
+      expect(one).toMatchObject({ subject: 'ticket:created', reason: 'is not JSON' });
+      expect(one).not.toHaveProperty('data');
+      expect(await json('dead-letters show', [id])).toMatchObject([{ data: 'not json \u001b[2J' }]);
       const shown = await run('dead-letters show', [id]);
       expect(shown).toMatchObject({
         code: 0,
@@ -345,7 +341,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       ]);
       expect(await run('dead-letters list')).toMatchObject({ stdout: 'There are no dead letters.\n' });
       expect(await json('dead-letters list', ['--discarded'])).toMatchObject([
-        { id, data: 'not json \u001b[2J', discarded: { reason: 'a test' } },
+        { id, discarded: { reason: 'a test' } },
       ]);
       await eventually(
         async () => expect(await gauge('order_service_dead_letters{state="dead"}')).toBe(0),
@@ -406,7 +402,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
         ]);
       });
       expect((await run('parked list')).stdout).toMatch(
-        /^ID +STORED +ATTEMPTS +RETRY AT +REASON +DATA\npayment:created:/,
+        /^ID +STORED +ATTEMPTS +RETRY AT +REASON\npayment:created:/,
       );
     });
   });
@@ -633,7 +629,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       ]);
       await untilStatus(orderId, 'cancelled');
       await eventually(async () =>
-        expect(await json('parked list')).not.toContainEqual(expect.objectContaining({ data: input.trim() })),
+        expect(
+          (await json('parked list')).filter(({ id }) => String(id).startsWith('injected:expiration')),
+        ).toEqual([]),
       );
       expect(await json('events inject', ['expiration:complete', '-'], { input })).toMatchObject([
         { verdict: 'done' },
