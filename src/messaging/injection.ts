@@ -4,12 +4,15 @@ import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
 import type { FailedMessages } from '../application/failed-messages';
 import type { TicketStore } from '../application/ports';
-import { toFailedMessage } from './failed-messages';
+import { MOST_KEPT_BYTES, toFailedMessage } from './failed-messages';
 import { createHandlers, type Handled } from './handlers';
 import { FIRST_RETRY_MS } from './parked-messages';
 
 /** The broker's numbers begin with 1: a message with this one came from an operator. */
 export const INJECTED_SEQUENCE = 0;
+
+/** A longer message could not be parked whole. */
+export const LONGEST_INJECTED_BYTES = MOST_KEPT_BYTES;
 
 /** What became of an injected message. `dead-letter`: it was parked by an earlier injection and given up since. */
 export interface Injected {

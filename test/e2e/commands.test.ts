@@ -597,12 +597,18 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
     it('takes tickets from stdin', async () => {
       const id = newId();
       const ticket = { id, version: 1, title: 'Injected', price: 5, userId: 's' };
-      const input = line(ticket) + line({ ...ticket, version: 0, title: 'Older' });
+      const older = line({ ...ticket, version: 0, title: 'Older' });
 
-      expect(await run('events inject', ['ticket:updated', '-'], {}, input)).toEqual({
+      expect(await run('events inject', ['ticket:updated', '-'], {}, line(ticket) + older)).toEqual({
         code: 0,
         stdout: 'line 1: done\nline 2: done\n',
         stderr: '2 done\n',
+      });
+      const tooLong = `${' '.repeat(8 * 1024 * 1024)}{\n`;
+      expect(await run('events inject', ['ticket:updated', '-'], {}, tooLong + older)).toEqual({
+        code: 3,
+        stdout: 'line 1: rejected: is longer than 8 MB\nline 2: done\n',
+        stderr: '1 rejected, 1 done\n',
       });
       expect((await buyer().place(id)).body.ticket.title).toBe('Injected');
     });
