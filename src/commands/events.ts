@@ -42,7 +42,8 @@ function injectCommand(context: Context): Command {
     .description(
       'Handles messages from a file as if the broker had delivered them, and prints a verdict for each line: done; ' +
         'parked, if it must wait (the order is not known yet, or payments must be caught up before it expires), then ' +
-        'the running service finishes it; or rejected, with the reason. Rejected lines are not stored.',
+        'the running service finishes it; dead-letter or discarded, if an earlier run parked it and that became of it; or ' +
+        'rejected, with the reason. Rejected lines are not stored.',
     )
     .addArgument(new Argument('<SUBJECT>', 'what the messages are').choices(SUBJECTS))
     .argument('<FILE>', 'one message in JSON on each line; - for stdin', parseText)

@@ -14,9 +14,12 @@ export const INJECTED_SEQUENCE = 0;
 /** A longer message could not be parked whole. */
 export const LONGEST_INJECTED_BYTES = MOST_KEPT_BYTES;
 
-/** What became of an injected message. `dead-letter`: it was parked by an earlier injection and given up since. */
+/**
+ * What became of an injected message. An earlier injection parked it, and since then it was given up (`dead-letter`) or an
+ * operator has ended it (`discarded`).
+ */
 export interface Injected {
-  readonly verdict: 'done' | 'parked' | 'rejected' | 'dead-letter';
+  readonly verdict: 'done' | 'parked' | 'rejected' | 'dead-letter' | 'discarded';
   readonly reason?: string;
   readonly about?: Handled['about'];
 }
@@ -61,8 +64,10 @@ export function createInjection(deps: {
   async function park(message: Message, reason: string): Promise<Injected> {
     const id = `injected:${message.subject}:${createHash('sha256').update(message.data).digest('hex').slice(0, 32)}`;
     const earlier = await deps.failedMessages.find(id);
-    if (earlier && earlier.retryAt === undefined)
-      return { verdict: 'dead-letter', reason: `${reason}; see ${id}` };
+    if (earlier && earlier.retryAt === undefined) {
+      const verdict = earlier.discarded ? 'discarded' : 'dead-letter';
+      return { verdict, reason: `${reason}; see ${id}` };
+    }
     const now = deps.now();
     const retryAt = new Date(now.getTime() + FIRST_RETRY_MS);
     await deps.failedMessages.put({ ...toFailedMessage(message, reason, now), id, retryAt });

@@ -591,6 +591,10 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       const third = await run('events inject', ['payment:created', file], env);
       expect(third).toMatchObject({ code: 3, stderr: '2 done, 2 rejected, 1 dead-letter\n' });
       expect(third.stdout).toMatch(/^line 5: dead-letter: .*; see injected:/m);
+      await store.failedMessages.discard(String(parked[0]!['id']), 'a test');
+      const fourth = await run('events inject', ['payment:created', file], env);
+      expect(fourth).toMatchObject({ code: 3, stderr: '2 done, 2 rejected, 1 discarded\n' });
+      expect(fourth.stdout).toMatch(/^line 5: discarded: .*; see injected:/m);
       await store.close();
     });
 
