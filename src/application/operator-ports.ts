@@ -20,6 +20,8 @@ export interface OrderHistory {
   /** `publishedAt`: when it was marked as published. Absent while it waits, and in orders of earlier releases. */
   readonly events: readonly (OutboxEvent & { readonly publishedAt?: Date; readonly isPublished: boolean })[];
   readonly publishing: { readonly attempts: number; readonly owner?: string; readonly leaseUntil?: Date };
+  /** Set if an import stored it. `conflictWith`: it was cancelled, because this order keeps the ticket. */
+  readonly imported?: { readonly version: number; readonly conflictWith?: string };
 }
 
 export interface StuckQuery {

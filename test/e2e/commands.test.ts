@@ -9,6 +9,7 @@ import { startMongod } from '../support/mongod';
 import { connectPeer, type Peer } from '../support/nats-peer';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { newId, newPlacement } from '../support/placements';
+import { createOldDatabase, oldOrder, oldTicket } from '../support/old-system';
 import { ORDER_SERVICE, runProgram } from '../support/run-program';
 import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
@@ -126,6 +127,24 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
     return { url, store, env: { MONGO_URL: url } };
   }
 
+  /** A database into which two paid orders of one ticket were imported. */
+  async function importedConflict() {
+    const ticket = oldTicket();
+    const [kept, lost] = [oldOrder(ticket._id, 'complete'), oldOrder(ticket._id, 'complete')];
+    const old = await createOldDatabase(withDatabase(mongod.url), {
+      orders: [kept, lost],
+      tickets: [ticket],
+    });
+    await old.close();
+    const env = { MONGO_URL: withDatabase(mongod.url) };
+    const imported = await runProgram([ORDER_SERVICE, 'import', '--cancel-conflicts', '--rejected', '-'], {
+      ...env,
+      OLD_MONGO_URL: old.url,
+    });
+    expect(imported).toMatchObject({ code: 0, stdout: expect.stringContaining('keeps the ticket') });
+    return { env, kept: kept._id.toHexString(), lost: lost._id.toHexString() };
+  }
+
   describe('orders show', () => {
     it('tells each change with its cause, the payments, and when events were published', async () => {
       const { orderId, ticketId } = await placed();
@@ -180,6 +199,30 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       expect(stdout).toMatch(/ event 1: order:cancelled +published; when was not recorded\n/);
       expect(stdout).toContain('Changes whose cause was not recorded, by an earlier release: 2.');
       expect((await json('orders show', [orderId]))[0]).toMatchObject({ changesNotRecorded: 2 });
+    });
+
+    it('tells of an imported order what is known, and which order kept its ticket', async () => {
+      const { env, kept, lost } = await importedConflict();
+
+      const { stdout, code } = await run('orders show', [lost], env);
+      const why = `by the import: order ${kept} keeps the ticket`;
+      expect(code).toBe(0);
+      expect(stdout).toContain(`\nStatus   cancelled (${why}), version 2\n`);
+      expect(stdout).toMatch(/Z +place +by the earlier service\n/);
+      expect(stdout).toMatch(new RegExp(` import: cancelled, version 2 +cancelled ${why}\n`));
+      expect(stdout).toContain(
+        `\nimported-${lost}  -       -        to be refunded: imported, not received yet\n`,
+      );
+      expect(stdout).toMatch(/\nThe order was imported with version 2\. .* the earlier service only\.\n$/);
+      expect((await json('orders show', [lost], { env }))[0]).toMatchObject({
+        imported: { version: 2, conflictWith: kept },
+        changesNotRecorded: 0,
+      });
+      const shown = await run('orders show', [kept], env);
+      expect(shown.stdout).toMatch(
+        / import: complete, version 1 +the order is as the earlier service had it\n/,
+      );
+      expect(shown.stdout).toContain('\nNo payments since the import.\n');
     });
 
     it('fails for an order that does not exist', async () => {
@@ -446,6 +489,18 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
         / refund: cancelled, version 3 +operator: refunded: re_1\n[^]*refunded 20\S+, re_1\n/,
       );
     }, 60_000);
+
+    it('of a paid order that an import cancelled have no time and no reason before the payment is received', async () => {
+      const { env, lost } = await importedConflict();
+
+      expect(await json('refunds list', [], { env })).toEqual([
+        {
+          ...{ paymentId: `imported-${lost}`, orderId: lost, userId: expect.any(String) },
+          ...{ price: expect.any(Number), placeholder: true },
+        },
+      ]);
+      expect((await run('refunds list', [], env)).stdout).toMatch(/ -  +imported, not received yet\n$/);
+    });
 
     it('of one payment id in two orders need the order, also after one of them is resolved', async () => {
       const ids = [(await placed()).orderId, (await placed()).orderId];
