@@ -100,7 +100,8 @@ function discardCommand({ openDatabase, output }: Context): Command {
       const changed = await database.failedMessages.discard(id, reason);
       // Not there, or discarded before.
       const { discarded } = await findOne(database, id);
-      const text = changed ? `${id} is discarded.` : `${id} was discarded already. Nothing was changed.`;
+      const name = printable(id);
+      const text = changed ? `${name} is discarded.` : `${name} was discarded already. Nothing was changed.`;
       await printResult(output, { id, discarded, changed }, { text, json });
     });
   return withExamples(command, `dead-letters discard ${EXAMPLE_ID} --reason 'a test of the payment team'`);

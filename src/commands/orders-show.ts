@@ -69,7 +69,7 @@ function toText(history: OrderHistory): string {
     ...(publishing.attempts > 0
       ? [`Publishing failed ${publishing.attempts} times and is tried again.`]
       : []),
-    ...(publishing.owner ? [`The publishing lease is held by ${publishing.owner}.`] : []),
+    ...(publishing.owner ? [`The publishing lease is held by ${printable(publishing.owner)}.`] : []),
   ];
   const rows = order.payments.map((payment) => ({
     ...payment,

@@ -3,7 +3,7 @@ import { chargeOf, openRefunds, replacementOf, type Order, type Payment } from '
 import { commandGroup, JSON_OPTION, limitOption, parseId, parseText, withExamples } from './arguments';
 import type { CommandContext, OperatorDatabase } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';
-import { printList, printResult, type Column } from './output';
+import { printable, printList, printResult, type Column } from './output';
 import { paidAt, textOfRefund } from './payments';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
@@ -92,8 +92,8 @@ function resolveCommand({ openDatabase, output }: Context): Command {
         );
       }
       const text = changed
-        ? `Payment ${paymentId} is refunded.`
-        : `Payment ${paymentId} was refunded already. Nothing was changed.`;
+        ? `Payment ${printable(paymentId)} is refunded.`
+        : `Payment ${printable(paymentId)} was refunded already. Nothing was changed.`;
       await printResult(output, { orderId, paymentId, reference, changed }, { text, json });
     });
   return withExamples(

@@ -4,7 +4,7 @@ import { Unavailable } from '../application/ports';
 import { PublishFailed } from '../application/bus';
 import { InvalidSettings } from '../config/load-config';
 import { CommandFailed, EXIT_CODES, WrongUsage } from './exit-codes';
-import type { Output } from './output';
+import { printable, type Output } from './output';
 
 /** Runs one command line. Resolves to the exit code; never rejects. */
 export async function runProgram(program: Command, args: readonly string[], output: Output): Promise<number> {
@@ -23,10 +23,10 @@ export async function runProgram(program: Command, args: readonly string[], outp
 }
 
 function describe(error: unknown): readonly string[] {
-  if (error instanceof InvalidSettings) return [error.message, ...error.problems];
+  if (error instanceof InvalidSettings) return [error.message, ...error.problems].map(printable);
   if (!(error instanceof Error)) return [String(error)];
   const isExpected = [CommandFailed, WrongUsage, ImportRefused, Unavailable, PublishFailed].some(
     (kind) => error instanceof kind,
   );
-  return [isExpected ? `error: ${error.message}` : (error.stack ?? error.message)];
+  return [isExpected ? `error: ${printable(error.message)}` : (error.stack ?? error.message)];
 }

@@ -5,7 +5,7 @@ import { LEASE_MS } from '../application/relay';
 import { pause } from '../application/schedule';
 import type { CommandContext, OperatorDatabase } from '../commands/context';
 import { CommandFailed, EXIT_CODES } from '../commands/exit-codes';
-import { createOutput, type Output } from '../commands/output';
+import { createOutput, printable, type Output } from '../commands/output';
 import {
   loadCommandConfig,
   loadImportConfig,
@@ -128,7 +128,7 @@ function toStderr(output: Output): Log {
   const write = ({ err, ...fields }: { err?: unknown }, text: string): void => {
     const why = err === undefined ? '' : `: ${textOf(err)}`;
     const about = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
-    output.note(`${text}${why}${about.length > 0 ? ` (${about.join(', ')})` : ''}`);
+    output.note(printable(`${text}${why}${about.length > 0 ? ` (${about.join(', ')})` : ''}`));
   };
   return { debug: () => {}, info: () => {}, warn: write, error: write };
 }
