@@ -20,6 +20,9 @@ export interface FailedMessage {
   readonly discarded?: { readonly at: Date; readonly reason: string };
 }
 
+/** Without its data, which may be 8 MB. */
+export type ListedMessage = Omit<FailedMessage, 'data' | 'encoding'>;
+
 /** Parked messages have a `retryAt`; of the others, dead letters are not `discarded`. */
 export type FailedState = 'parked' | 'dead' | 'discarded';
 
@@ -33,7 +36,7 @@ export interface FailedMessages {
   remove(id: string): Promise<void>;
   find(id: string): Promise<FailedMessage | undefined>;
   /** Newest first; of one state, or of all. */
-  list(limit: number, state?: FailedState): Promise<readonly FailedMessage[]>;
+  list(limit: number, state?: FailedState): Promise<readonly ListedMessage[]>;
   /** Makes one due now, or all that are not discarded, with no attempts counted; resolves to how many. */
   replay(id?: string): Promise<number>;
   /** Ends a message that is neither handled nor discarded; resolves to whether it was there. */

@@ -1,5 +1,6 @@
 /** What only the commands of an operator need from the store. */
 import type { Order } from '../domain/order';
+import type { ListedMessage } from './failed-messages';
 import type { OutboxEvent, RecordedChange } from './ports';
 
 export interface OutboxHistory {
@@ -19,6 +20,8 @@ export interface OrderHistory {
   /** `publishedAt`: when it was marked as published. Absent while it waits, and in orders of earlier releases. */
   readonly events: readonly (OutboxEvent & { readonly publishedAt?: Date; readonly isPublished: boolean })[];
   readonly publishing: { readonly attempts: number; readonly owner?: string; readonly leaseUntil?: Date };
+  /** Set if an import stored it. `conflictWith`: it was cancelled, because this order keeps the ticket. */
+  readonly imported?: { readonly version: number; readonly conflictWith?: string };
 }
 
 export interface StuckQuery {
@@ -52,6 +55,8 @@ export interface StuckOrders {
 
 export interface OperatorReads {
   findStuck(query: StuckQuery): Promise<StuckOrders>;
+  /** By order: the newest parked message or dead letter that names it. */
+  failedAbout(orderIds: readonly string[]): Promise<ReadonlyMap<string, ListedMessage>>;
   /** Orders that could not keep the payment of this id, whether it is refunded or not. */
   withRefundOf(paymentId: string): Promise<readonly Order[]>;
 }

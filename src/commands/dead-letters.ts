@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { FailedMessage } from '../application/failed-messages';
+import type { FailedMessage, ListedMessage } from '../application/failed-messages';
 import { commandGroup, JSON_OPTION, limitOption, parseText, withExamples } from './arguments';
 import type { CommandContext, OperatorDatabase } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';
@@ -18,16 +18,15 @@ export function deadLettersCommand(context: Context): Command {
   );
 }
 
-export const FAILED_MESSAGE_COLUMNS: readonly Column<FailedMessage>[] = [
+export const LISTED_MESSAGE_COLUMNS: readonly Column<ListedMessage>[] = [
   { title: 'ID', cell: ({ id }) => id },
   { title: 'STORED', cell: ({ at }) => at },
   { title: 'ATTEMPTS', cell: ({ attempts }) => attempts },
   { title: 'REASON', cell: ({ reason }) => reason },
-  { title: 'DATA', cell: ({ data }) => data },
 ];
 
-const DISCARDED_COLUMNS: readonly Column<FailedMessage>[] = [
-  ...FAILED_MESSAGE_COLUMNS,
+const DISCARDED_COLUMNS: readonly Column<ListedMessage>[] = [
+  ...LISTED_MESSAGE_COLUMNS,
   { title: 'DISCARDED', cell: ({ discarded }) => discarded?.at },
   { title: 'WHY', cell: ({ discarded }) => discarded?.reason },
 ];
@@ -36,14 +35,14 @@ const EXAMPLE_ID = 'payment:created:17:1767225600000';
 
 function listCommand({ openDatabase, output }: Context): Command {
   const command = new Command('list')
-    .description('Lists dead letters, the newest first.')
+    .description('Lists dead letters, the newest first, without their data: `dead-letters show ID` has it.')
     .option('--discarded', 'those that were discarded, instead')
     .addOption(limitOption())
     .option(...JSON_OPTION)
     .action(async ({ discarded, limit, json }: { discarded?: true; limit: number; json?: boolean }) => {
       const { failedMessages } = await openDatabase();
       const rows = await failedMessages.list(limit, discarded ? 'discarded' : 'dead');
-      const columns = discarded ? DISCARDED_COLUMNS : FAILED_MESSAGE_COLUMNS;
+      const columns = discarded ? DISCARDED_COLUMNS : LISTED_MESSAGE_COLUMNS;
       const empty = discarded ? 'No dead letter was discarded.' : 'There are no dead letters.';
       await printList(output, rows, { columns, json, empty });
     });
@@ -101,7 +100,8 @@ function discardCommand({ openDatabase, output }: Context): Command {
       const changed = await database.failedMessages.discard(id, reason);
       // Not there, or discarded before.
       const { discarded } = await findOne(database, id);
-      const text = changed ? `${id} is discarded.` : `${id} was discarded already. Nothing was changed.`;
+      const name = printable(id);
+      const text = changed ? `${name} is discarded.` : `${name} was discarded already. Nothing was changed.`;
       await printResult(output, { id, discarded, changed }, { text, json });
     });
   return withExamples(command, `dead-letters discard ${EXAMPLE_ID} --reason 'a test of the payment team'`);

@@ -1,7 +1,12 @@
 import { constants, createReadStream } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { Argument, Command } from 'commander';
-import type { Inject, InjectableSubject, Injected } from '../messaging/injection';
+import {
+  LONGEST_INJECTED_BYTES,
+  type Inject,
+  type InjectableSubject,
+  type Injected,
+} from '../messaging/injection';
 import { commandGroup, JSON_OPTION, parseText, parseTime, withExamples } from './arguments';
 import type { CommandContext } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';
@@ -16,6 +21,11 @@ const SUBJECTS: readonly InjectableSubject[] = [
   'expiration:complete',
   'payment:created',
 ];
+
+const TOO_LONG: Injected = {
+  verdict: 'rejected',
+  reason: `is longer than ${LONGEST_INJECTED_BYTES / 1024 / 1024} MB`,
+};
 
 interface Options {
   readonly publishedAt?: Date;
@@ -32,7 +42,8 @@ function injectCommand(context: Context): Command {
     .description(
       'Handles messages from a file as if the broker had delivered them, and prints a verdict for each line: done; ' +
         'parked, if it must wait (the order is not known yet, or payments must be caught up before it expires), then ' +
-        'the running service finishes it; or rejected, with the reason. Rejected lines are not stored.',
+        'the running service finishes it; dead-letter or discarded, if an earlier run parked it and that became of it; or ' +
+        'rejected, with the reason. Rejected lines are not stored.',
     )
     .addArgument(new Argument('<SUBJECT>', 'what the messages are').choices(SUBJECTS))
     .argument('<FILE>', 'one message in JSON on each line; - for stdin', parseText)
@@ -61,10 +72,14 @@ async function injectFile(
   const progress = createProgress(output, 'lines handled');
   const counts = new Map<Injected['verdict'], number>();
   let line = 0;
-  for await (const data of readLines(file === '-' ? stdin() : createReadStream(file))) {
+  const input = file === '-' ? stdin() : createReadStream(file);
+  for await (const data of readLines(input, LONGEST_INJECTED_BYTES)) {
     line += 1;
     if (data.length === 0) continue;
-    const injected = await handleLine(handle, { subject, data, publishedAt: publishedAt ?? now(), line });
+    const injected =
+      data === 'too long'
+        ? TOO_LONG
+        : await handleLine(handle, { subject, data, publishedAt: publishedAt ?? now(), line });
     counts.set(injected.verdict, (counts.get(injected.verdict) ?? 0) + 1);
     if (injected.verdict !== 'done') output.needsAttention();
     const { about, ...rest } = injected;

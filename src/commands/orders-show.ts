@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import type { OrderHistory } from '../application/operator-ports';
-import type { Cause } from '../application/ports';
-import { replacementOf, type Payment } from '../domain/order';
+import type { Cause, RecordedChange } from '../application/ports';
+import { replacementOf, type CancelReason, type Payment } from '../domain/order';
 import { INJECTED_SEQUENCE } from '../messaging/injection';
 import { JSON_OPTION, parseId, withExamples } from './arguments';
 import type { CommandContext } from './context';
 import { CommandFailed } from './exit-codes';
 import { printable, printResult, table, type Column } from './output';
+import { paidAt, textOfRefund } from './payments';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
 
@@ -36,35 +37,46 @@ export function showCommand({ openDatabase, output }: Context): Command {
  * Orders of earlier releases have no records; those that were changed since have some. What happened to an order before
  * its import is not a change of this service.
  */
-function changesNotRecorded({ order, changes: [first, ...others] }: OrderHistory): number {
-  const before = first?.cause.type === 'import' ? first.version : 0;
-  return order.version - before + 1 - (first ? 1 + others.length : 0);
+function changesNotRecorded({ order, changes }: OrderHistory): number {
+  return order.version - (importOf(changes)?.version ?? 0) + 1 - changes.length;
+}
+
+/** The first record of an imported order. */
+function importOf([first]: OrderHistory['changes']): RecordedChange | undefined {
+  return first?.cause.type === 'import' ? first : undefined;
 }
 
 function toText(history: OrderHistory): string {
-  const { order, turn, publishing } = history;
+  const { order, turn, publishing, imported } = history;
   const { ticket, reason } = order;
   const facts = [
     `Order    ${order.id}`,
-    `Status   ${order.status}${reason ? ` (${reason})` : ''}, version ${order.version}`,
+    `Status   ${order.status}${reason ? ` (${textOfReason(reason, imported)})` : ''}, version ${order.version}`,
     `User     ${printable(order.userId)}`,
     `Ticket   ${ticket.id}, turn ${turn}, price ${ticket.price}, ${printable(ticket.title)}`,
     `Created  ${order.createdAt.toISOString()}`,
     `Expires  ${order.expiresAt.toISOString()}`,
   ];
   const missing = changesNotRecorded(history);
+  const first = importOf(history.changes);
   const notes = [
+    ...(first
+      ? [
+          `The order was imported with version ${first.version}. Changes and payments from before are known to the earlier service only.`,
+        ]
+      : []),
     ...(missing > 0 ? [`Changes whose cause was not recorded, by an earlier release: ${missing}.`] : []),
     ...(publishing.attempts > 0
       ? [`Publishing failed ${publishing.attempts} times and is tried again.`]
       : []),
-    ...(publishing.owner ? [`The publishing lease is held by ${publishing.owner}.`] : []),
+    ...(publishing.owner ? [`The publishing lease is held by ${printable(publishing.owner)}.`] : []),
   ];
   const rows = order.payments.map((payment) => ({
     ...payment,
     receivedAs: replacementOf(order, payment)?.id,
   }));
-  const payments = rows.length === 0 ? 'No payments.' : table(rows, PAYMENT_COLUMNS);
+  const payments =
+    rows.length === 0 ? `No payments${first ? ' since the import' : ''}.` : table(rows, PAYMENT_COLUMNS);
   return [facts.join('\n'), table(timeline(history), TIMELINE_COLUMNS), payments, ...notes].join('\n\n');
 }
 
@@ -86,20 +98,22 @@ type PaymentRow = Payment & { readonly receivedAs: string | undefined };
 const PAYMENT_COLUMNS: readonly Column<PaymentRow>[] = [
   { title: 'PAYMENT', cell: ({ id }) => id },
   { title: 'CHARGE', cell: ({ stripeId }) => stripeId },
-  { title: 'PAID AT', cell: ({ at }) => at },
+  { title: 'PAID AT', cell: paidAt },
   { title: 'STATE', cell: stateOf },
 ];
 
 /** Changes and events in the order of their time; each change comes before its events. */
-export function timeline({ order, changes, events }: OrderHistory): Entry[] {
-  const placed = { at: order.createdAt, what: 'place: created, version 0', detail: 'not recorded' };
-  const isPlacedRecorded = changes.some(({ input }) => input === 'place');
+export function timeline({ order, changes, events, imported }: OrderHistory): Entry[] {
+  const placed = importOf(changes)
+    ? { what: 'place', detail: 'by the earlier service' }
+    : { what: 'place: created, version 0', detail: 'not recorded' };
+  const isPlacedHere = changes.some(({ input, cause }) => input === 'place' && cause.type !== 'import');
   return [
-    ...(isPlacedRecorded ? [] : [placed]),
+    ...(isPlacedHere ? [] : [{ at: order.createdAt, ...placed }]),
     ...changes.map(({ at, input, status, version, cause }) => ({
       at,
-      what: `${input}: ${status}, version ${version}`,
-      detail: textOf(cause),
+      what: `${cause.type === 'import' ? 'import' : input}: ${status}, version ${version}`,
+      detail: textOf(cause, imported),
     })),
     ...events.map(({ at, seq, subject, isPublished, publishedAt }) => ({
       at,
@@ -113,7 +127,15 @@ export function timeline({ order, changes, events }: OrderHistory): Entry[] {
   ].sort((a, b) => a.at.getTime() - b.at.getTime());
 }
 
-function textOf(cause: Cause): string {
+function textOfReason(reason: CancelReason, imported: OrderHistory['imported']): string {
+  return imported?.conflictWith === undefined ? reason : textOfConflict(imported.conflictWith);
+}
+
+function textOfConflict(keptOrderId: string): string {
+  return `by the import: order ${keptOrderId} keeps the ticket`;
+}
+
+function textOf(cause: Cause, imported: OrderHistory['imported']): string {
   switch (cause.type) {
     case 'request':
       return `request ${cause.requestId}`;
@@ -128,13 +150,16 @@ function textOf(cause: Cause): string {
     case 'operator':
       return `operator: ${cause.reason}`;
     case 'import':
-      return 'import';
+      return imported?.conflictWith === undefined
+        ? 'the order is as the earlier service had it'
+        : `cancelled ${textOfConflict(imported.conflictWith)}`;
   }
 }
 
-function stateOf({ refund, refunded, sameAs, receivedAs }: PaymentRow): string {
+function stateOf(payment: PaymentRow): string {
+  const { refund, refunded, sameAs, receivedAs } = payment;
   if (receivedAs !== undefined) return `received as ${receivedAs}`;
   if (sameAs !== undefined) return `another id of ${sameAs}`;
   if (refunded) return `refunded ${refunded.at.toISOString()}, ${refunded.reference}`;
-  return refund === undefined ? 'kept' : `to be refunded: ${refund}`;
+  return refund === undefined ? 'kept' : `to be refunded: ${textOfRefund(payment)}`;
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { StuckOrders, UnpublishedOrder } from '../application/operator-ports';
-import type { FailedMessage } from '../application/failed-messages';
+import type { ListedMessage } from '../application/failed-messages';
 import type { Order } from '../domain/order';
 import { loadGraceSeconds } from '../config/load-config';
 import { JSON_OPTION, limitOption, wholeNumber, withExamples } from './arguments';
@@ -34,8 +34,6 @@ const COLUMNS: readonly Column<Stuck>[] = [
 ];
 
 const seconds = wholeNumber(0, 365 * 24 * 3600);
-/** Those of the messages that could not be handled are looked at. */
-const MOST_MESSAGES = 1_000;
 
 export function stuckCommand({ env, openDatabase, output }: Context): Command {
   const command = new Command('stuck')
@@ -55,7 +53,7 @@ export function stuckCommand({ env, openDatabase, output }: Context): Command {
     .option(...JSON_OPTION)
     .action(async ({ overdue, unpublished, attempts, limit, json }: Options) => {
       const graceSeconds = loadGraceSeconds(env);
-      const { findStuck, failedMessages, now } = await openDatabase();
+      const { findStuck, failedAbout, now } = await openDatabase();
       const ago = (s: number) => new Date(now().getTime() - s * 1_000);
       const stuck = await findStuck({
         expiredBefore: ago(graceSeconds + overdue),
@@ -63,7 +61,8 @@ export function stuckCommand({ env, openDatabase, output }: Context): Command {
         attempts,
         limit,
       });
-      const rows = explain(stuck, await failedMessages.list(MOST_MESSAGES), now());
+      const failed = await failedAbout(stuck.overdue.map(({ id }) => id));
+      const rows = explain(stuck, failed, now());
       if (rows.length > 0) output.needsAttention();
       await printList(output, rows, { columns: COLUMNS, json, empty: 'No order is stuck.' });
     });
@@ -73,18 +72,17 @@ export function stuckCommand({ env, openDatabase, output }: Context): Command {
 /** Why each is stuck, as far as the database shows it. */
 export function explain(
   { overdue, unpublished }: StuckOrders,
-  failed: readonly FailedMessage[],
+  failed: ReadonlyMap<string, ListedMessage>,
   now: Date,
 ): Stuck[] {
   return [
-    ...overdue.map((order) => explainOverdue(order, failed)),
+    ...overdue.map((order) => explainOverdue(order, failed.get(order.id))),
     ...unpublished.map((order) => explainUnpublished(order, now)),
   ];
 }
 
-function explainOverdue({ id, expiresAt }: Order, failed: readonly FailedMessage[]): Stuck {
+function explainOverdue({ id, expiresAt }: Order, message: ListedMessage | undefined): Stuck {
   const stuck = { orderId: id, problem: 'overdue', since: expiresAt } as const;
-  const message = failed.find(({ data, discarded }) => !discarded && data.includes(id));
   if (message) {
     const why = `a message about it could not be handled: ${message.reason}`;
     return { ...stuck, why, action: `dead-letters show ${message.id}` };

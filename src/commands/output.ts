@@ -1,12 +1,15 @@
 import type { Writable } from 'node:stream';
-import { EXIT_CODES } from './exit-codes';
+import { CommandFailed, EXIT_CODES } from './exit-codes';
 
 /** What a command prints: results on stdout, everything else on stderr. */
 export interface Output {
-  /** A line on stdout; resolves when it is written, or when nobody reads any more. */
+  /**
+   * A line on stdout, as it is; resolves when it is written, or when nobody reads any more. Rejects with
+   * {@link CommandFailed} if it cannot be written.
+   */
   print(line: string): Promise<void>;
-  /** A line on stderr. */
-  note(line: string): void;
+  /** One or more lines on stderr, made printable. */
+  note(lines: string): void;
   /** The command is done, and something that it printed needs attention: it ends with another exit code. */
   needsAttention(): void;
   /** The command was asked to stop: it ends with this exit code, whatever becomes of it. */
@@ -19,12 +22,18 @@ export interface Output {
 export function createOutput(stdout: Writable, stderr: Writable): Output {
   let ofSuccess: number = EXIT_CODES.done;
   let ofInterruption: number | undefined;
-  // A reader such as `head` may end before the command: the rest is printed to nobody.
-  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
+  // Of what is printed here the write is told. What commander prints to a full disk is lost.
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
 
   return {
-    print: (line) => new Promise((resolve) => stdout.write(`${line}\n`, () => resolve())),
-    note: (line) => void stderr.write(`${line}\n`),
+    print: (line) =>
+      new Promise((resolve, reject) => {
+        stdout.write(`${line}\n`, (error) => {
+          if (!error || isClosedPipe(error)) resolve();
+          else reject(new CommandFailed(`the output cannot be written: ${error.message}`));
+        });
+      }),
+    note: (lines) => void stderr.write(`${printableLines(lines)}\n`),
     needsAttention: () => void (ofSuccess = EXIT_CODES.needsAttention),
     interrupted: (exitCode) => void (ofInterruption ??= exitCode),
     isInterrupted: () => ofInterruption !== undefined,
@@ -32,8 +41,9 @@ export function createOutput(stdout: Writable, stderr: Writable): Output {
   };
 }
 
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+/** A reader such as `head` may end before the command: the rest is printed to nobody. */
+function isClosedPipe({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 }
 
 export interface Column<T> {
@@ -54,13 +64,13 @@ export async function printList<T extends object>(
   }
 }
 
-/** One result: a sentence for people; with `json` one line. */
+/** One result: text for people, made printable; with `json` one line, as it is. */
 export async function printResult(
   output: Output,
   result: object,
   { text, json }: { text: string; json: boolean | undefined },
 ): Promise<void> {
-  await output.print(json ? JSON.stringify(result) : text);
+  await output.print(json ? JSON.stringify(result) : printableLines(text));
 }
 
 const LONGEST_CELL = 100;
@@ -90,6 +100,11 @@ export function printable(text: string): string {
       .map((unit) => SHORT_ESCAPES[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
       .join(''),
   );
+}
+
+/** The same for text of several lines. Texts from outside in it must be made printable before, or they add lines. */
+function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
 }
 
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };

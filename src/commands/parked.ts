@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { commandGroup, JSON_OPTION, limitOption, withExamples } from './arguments';
 import type { CommandContext } from './context';
-import { FAILED_MESSAGE_COLUMNS } from './dead-letters';
+import { LISTED_MESSAGE_COLUMNS } from './dead-letters';
 import { printList, type Column } from './output';
-import type { FailedMessage } from '../application/failed-messages';
+import type { ListedMessage } from '../application/failed-messages';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
 
@@ -15,15 +15,17 @@ export function parkedCommand(context: Context): Command {
   );
 }
 
-const COLUMNS: readonly Column<FailedMessage>[] = [
-  ...FAILED_MESSAGE_COLUMNS.slice(0, 3),
+const COLUMNS: readonly Column<ListedMessage>[] = [
+  ...LISTED_MESSAGE_COLUMNS.slice(0, 3),
   { title: 'RETRY AT', cell: ({ retryAt }) => retryAt },
-  ...FAILED_MESSAGE_COLUMNS.slice(3),
+  ...LISTED_MESSAGE_COLUMNS.slice(3),
 ];
 
 function listCommand({ openDatabase, output }: Context): Command {
   const command = new Command('list')
-    .description('Lists parked messages, the newest first.')
+    .description(
+      'Lists parked messages, the newest first, without their data: `dead-letters show ID` has it.',
+    )
     .addOption(limitOption())
     .option(...JSON_OPTION)
     .action(async ({ limit, json }: { limit: number; json?: boolean }) => {

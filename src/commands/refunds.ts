@@ -3,7 +3,8 @@ import { chargeOf, openRefunds, replacementOf, type Order, type Payment } from '
 import { commandGroup, JSON_OPTION, limitOption, parseId, parseText, withExamples } from './arguments';
 import type { CommandContext, OperatorDatabase } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';
-import { printList, printResult, type Column } from './output';
+import { printable, printList, printResult, type Column } from './output';
+import { paidAt, textOfRefund } from './payments';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
 
@@ -16,12 +17,12 @@ export function refundsCommand(context: Context): Command {
   );
 }
 
-interface OpenRefund extends Pick<Payment, 'stripeId' | 'refund'> {
+interface OpenRefund extends Pick<Payment, 'stripeId' | 'refund' | 'placeholder'> {
   readonly paymentId: string;
   readonly orderId: string;
   readonly userId: string;
   readonly price: number;
-  readonly paidAt: Date;
+  readonly paidAt?: Date;
 }
 
 const COLUMNS: readonly Column<OpenRefund>[] = [
@@ -30,13 +31,16 @@ const COLUMNS: readonly Column<OpenRefund>[] = [
   { title: 'ORDER', cell: ({ orderId }) => orderId },
   { title: 'USER', cell: ({ userId }) => userId },
   { title: 'PRICE', cell: ({ price }) => price },
-  { title: 'PAID AT', cell: ({ paidAt }) => paidAt },
-  { title: 'WHY', cell: ({ refund }) => refund },
+  { title: 'PAID AT', cell: (payment) => payment.paidAt },
+  { title: 'WHY', cell: textOfRefund },
 ];
 
 function listCommand({ openDatabase, output }: Context): Command {
   const command = new Command('list')
-    .description('Lists open refunds: of late payments of cancelled orders, and of second payments.')
+    .description(
+      'Lists open refunds: of late payments of cancelled orders, of second payments, and of paid orders that an import ' +
+        'cancelled.',
+    )
     .addOption(limitOption())
     .option(...JSON_OPTION)
     .action(async ({ limit, json }: { limit: number; json?: boolean }) => {
@@ -48,15 +52,19 @@ function listCommand({ openDatabase, output }: Context): Command {
 }
 
 function toRefunds(order: Order): OpenRefund[] {
-  return openRefunds(order).map(({ id, stripeId, refund, at }) => ({
-    paymentId: id,
-    ...(stripeId === undefined ? {} : { stripeId }),
-    orderId: order.id,
-    userId: order.userId,
-    price: order.ticket.price,
-    paidAt: at,
-    ...(refund === undefined ? {} : { refund }),
-  }));
+  return openRefunds(order).map((payment) => {
+    const { id, stripeId, refund, placeholder } = payment;
+    const at = paidAt(payment);
+    return {
+      paymentId: id,
+      ...(stripeId === undefined ? {} : { stripeId }),
+      orderId: order.id,
+      userId: order.userId,
+      price: order.ticket.price,
+      ...(at && { paidAt: at }),
+      ...(placeholder ? { placeholder } : refund && { refund }),
+    };
+  });
 }
 
 interface ResolveOptions {
@@ -84,8 +92,8 @@ function resolveCommand({ openDatabase, output }: Context): Command {
         );
       }
       const text = changed
-        ? `Payment ${paymentId} is refunded.`
-        : `Payment ${paymentId} was refunded already. Nothing was changed.`;
+        ? `Payment ${printable(paymentId)} is refunded.`
+        : `Payment ${printable(paymentId)} was refunded already. Nothing was changed.`;
       await printResult(output, { orderId, paymentId, reference, changed }, { text, json });
     });
   return withExamples(

@@ -27,7 +27,7 @@ function codeOf(error: unknown): number {
 }
 
 function describe(error: unknown): readonly string[] {
-  if (error instanceof InvalidSettings) return [error.message, ...error.problems];
+  if (error instanceof InvalidSettings) return [error.message, ...error.problems].map(printable);
   if (!(error instanceof Error)) return [String(error)];
   const isExpected = [
     CommandFailed,

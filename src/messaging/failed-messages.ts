@@ -3,7 +3,7 @@ import type { FailedMessage } from '../application/failed-messages';
 import { decodeUtf8 } from './contracts';
 
 /** A document of the database holds 16 MB, and base64 takes a third more. */
-const MOST_KEPT_BYTES = 8 * 1024 * 1024;
+export const MOST_KEPT_BYTES = 8 * 1024 * 1024;
 
 /** A message in its stored form, whatever its bytes are: all of it, up to 8 MB. */
 export function toFailedMessage(message: Message, why: string, now: Date): FailedMessage {

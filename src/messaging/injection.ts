@@ -4,16 +4,22 @@ import type { CompleteOrder } from '../application/complete-order';
 import type { ExpireOrder } from '../application/expire-order';
 import type { FailedMessages } from '../application/failed-messages';
 import type { TicketStore } from '../application/ports';
-import { toFailedMessage } from './failed-messages';
+import { MOST_KEPT_BYTES, toFailedMessage } from './failed-messages';
 import { createHandlers, type Handled } from './handlers';
 import { FIRST_RETRY_MS } from './parked-messages';
 
 /** The broker's numbers begin with 1: a message with this one came from an operator. */
 export const INJECTED_SEQUENCE = 0;
 
-/** What became of an injected message. `dead-letter`: it was parked by an earlier injection and given up since. */
+/** A longer message could not be parked whole. */
+export const LONGEST_INJECTED_BYTES = MOST_KEPT_BYTES;
+
+/**
+ * What became of an injected message. An earlier injection parked it, and since then it was given up (`dead-letter`) or an
+ * operator has ended it (`discarded`).
+ */
 export interface Injected {
-  readonly verdict: 'done' | 'parked' | 'rejected' | 'dead-letter';
+  readonly verdict: 'done' | 'parked' | 'rejected' | 'dead-letter' | 'discarded';
   readonly reason?: string;
   readonly about?: Handled['about'];
 }
@@ -58,8 +64,10 @@ export function createInjection(deps: {
   async function park(message: Message, reason: string): Promise<Injected> {
     const id = `injected:${message.subject}:${createHash('sha256').update(message.data).digest('hex').slice(0, 32)}`;
     const earlier = await deps.failedMessages.find(id);
-    if (earlier && earlier.retryAt === undefined)
-      return { verdict: 'dead-letter', reason: `${reason}; see ${id}` };
+    if (earlier && earlier.retryAt === undefined) {
+      const verdict = earlier.discarded ? 'discarded' : 'dead-letter';
+      return { verdict, reason: `${reason}; see ${id}` };
+    }
     const now = deps.now();
     const retryAt = new Date(now.getTime() + FIRST_RETRY_MS);
     await deps.failedMessages.put({ ...toFailedMessage(message, reason, now), id, retryAt });

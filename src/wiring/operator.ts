@@ -5,7 +5,7 @@ import { LEASE_MS } from '../application/relay';
 import { pause } from '../application/schedule';
 import type { CommandContext, OperatorDatabase } from '../commands/context';
 import { CommandFailed, EXIT_CODES } from '../commands/exit-codes';
-import { createOutput, type Output } from '../commands/output';
+import { createOutput, printable, type Output } from '../commands/output';
 import {
   loadCommandConfig,
   loadImportConfig,
@@ -46,31 +46,56 @@ export function createCommandContext(env: Environment): {
   }
 
   async function connectDatabase({ mongoUrl }: CommandConfig): Promise<OperatorDatabase> {
-    const { createMongoStore } = await import('../adapters/mongo/store.js');
+    const [{ createMongoStore }, { lastingFailure }] = await Promise.all([
+      import('../adapters/mongo/store.js'),
+      import('../adapters/mongo/lasting-failure.js'),
+    ]);
+    const connecting = createConnecting('the database of MONGO_URL', output);
     const store = createMongoStore({
       url: mongoUrl,
       replicaId: clientId(),
       leaseMs: LEASE_MS,
       clock: ticking,
       log,
+      visit: {
+        givesUp(error) {
+          const why = lastingFailure(error);
+          return connecting.failed(why ?? textOf(error), { isLasting: why !== undefined });
+        },
+      },
     });
     closers.push(store.close);
     store.start();
-    await until('the database of MONGO_URL answers', store.ready);
+    await connecting.until(store.ready);
     return createOperatorDatabase(store, log);
   }
 
   async function connectBroker({ nats }: CommandConfig): Promise<Bus> {
     const [server] = nats?.servers ?? [];
     if (!nats || !server) throw new Error('the settings of the broker were not read');
-    const { createNatsStreamingBus } = await import('../adapters/nats-streaming/bus.js');
+    const [{ createNatsStreamingBus }, { isRefusal }] = await Promise.all([
+      import('../adapters/nats-streaming/bus.js'),
+      import('../adapters/nats-streaming/generation.js'),
+    ]);
+    const connecting = createConnecting('the broker of NATS_URL', output);
+    let refusals = 0;
     const id = clientId(nats.clientId);
     // It subscribes to nothing.
     const settings = natsSettings({ ...nats, clientId: id, queueGroup: id, redeliveryWaitSeconds: 1 });
-    const bus = createNatsStreamingBus({ ...settings, url: server.url, clock: ticking, log });
+    const bus = createNatsStreamingBus({
+      ...settings,
+      url: server.url,
+      clock: ticking,
+      log,
+      givesUp(reason) {
+        if (isRefusal(reason)) refusals += 1;
+        // Another server may accept it.
+        return connecting.failed(reason, { isLasting: refusals >= nats.servers.length });
+      },
+    });
     closers.push(bus.close);
     bus.start();
-    await until('the broker of NATS_URL answers', bus.available);
+    await connecting.until(bus.available);
     return bus;
   }
 
@@ -101,9 +126,9 @@ export function createCommandContext(env: Environment): {
 /** Warnings and errors, for a person. */
 function toStderr(output: Output): Log {
   const write = ({ err, ...fields }: { err?: unknown }, text: string): void => {
-    const why = err instanceof Error ? `: ${err.message}` : '';
+    const why = err === undefined ? '' : `: ${textOf(err)}`;
     const about = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
-    output.note(`${text}${why}${about.length > 0 ? ` (${about.join(', ')})` : ''}`);
+    output.note(printable(`${text}${why}${about.length > 0 ? ` (${about.join(', ')})` : ''}`));
   };
   return { debug: () => {}, info: () => {}, warn: write, error: write };
 }
@@ -126,11 +151,36 @@ function closeOnSignals(close: () => Promise<void>, output: Output): void {
   }
 }
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!holds()) {
-    if (performance.now() > deadline)
-      throw new CommandFailed(`timed out: waited ${PATIENCE_MS / 1000} s until ${what}`);
-    await pause(ticking, 50);
-  }
+/** Waits for a connection that is made in the background, and ends with the cause if it cannot be made. */
+function createConnecting(what: string, output: Pick<Output, 'note'>) {
+  let isWaiting = true;
+  let lastReason: string | undefined;
+  let lastingReason: string | undefined;
+
+  return {
+    /** Returns whether it is lasting. */
+    failed(reason: string, { isLasting }: { isLasting: boolean }): boolean {
+      lastReason = reason;
+      if (isLasting) lastingReason = reason;
+      // The operation in flight only knows that it failed.
+      if (isLasting && !isWaiting) output.note(`${what} cannot be used any more: ${reason}`);
+      return isLasting;
+    },
+    async until(holds: () => boolean): Promise<void> {
+      const deadline = performance.now() + PATIENCE_MS;
+      while (!holds()) {
+        if (lastingReason !== undefined) throw new CommandFailed(`${what} cannot be used: ${lastingReason}`);
+        if (performance.now() > deadline) {
+          const why = lastReason === undefined ? '' : `: ${lastReason}`;
+          throw new CommandFailed(`timed out: waited ${PATIENCE_MS / 1000} s for ${what}${why}`);
+        }
+        await pause(ticking, 50);
+      }
+      isWaiting = false;
+    },
+  };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

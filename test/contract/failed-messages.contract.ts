@@ -1,4 +1,4 @@
-import type { FailedMessage } from '../../src/application/failed-messages';
+import type { FailedMessage, ListedMessage } from '../../src/application/failed-messages';
 import type { SetUp } from './store-harness';
 
 export function deadLettersContract(setUp: SetUp): void {
@@ -16,6 +16,11 @@ export function deadLettersContract(setUp: SetUp): void {
     ...parts,
   });
 
+  const listed = (...args: Parameters<typeof newFailedMessage>): ListedMessage => {
+    const { data: _, encoding: __, ...others } = newFailedMessage(...args);
+    return others;
+  };
+
   describe('dead messages', () => {
     it('are kept whole, and once: putting one again changes nothing', async () => {
       const { a, b } = await setUp();
@@ -26,14 +31,16 @@ export function deadLettersContract(setUp: SetUp): void {
       await Promise.all([a.failedMessages.put(message), b.failedMessages.put(message)]);
       await a.failedMessages.put({ ...message, reason: 'another', attempts: 9 });
 
-      expect(await b.failedMessages.list(10)).toEqual([message]);
+      expect(await b.failedMessages.find(message.id)).toEqual(message);
+      expect(await b.failedMessages.list(10)).toHaveLength(1);
     });
 
-    it('are listed newest first, as many as asked for', async () => {
+    it('are listed newest first, as many as asked for, without their data', async () => {
       const { a } = await setUp();
-      for (const sequence of [2, 1, 3]) await a.failedMessages.put(newFailedMessage(sequence));
+      for (const sequence of [2, 1, 3])
+        await a.failedMessages.put(newFailedMessage(sequence, { encoding: 'base64' }));
 
-      expect(await a.failedMessages.list(2)).toEqual([newFailedMessage(3), newFailedMessage(2)]);
+      expect(await a.failedMessages.list(2)).toEqual([listed(3), listed(2)]);
     });
 
     it('that are due are given out oldest first, each to one of many callers', async () => {
@@ -89,8 +96,8 @@ export function deadLettersContract(setUp: SetUp): void {
 
       expect(await a.failedMessages.count()).toEqual({ parked: 1, dead: 1 });
       expect(await a.failedMessages.list(10)).toEqual([
-        newFailedMessage(2, { reason: 'given up', attempts: 3 }),
-        newFailedMessage(1, { reason: 'still unknown', attempts: 2, retryAt: later }),
+        listed(2, { reason: 'given up', attempts: 3 }),
+        listed(1, { reason: 'still unknown', attempts: 2, retryAt: later }),
       ]);
     });
 
@@ -120,8 +127,9 @@ export function deadLettersContract(setUp: SetUp): void {
 
       expect(await a.failedMessages.find(parked.id)).toEqual(parked);
       expect(await a.failedMessages.find('no such message')).toBeUndefined();
-      expect(await a.failedMessages.list(10, 'parked')).toEqual([parked]);
-      expect(await a.failedMessages.list(10, 'dead')).toEqual([newFailedMessage(2)]);
+      const { retryAt } = parked;
+      expect(await a.failedMessages.list(10, 'parked')).toEqual([listed(1, { retryAt: retryAt! })]);
+      expect(await a.failedMessages.list(10, 'dead')).toEqual([listed(2)]);
       expect(await a.failedMessages.list(10, 'discarded')).toMatchObject([{ id: newFailedMessage(3).id }]);
       expect(await a.failedMessages.list(10)).toHaveLength(3);
     });

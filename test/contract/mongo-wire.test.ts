@@ -398,6 +398,19 @@ describeWith(['mongod'], 'what the store says to MongoDB', () => {
       }
     });
 
+    it('lists failed messages without their data, which is dropped before the server sorts', async () => {
+      proxy.forget();
+      expect((await store.failedMessages.list(10)).length).toBeGreaterThan(0);
+
+      const [question, ...others] = proxy.commands.filter(
+        (command) => 'find' in command || 'aggregate' in command,
+      );
+      expect(others).toEqual([]);
+      const steps = (question!['pipeline'] as object[]).flatMap((stage) => Object.keys(stage));
+      expect(steps).toEqual(['$match', '$project', '$sort', '$limit']);
+      expect(question!['pipeline']).toContainEqual({ $project: { data: 0, encoding: 0 } });
+    });
+
     it('asks for any number of versions with one command', async () => {
       const stored = await inspector.collection('orders').find().project({ _id: 1 }).toArray();
       const ids = stored.map(({ _id }) => String(_id));

@@ -1,4 +1,9 @@
-import type { FailedMessage, FailedMessages, FailedState } from '../../application/failed-messages';
+import type {
+  FailedMessage,
+  FailedMessages,
+  FailedState,
+  ListedMessage,
+} from '../../application/failed-messages';
 import type { Clock } from '../../application/ports';
 import { roundTrips, type MemoryDatabase } from './database';
 
@@ -41,11 +46,12 @@ export function createFailedMessages(
     return true;
   }
 
-  function list(limit: number, state?: FailedState): FailedMessage[] {
+  function list(limit: number, state?: FailedState): ListedMessage[] {
     return all()
       .filter((message) => state === undefined || stateOf(message) === state)
       .sort((a, b) => timeOf(b.at) - timeOf(a.at))
-      .slice(0, limit);
+      .slice(0, limit)
+      .map(({ data: _, encoding: __, ...listed }) => listed);
   }
 
   function count() {

@@ -55,8 +55,10 @@ export function createMongoConnection(deps: {
   onReadyChange: (ready: boolean) => void;
   /** Called for each retry of connecting or verifying. */
   onRetry: () => void;
+  /** Asked before each of them: `true` ends the retries, and nothing is logged. By default they never end. */
+  givesUp?: (error: unknown) => boolean;
 }): MongoConnection {
-  const { clock, log } = deps;
+  const { clock, log, givesUp = () => false } = deps;
   const connection = createConnection();
   let ready = false;
   let closing = false;
@@ -86,6 +88,7 @@ export function createMongoConnection(deps: {
     try {
       await open();
     } catch (error) {
+      if (closing || givesUp(error)) return;
       if (attempt === 1) log.warn({ err: error }, 'the database cannot be reached; trying again');
       retryIn(attempt, connect);
     }
@@ -126,7 +129,7 @@ export function createMongoConnection(deps: {
     try {
       await deps.verify();
     } catch (error) {
-      if (serverChanges !== changesBefore || closing) return;
+      if (serverChanges !== changesBefore || closing || givesUp(error)) return;
       reportFailure(error);
       retryIn(attempt, verify);
       return;
@@ -146,7 +149,7 @@ export function createMongoConnection(deps: {
     } else if (error instanceof UnfinishedImport) {
       log.error({ startedAt: error.startedAt }, `the database cannot be used: ${error.message}`);
     } else {
-      log.error({ err: error }, 'the database cannot be used: verifying its indexes failed; trying again');
+      log.error({ err: error }, 'the database cannot be used: verifying it failed; trying again');
     }
   }
 

@@ -1,5 +1,10 @@
 import type { FilterQuery } from 'mongoose';
-import type { FailedMessage, FailedMessages, FailedState } from '../../application/failed-messages';
+import type {
+  FailedMessage,
+  FailedMessages,
+  FailedState,
+  ListedMessage,
+} from '../../application/failed-messages';
 import { allOf } from '../../application/schedule';
 import { MOST_COUNTED } from './backlog';
 import type { MongoConnection } from './connection';
@@ -11,6 +16,9 @@ const IN_STATE: Readonly<Record<FailedState, FilterQuery<FailedMessageDocument>>
   dead: { retryAt: null, 'discarded.at': null },
   discarded: { 'discarded.at': { $gt: new Date(0) } },
 };
+
+/** A projection. */
+export const WITHOUT_DATA = { data: 0, encoding: 0 } as const;
 
 export function createFailedMessages(
   { failedMessages }: Models,
@@ -65,12 +73,14 @@ export function createFailedMessages(
       }),
     list: (limit, state) =>
       ask(async () => {
-        const found = await failedMessages
-          .find(state ? IN_STATE[state] : {})
-          .sort({ at: -1 })
-          .limit(limit)
-          .lean<FailedMessageDocument[]>();
-        return found.map(toFailedMessage);
+        const found = await failedMessages.aggregate<Omit<ListedMessage, 'id'> & { _id: string }>([
+          { $match: state ? IN_STATE[state] : {} },
+          // Before the sort, which would keep all data in the server's memory.
+          { $project: WITHOUT_DATA },
+          { $sort: { at: -1 } },
+          { $limit: limit },
+        ]);
+        return found.map(({ _id, ...listed }) => ({ id: _id, ...listed }));
       }),
     replay: (id) =>
       ask(async () => {

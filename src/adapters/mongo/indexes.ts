@@ -4,7 +4,7 @@ import { isServerError } from './errors';
 import { refuseForeignOrders, refuseForeignTickets } from './foreign-data';
 
 /** Enough if no index is to be built, which is nearly always the case. */
-const LOOK_TIMEOUT_MS = 5_000;
+export const LOOK_TIMEOUT_MS = 5_000;
 /** An index on a large collection takes long to build. */
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 

@@ -1,3 +1,4 @@
+import type { ListedMessage } from '../../application/failed-messages';
 import type { OperatorReads, StuckQuery, UnpublishedOrder } from '../../application/operator-ports';
 import { allOf } from '../../application/schedule';
 import type { MongoConnection } from './connection';
@@ -11,13 +12,19 @@ import {
   type OrderDocument,
   type ReadOrder,
 } from './documents';
+import { WITHOUT_DATA } from './failed-messages';
+
+/** The server takes patterns of up to 32,764 bytes. */
+const IDS_IN_A_PATTERN = 1_000;
+/** No index has the data of messages. */
+const SCAN_TIMEOUT_MS = 60_000;
 
 type Unpublished = Pick<OrderDocument, '_id' | 'ticket' | 'turn' | 'publishing'>;
 const UNPUBLISHED_FIELDS = { 'ticket.id': 1, turn: 1, publishing: 1 } as const;
 
 /** What only an operator asks for. */
 export function createOperatorReads(
-  { orders }: Models,
+  { orders, failedMessages }: Models,
   { ask }: Pick<MongoConnection, 'ask'>,
 ): OperatorReads {
   async function findOverdue({ expiredBefore, limit }: StuckQuery) {
@@ -60,7 +67,37 @@ export function createOperatorReads(
     return new Map(pending.map((document) => [document.ticket.id.toHexString(), document]));
   }
 
+  /** The server looks into the data, which stays there. */
+  async function findAbout(orderIds: readonly string[]): Promise<[string, ListedMessage][]> {
+    const pattern = { regex: orderIds.join('|'), options: 'i' };
+    const found = await failedMessages.collection
+      .aggregate<{ _id: string; message: Omit<ListedMessage, 'id'> & { _id: string } }>(
+        [
+          { $match: { data: { $regex: pattern.regex, $options: 'i' }, 'discarded.at': null } },
+          { $set: { about: { $regexFind: { input: '$data', ...pattern } } } },
+          { $set: { about: { $toLower: '$about.match' } } },
+          { $project: WITHOUT_DATA },
+          { $sort: { at: -1 } },
+          { $group: { _id: '$about', message: { $first: '$$ROOT' } } },
+          { $project: { 'message.about': 0 } },
+        ],
+        { timeoutMS: SCAN_TIMEOUT_MS },
+      )
+      .toArray();
+    return found.map(({ _id, message: { _id: id, ...message } }) => [_id, { id, ...message }]);
+  }
+
+  async function failedAbout(orderIds: readonly string[]) {
+    const found = new Map<string, ListedMessage>();
+    for (let start = 0; start < orderIds.length; start += IDS_IN_A_PATTERN) {
+      const some = await findAbout(orderIds.slice(start, start + IDS_IN_A_PATTERN));
+      for (const [orderId, message] of some) found.set(orderId, message);
+    }
+    return found;
+  }
+
   return {
+    failedAbout: (orderIds) => ask(() => failedAbout(orderIds)),
     findStuck: (query) =>
       ask(async () => {
         const [overdue, unpublished] = await allOf([findOverdue(query), findUnpublished(query)]);

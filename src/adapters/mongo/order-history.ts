@@ -15,7 +15,7 @@ export function createOrderHistory(
 }
 
 function toHistory(document: OrderDocument): OrderHistory {
-  const { turn, changes = [], outbox, published = [], publishing } = document;
+  const { turn, changes = [], outbox, published = [], publishing, imported } = document;
   const { owner, attempts, leaseUntil } = publishing;
   return {
     order: toOrder(document),
@@ -30,5 +30,6 @@ function toHistory(document: OrderDocument): OrderHistory {
       };
     }),
     publishing: { attempts, ...(owner === null ? {} : { owner, leaseUntil }) },
+    ...(imported && { imported }),
   };
 }

@@ -6,7 +6,7 @@ import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
 import { LOOK_FOR_IMPORT_EVERY_MS, refuseUnfinishedImport, UnfinishedImport } from './import/marker';
-import { verifyIndexes } from './indexes';
+import { LOOK_TIMEOUT_MS, refuseForeign, verifyIndexes } from './indexes';
 import { createOperatorReads } from './operator-reads';
 import { createOrderHistory } from './order-history';
 import { createOrderStore } from './orders';
@@ -30,6 +30,11 @@ export function createMongoStore(deps: {
   log: Log;
   onReadyChange?: (ready: boolean) => void;
   onRetry?: Metrics['retried'];
+  /**
+   * For a process that does no more than a few reads and changes of what is there: makes no index and no collection, and
+   * connecting ends when this answers `true` to a failure.
+   */
+  visit?: { readonly givesUp: (error: unknown) => boolean };
 }) {
   const { log, onRetry = () => {} } = deps;
   const connection = createMongoConnection({
@@ -39,6 +44,7 @@ export function createMongoStore(deps: {
     verify,
     onReadyChange: deps.onReadyChange ?? (() => {}),
     onRetry: () => onRetry('database_connection'),
+    ...deps.visit,
   });
   const { mongoose } = connection;
   const models = createModels(mongoose);
@@ -69,7 +75,7 @@ export function createMongoStore(deps: {
   }
 
   async function verify(): Promise<void> {
-    await verifyIndexes(models);
+    await (deps.visit ? refuseForeign(models, LOOK_TIMEOUT_MS) : verifyIndexes(models));
     await databaseClock.synchronise();
     // After the indexes: an import that finds none of them knows that no service uses the database. And last: from here
     // on the import's patience counts.

@@ -1,7 +1,13 @@
 import { PublishFailed, type Bus, type Subscription } from '../../application/bus';
 import type { Cancel, Clock, Log } from '../../application/ports';
 import { backoff } from '../../application/schedule';
-import { openGeneration, type BrokerServer, type Generation, type GenerationSettings } from './generation';
+import {
+  isNotAuthorized,
+  openGeneration,
+  type BrokerServer,
+  type Generation,
+  type GenerationSettings,
+} from './generation';
 
 /** Pauses before reconnecting to an unavailable broker: until then nothing is published. */
 const UNAVAILABLE = { firstMs: 100, longestMs: 500 };
@@ -27,6 +33,8 @@ export function createNatsStreamingBus(
     onConnectionChange?: (up: boolean) => void;
     /** Called for each retry of a connection, or of a subscription that was refused. */
     onRetry?: () => void;
+    /** Asked when a connection ends: `true` ends the retries, and nothing is logged. By default they never end. */
+    givesUp?: (reason: string) => boolean;
   },
 ): Bus {
   const { clock, log } = deps;
@@ -115,6 +123,7 @@ export function createNatsStreamingBus(
     // The retry of a refused subscription ends with its connection.
     cancelRetry();
     retrying = false;
+    if (deps.givesUp?.(reason)) return;
     retry(reason, 'the connection to the broker ended; trying again', open, ended.closed);
   }
 
@@ -127,7 +136,7 @@ export function createNatsStreamingBus(
     if (retrying) return;
     retrying = true;
     failures += 1;
-    const isRefused = connected || /authoriz/i.test(reason);
+    const isRefused = connected || isNotAuthorized(reason);
     const delayMs = backoff(clock, failures, isRefused ? REFUSED : UNAVAILABLE);
     if (afterwards) void afterwards.then(() => retryIn(delayMs, again));
     else retryIn(delayMs, again);

@@ -258,6 +258,15 @@ function toMessage(subject: string, message: StanMessage): Message {
   };
 }
 
+export function isNotAuthorized(reason: string): boolean {
+  return /authoriz|authentic/i.test(reason);
+}
+
+/** The broker can be reached, and the settings are most likely wrong. */
+export function isRefusal(reason: string): boolean {
+  return isNotAuthorized(reason) || /connect request timeout|clientID already registered/.test(reason);
+}
+
 /** Adds the setting that most often causes the failure to its reason. */
 function withLikelyCause(reason: string, { clusterId, clientId }: GenerationSettings): string {
   // A server of another cluster does not answer at all.
