@@ -66,7 +66,7 @@ const operations: { title: string; answers: Documented[] }[] = [
       template: 'other',
       address: '/nowhere',
       method: 'get',
-      operation: { operationId: 'other', security: [], responses: {} },
+      operation: { operationId: 'other', description: '', security: [], responses: {} },
     }),
   },
 ];
@@ -173,6 +173,28 @@ describe('docs/openapi.yaml', () => {
       }
     }
     expect(count).toBeGreaterThan(codes.length);
+  });
+
+  it('has examples of headers that are as it says', () => {
+    const examples = Object.entries(openApi.components.headers).filter(([, header]) => 'example' in header);
+
+    expect(examples.map(([name]) => name)).toEqual(expect.arrayContaining(['ETag', 'Link', 'Location']));
+    for (const [name, { schema, example }] of examples)
+      expect([name, violationsOfSchema(schema, example)]).toEqual([name, []]);
+  });
+
+  it('lists the problems of each operation in its description', () => {
+    const all = documentedPaths().flatMap(({ item }) => METHODS.flatMap((method) => item[method] ?? []));
+
+    expect(all.length).toBeGreaterThan(20);
+    for (const { operationId, description, responses } of all) {
+      const byStatus = Object.entries(responses).flatMap(([status, response]) => {
+        const found = codesIn(resolve(response).content?.['application/problem+json']?.schema);
+        return found.length > 0 ? [`${status} ${found.map((code) => `\`${code}\``).join(', ')}`] : [];
+      });
+      const [listed] = /Problems: .*$/.exec(description) ?? [];
+      expect([operationId, listed]).toEqual([operationId, `Problems: ${byStatus.join('; ')}.`]);
+    }
   });
 
   it.each(operations)('documents only what the service answers: $title', async (operation) => {

@@ -15,6 +15,7 @@ interface Reference {
 interface Header {
   readonly required?: boolean;
   readonly schema: { readonly type?: string };
+  readonly example?: unknown;
 }
 
 interface MediaType {
@@ -31,6 +32,7 @@ export type Responses = Readonly<Record<string, DocumentedResponse | Reference>>
 
 export interface Operation {
   readonly operationId: string;
+  readonly description: string;
   readonly security?: readonly object[];
   readonly responses: Responses;
 }
@@ -49,6 +51,7 @@ interface OpenApi {
   readonly components: {
     readonly schemas: Readonly<Record<string, object>>;
     readonly responses: Readonly<Record<string, DocumentedResponse>>;
+    readonly headers: Readonly<Record<string, Header>>;
     /** Of problems, by their codes. */
     readonly examples: Readonly<Record<string, { readonly value: { readonly title: string } }>>;
     readonly securitySchemes: Readonly<Record<string, { readonly name?: string }>>;
