@@ -12,7 +12,8 @@ export type Outcome =
   | { readonly type: 'refused'; readonly code: string };
 
 export function createOrders(baseUrl: string, token: string) {
-  const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  const client = createClient<paths>({ baseUrl, headers });
 
   async function place(ticketId: string, price?: number): Promise<Outcome> {
     const { data, error } = await client.POST('/', {
@@ -30,10 +31,23 @@ export function createOrders(baseUrl: string, token: string) {
     return { type: 'refused', code: error.code };
   }
 
-  async function list(status: Status[]): Promise<Order[]> {
-    const { data, error } = await client.GET('/', { params: { query: { status, limit: 10 } } });
+  /** All pages of it. */
+  async function list(status: Status[], limit = 100): Promise<Order[]> {
+    const { data, error, response } = await client.GET('/', { params: { query: { status, limit } } });
     if (!data) throw new Error(error?.code);
-    return data;
+    const all = [...data];
+    for (let next = linkIn(response); next;) {
+      const page = await fetch(next, { headers });
+      if (!page.ok) throw new Error(String(page.status));
+      all.push(...((await page.json()) as Order[]));
+      next = linkIn(page);
+    }
+    return all;
+  }
+
+  function linkIn({ url, headers }: Response): URL | undefined {
+    const [, path] = /^<([^>]+)>; rel="next"$/.exec(headers.get('Link') ?? '') ?? [];
+    return path === undefined ? undefined : new URL(path, url);
   }
 
   async function show(orderId: string): Promise<Order | undefined> {
@@ -43,11 +57,24 @@ export function createOrders(baseUrl: string, token: string) {
     throw new Error(error?.code);
   }
 
+  /** The order as soon as it has another version; undefined if it still has this one when the time is up. */
+  async function changed({ id, version }: Order, wait: number): Promise<Order | undefined> {
+    const { data, response } = await client.GET('/{orderId}', {
+      params: {
+        path: { orderId: id },
+        query: { wait },
+        header: { 'If-None-Match': `"${version}"` },
+      },
+    });
+    if (data || response.status === 304) return data;
+    throw new Error(String(response.status));
+  }
+
   async function cancel(orderId: string): Promise<boolean> {
     const { error } = await client.DELETE('/{orderId}', { params: { path: { orderId } } });
     if (error && error.code !== 'already-paid') throw new Error(error.code);
     return error === undefined;
   }
 
-  return { place, list, show, cancel };
+  return { place, list, show, changed, cancel };
 }
