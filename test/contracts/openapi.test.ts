@@ -183,6 +183,14 @@ describe('docs/openapi.yaml', () => {
       expect([name, violationsOfSchema(schema, example)]).toEqual([name, []]);
   });
 
+  it('closes nothing that a client receives', () => {
+    const { GivenStatus, NewOrder, ...received } = openApi.components.schemas;
+    const closing = /"enum"|"additionalProperties":false|"unevaluatedProperties"|"oneOf"/;
+
+    expect(JSON.stringify([GivenStatus, NewOrder])).toMatch(closing);
+    expect(JSON.stringify([received, openApi.components.responses])).not.toMatch(closing);
+  });
+
   it('lists the problems of each operation in its description', () => {
     const all = documentedPaths().flatMap(({ item }) => METHODS.flatMap((method) => item[method] ?? []));
 
