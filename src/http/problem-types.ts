@@ -136,10 +136,10 @@ export const PROBLEM_TYPES = {
   },
   'precondition-failed': {
     status: 412,
-    title: 'The order has changed since',
+    title: 'If-Match does not name the version of the order',
     cause:
-      'If-Match does not name the version that the order has now. A weak tag names none. This is checked before ' +
-      'whether the order is paid.',
+      'The order has changed since the answer with that ETag, or the tag is weak: such a tag matches no order. This is ' +
+      'checked before whether the order is paid.',
     remedy: 'Read the order again and decide again, with its new ETag.',
   },
   'body-too-large': {
