@@ -26,7 +26,10 @@ CMD ["node_modules/tsx/dist/cli.mjs", "watch", "--clear-screen=false", "--includ
 FROM dependencies AS build
 COPY tsconfig.json ./
 COPY src src
+COPY docs/openapi.yaml docs/
+COPY scripts/write-openapi.mjs scripts/
 RUN node_modules/.bin/tsc \
+  && node scripts/write-openapi.mjs dist \
   && printf '#!/nodejs/bin/node\nrequire("/app/dist/bin/order-service.js");\n' > order-service \
   && chmod 755 order-service
 
@@ -47,8 +50,6 @@ WORKDIR /app
 COPY --from=production-dependencies /app/package.json ./
 COPY --from=production-dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
-# Served as /openapi.json.
-COPY docs/openapi.yaml docs/
 # On PATH, for `kubectl exec`. There is no shell: the file names Node itself.
 COPY --from=build /app/order-service /usr/local/bin/order-service
 ENV NODE_ENV=production

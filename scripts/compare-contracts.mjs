@@ -237,7 +237,7 @@ function createReader(document) {
     return {
       ...merged,
       types: merged.types ?? (merged.type === undefined ? undefined : [merged.type].flat()),
-      values: 'const' in merged ? [merged.const] : merged.enum,
+      values: 'const' in merged ? [merged.const] : (merged.enum ?? merged['x-extensible-enum']),
       properties: Object.assign({}, ...all.map(({ properties }) => properties)),
       required: all.flatMap(({ required = [] }) => required),
       alternatives: (merged.oneOf ?? merged.anyOf)?.map(flatten),

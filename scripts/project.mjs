@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const WRITE_OPENAPI = 'scripts/write-openapi.mjs';
 
 /** Exits if this Node is older than package.json requires. */
 export function requireNode() {
@@ -28,7 +29,7 @@ export function install() {
   run('npm', ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'], 'npm ci failed.');
 }
 
-/** Compiles src/ to dist/, if dist/ was not made from exactly these sources, or `always`. */
+/** Compiles src/ to dist/, with the OpenAPI document, if dist/ was not made from exactly these sources, or `always`. */
 export function build(always) {
   const sources = hashOfSources();
   if (!always && isBuiltFrom(sources)) return;
@@ -37,7 +38,10 @@ export function build(always) {
   const fresh = join(root, 'dist.' + process.pid);
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const options = ['-p', root, '--outDir', fresh, '--noEmitOnError', '--pretty'];
-  run(process.execPath, [tsc, ...options], 'The build failed.', () => remove(fresh));
+  const program = (path, ...args) =>
+    run(process.execPath, [path, ...args], 'The build failed.', () => remove(fresh));
+  program(tsc, ...options);
+  program(join(root, WRITE_OPENAPI), fresh);
   writeFileSync(join(fresh, '.sources'), sources);
   if (always || !isBuiltFrom(sources)) {
     remove(join(root, 'dist'));
@@ -64,7 +68,8 @@ function isBuiltFrom(sources) {
 
 function hashOfSources() {
   const hash = createHash('sha256');
-  for (const path of ['tsconfig.json', 'package-lock.json', ...filesUnder('src')]) {
+  const others = ['tsconfig.json', 'package-lock.json', 'docs/openapi.yaml', WRITE_OPENAPI];
+  for (const path of [...others, ...filesUnder('src')]) {
     hash.update(path + '\0').update(readFileSync(join(root, path)));
   }
   return hash.digest('hex');

@@ -1,40 +1,58 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { RequestHandler } from 'express';
-import { parse } from 'yaml';
 import { hashTagOf } from './entity-tags';
 import { sendTagged } from './tagged';
 
-const DOCUMENT = join('docs', 'openapi.yaml');
+/** Written by the build. Sources that run unbuilt have none. */
+const BUILT = join(__dirname, '..', 'openapi.json');
+const SOURCE = join('docs', 'openapi.yaml');
 /** The base path that the document is written for. */
 const WRITTEN_FOR = '/api/v1/orders';
 
-/**
- * Answers with docs/openapi.yaml as JSON, for this base path. The file is read at once, so that a missing one is noticed
- * at the start. It is parsed when it is first asked for: that takes a fifth of a second, and most processes are never
- * asked.
- */
+interface Answer {
+  readonly body: string;
+  readonly tag: string;
+}
+
+/** Answers with docs/openapi.yaml as JSON, for this base path. */
 export function serveOpenApi(basePath: string): RequestHandler {
-  const text = readFileSync(nearest(__dirname), 'utf8');
-  let answer: { readonly body: string; readonly tag: string } | undefined;
-  return (req, res) => {
-    answer ??= withTag(rewrite(text, basePath));
+  const read = openDocument();
+  let answer: Answer | undefined;
+  return async (req, res) => {
+    answer ??= withTag(rewrite(await read(), basePath));
     sendTagged(req, res, { ...answer, cacheControl: 'public, max-age=300' });
   };
 }
 
-function rewrite(yaml: string, basePath: string): string {
-  return JSON.stringify(parse(yaml))
+/**
+ * The file is read at once, so that a missing one is noticed at the start. Without a build it is parsed when it is first
+ * asked for: that blocks the process for half a second.
+ */
+function openDocument(): () => string | Promise<string> {
+  if (existsSync(BUILT)) {
+    const json = readFileSync(BUILT, 'utf8');
+    return () => json;
+  }
+  const yaml = readFileSync(nearest(__dirname), 'utf8');
+  return async () => {
+    const { parse } = await import('yaml');
+    return JSON.stringify(parse(yaml));
+  };
+}
+
+function rewrite(json: string, basePath: string): string {
+  return json
     .replaceAll(`"${WRITTEN_FOR}"`, JSON.stringify(basePath || '/'))
     .replaceAll(WRITTEN_FOR, JSON.stringify(basePath).slice(1, -1));
 }
 
-function withTag(body: string): { body: string; tag: string } {
+function withTag(body: string): Answer {
   return { body, tag: hashTagOf(body) };
 }
 
 /** The nearest one above: sources and builds have different depths. */
 function nearest(folder: string): string {
-  const path = join(folder, DOCUMENT);
+  const path = join(folder, SOURCE);
   return existsSync(path) || folder === dirname(folder) ? path : nearest(dirname(folder));
 }

@@ -90,7 +90,9 @@ export const PROBLEM_TYPES = {
   'request-timeout': {
     status: 408,
     title: 'The request did not arrive in time',
-    cause: 'The headers took longer than 5 seconds, or the whole request longer than 10.',
+    cause:
+      'The headers took longer than 5 seconds to arrive, or the whole request longer than 10. No order was ' +
+      'placed. The time that `wait` takes does not count.',
     remedy: 'Send the request again, with the same Idempotency-Key if it has one.',
   },
   'ticket-reserved': {
@@ -110,24 +112,34 @@ export const PROBLEM_TYPES = {
     status: 409,
     title: 'The price of the ticket has changed',
     cause: 'The request names a `price`, and the ticket has another one. Nothing was placed.',
-    remedy: 'Show the new `price` to the buyer. If the buyer agrees, send a new request with it.',
+    remedy:
+      'Show the new `price` to the buyer. If the buyer agrees, send the request with it. The Idempotency-Key may be ' +
+      'the same: a refusal does not use it up.',
   },
   'too-many-open-orders': {
     status: 409,
     title: 'Too many open orders',
-    cause: 'The user has as many unpaid orders as MAX_OPEN_ORDERS_PER_USER allows. Nothing was placed.',
-    remedy: 'Pay or cancel one of the open orders, then repeat the request.',
+    cause:
+      'The user has as many open orders as the operator allows (MAX_OPEN_ORDERS_PER_USER). An order is open while it ' +
+      'is `created` or `awaiting:payment`: unpaid, and holding its ticket. Nothing was placed.',
+    remedy:
+      'Pay or cancel an open order, or wait until one expires, then repeat the request. The list has them with ' +
+      '`status=created&status=awaiting:payment`.',
   },
   'already-paid': {
     status: 409,
     title: 'Order is already paid',
-    cause: 'A payment was received for the order, so it cannot be cancelled.',
+    cause:
+      'A payment was received for the order, so it cannot be cancelled. If the request has an If-Match that does not ' +
+      'name the version of the paid order, the answer is 412 `precondition-failed` instead.',
     remedy: 'Show the order as complete.',
   },
   'precondition-failed': {
     status: 412,
-    title: 'The order has changed since',
-    cause: 'The order has another version than the one that If-Match names.',
+    title: 'If-Match does not name the version of the order',
+    cause:
+      'The order has changed since the answer with that ETag, or the tag is weak: such a tag matches no order. This is ' +
+      'checked before whether the order is paid.',
     remedy: 'Read the order again and decide again, with its new ETag.',
   },
   'body-too-large': {
@@ -169,8 +181,10 @@ export const PROBLEM_TYPES = {
   'key-reused': {
     status: 422,
     title: 'The key was used for another request; a new request needs a new key',
-    cause: 'In the last 24 hours the user sent another request with this Idempotency-Key.',
-    remedy: 'Use a new key for each new request, and the same key only to repeat a request unchanged.',
+    cause:
+      'In the last 24 hours the user placed an order with this Idempotency-Key, for another ticket or at another price ' +
+      'than this request names.',
+    remedy: 'Use a new key for each new order, and the same key only to repeat a request unchanged.',
   },
   'too-many-requests': {
     status: 429,
@@ -187,16 +201,20 @@ export const PROBLEM_TYPES = {
   'internal-error': {
     status: 500,
     title: 'Something went wrong on our side',
-    cause: 'An unexpected error. The log has it under the request id that is in `instance` and X-Request-Id.',
+    cause:
+      'An unexpected error. The request may have taken effect. The log has the error under the request id that is in ' +
+      '`instance` and X-Request-Id.',
     remedy:
-      'Repeat the request once, with the same Idempotency-Key if it has one. If it fails again, report the request id.',
+      'Repeat the request once, a POST only with the Idempotency-Key that it had. If it fails again, report the ' +
+      'request id.',
   },
   unavailable: {
     status: 503,
-    title: 'The service cannot answer right now; trying again is safe',
+    title: 'The service cannot answer right now',
     cause: 'The database is not available, or did not answer in time. The request may have taken effect.',
     remedy:
-      'Wait for as many seconds as Retry-After says, then repeat the request, with the same Idempotency-Key if it has one.',
+      'Wait for as many seconds as Retry-After says, then repeat the request. A POST is safe to repeat with the ' +
+      'Idempotency-Key that it had: without one, read the list first, because the order may have been placed.',
   },
 } as const satisfies Readonly<Record<string, ProblemType>>;
 

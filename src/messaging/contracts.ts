@@ -54,10 +54,10 @@ export const expirationMessage = z.object({
 
 export const paymentMessage = z
   .object({
-    id: text.describe('The id of the payment.'),
+    id: text.describe('The id of the payment: another one for each charge, the same when it is sent again.'),
     orderId: id.describe('The order that was paid.'),
     stripeId: optionalText.describe(
-      "The provider's id of the charge. Null and an empty text count as absent.",
+      "The provider's id of the charge, another one for each. Null and an empty text count as absent.",
     ),
   })
   .transform(withoutUndefined);

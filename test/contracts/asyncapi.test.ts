@@ -94,6 +94,16 @@ describe('docs/asyncapi.yaml', () => {
     expect(Object.keys(asyncApi.operations)).toHaveLength(Object.keys(asyncApi.channels).length);
   });
 
+  it('has schemas of events that accept what a later version may add', () => {
+    const { ticket, ...others } = created;
+    const refund = exampleOf('order:refund-required', 'late');
+    const accepted = (subject: string, payload: object) => accepts(subject)(payload);
+
+    expect(accepted('order:created', { ...others, ticket: { ...ticket, seat: 'A 7' }, later: 1 })).toBe(true);
+    expect(accepted('order:refund-required', { ...refund, reason: 'new', later: 1 })).toBe(true);
+    expect(accepted('order:refund-required', { ...refund, paymentId: 7 })).toBe(false);
+  });
+
   it('has examples that its schemas accept', () => {
     for (const { name, examples } of Object.values(asyncApi.components.messages)) {
       expect(examples).not.toEqual([]);
@@ -145,6 +155,22 @@ describe('the examples of messages', () => {
       ['order:cancelled', exampleOf('order:cancelled', 'cancelled')],
       ['order:refund-required', exampleOf('order:refund-required', 'late')],
       ['order:refund-required', exampleOf('order:refund-required', 'withoutCharge')],
+    ]);
+  });
+
+  it('have the effect that they are documented with: a second payment, and one that is sent again', async () => {
+    const { publish, events, core, clock } = await startCore();
+    await publish('ticket:created', exampleOf('ticket:updated', 'newPrice'));
+    await core.useCases.placeOrder({ userId: created.userId, ticketId: created.ticket.id, cause });
+    const charge = exampleOf('payment:created', 'charge');
+    const second = exampleOf('payment:created', 'withoutCharge');
+    const sentAgain = [charge, { ...charge, id: 'another id of the same charge' }, second];
+    for (const payment of [charge, second, ...sentAgain]) await publish('payment:created', payment);
+    await clock.advance(1_000);
+
+    expect(events).toEqual([
+      ['order:created', created],
+      ['order:refund-required', exampleOf('order:refund-required', 'second')],
     ]);
   });
 

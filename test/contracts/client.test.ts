@@ -17,8 +17,9 @@ interface Built {
 
 interface Orders {
   place(ticketId: string, price?: number): Promise<{ readonly type: string; readonly order?: Order }>;
-  list(statuses: string[]): Promise<Order[]>;
+  list(statuses: string[], limit?: number): Promise<Order[]>;
   show(orderId: string): Promise<Order | undefined>;
+  changed(order: Order, wait: number): Promise<Order | undefined>;
   cancel(orderId: string): Promise<boolean>;
 }
 
@@ -67,6 +68,19 @@ describe('a client with types from docs/openapi.yaml', () => {
     expect(await orders.show(order.id)).toEqual(order);
     expect(await orders.cancel(order.id)).toBe(true);
     expect(await orders.show(order.id)).toMatchObject({ status: 'cancelled', reason: 'user' });
+  });
+
+  it('reads page after page, and waits for a change', async () => {
+    const placed: Order[] = [];
+    for (let i = 0; i < 3; i += 1) placed.unshift(await place(await service.sell()));
+    const [order] = placed as [Order];
+
+    expect((await orders.list(['created'], 1)).slice(0, 3)).toEqual(placed);
+    expect(await orders.changed(order, 1)).toBeUndefined();
+    const waiting = orders.changed(order, 30);
+    await orders.cancel(order.id);
+    expect(await waiting).toMatchObject({ id: order.id, status: 'cancelled' });
+    expect(await orders.changed(order, 30)).toMatchObject({ version: 1 });
   });
 
   it('reads from a refusal what that type of problem has', async () => {

@@ -70,7 +70,7 @@ const openApi = () => ({
         properties: {
           id: { type: 'string' },
           status: { $ref: '#/components/schemas/Status' },
-          reason: { type: 'string', enum: ['user', 'expired'] },
+          reason: { type: 'string', 'x-extensible-enum': ['user', 'expired'] },
           createdAt: { type: 'string', format: 'date-time' },
           price: { type: 'number' },
         },
@@ -185,8 +185,14 @@ describe('a break of the OpenAPI document', () => {
     ['GET / 200[] .price may be string now', { [`${order}>properties>price>type`]: ['number', 'string'] }],
     ['GET / 200[] .price may be null now', { [`${order}>properties>price>type`]: 'null' }],
     ['GET / 200[] .price may be anything else now', { [`${order}>properties>price`]: {} }],
-    ['GET / 200[] .reason is never expired any more', { [`${order}>properties>reason>enum`]: ['user'] }],
-    ['GET / 200[] .reason may have any value now', { [`${order}>properties>reason>enum`]: undefined }],
+    [
+      'GET / 200[] .reason is never expired any more',
+      { [`${order}>properties>reason>x-extensible-enum`]: ['user'] },
+    ],
+    [
+      'GET / 200[] .reason may have any value now',
+      { [`${order}>properties>reason>x-extensible-enum`]: undefined },
+    ],
     ['GET / 200[] .createdAt has another format', { [`${order}>properties>createdAt>format`]: undefined }],
     ['GET / query status was removed', { [`${get}>parameters`]: [] }],
     ['GET / query status is required now', { [`${get}>parameters>0>required`]: true }],
@@ -286,7 +292,7 @@ describe('an addition', () => {
     ['a field that is always there', { openApi: { [`${order}>required`]: ['id', 'status', 'price'] } }],
     [
       'a value of a field of an answer',
-      { openApi: { [`${order}>properties>reason>enum`]: ['user', 'expired', 'operator'] } },
+      { openApi: { [`${order}>properties>reason>x-extensible-enum`]: ['user', 'expired', 'operator'] } },
     ],
     ['a narrower type of an answer', { openApi: { [`${order}>properties>price>type`]: 'integer' } }],
     ['a parameter', { openApi: { [`${get}>parameters>1`]: { name: 'wait', in: 'query', schema: {} } } }],

@@ -25,12 +25,21 @@ export const published = {
     id: id.describe('The id of the order.'),
     version: z.literal(0),
     status: z.literal('created'),
-    userId: userId.describe('The buyer.'),
+    userId: userId.describe('The buyer: the payment service lets nobody else pay.'),
     expiresAt: z
       .string()
       .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
-      .meta({ format: 'date-time', description: 'Until when the order can be paid: ISO 8601 in UTC.' }),
-    ticket: z.strictObject({ id, price: price.describe('What the buyer pays.') }),
+      .meta({
+        format: 'date-time',
+        description:
+          'Until when the order can be paid: ISO 8601 in UTC. A PaymentCreated that the broker accepts before is in time; a later one may have to be refunded.',
+      }),
+    ticket: z.strictObject({
+      id,
+      price: price.describe(
+        'What the buyer pays: a number as the ticket service announced it. This service knows no currency and no unit.',
+      ),
+    }),
   }) satisfies DataOf<'order:created'>,
   OrderCancelled: z.strictObject({
     id: id.describe('The id of the order.'),
@@ -41,9 +50,13 @@ export const published = {
     ticket: z.strictObject({ id: id.describe('The ticket, which is free again.') }),
   }) satisfies DataOf<'order:cancelled'>,
   RefundRequired: z.strictObject({
-    orderId: id,
+    orderId: id.describe('The order that the payment was for.'),
     userId: userId.describe('The buyer.'),
-    paymentId: z.string().min(1).max(255).describe('The id of the payment to refund.'),
+    paymentId: z
+      .string()
+      .min(1)
+      .max(255)
+      .describe('The payment to refund: the `id` of its PaymentCreated. It identifies this event.'),
     stripeId: z
       .string()
       .min(1)
@@ -53,8 +66,12 @@ export const published = {
     reason: z
       .enum(['late', 'second'])
       .describe('`late`: the order was cancelled before. `second`: another payment completed it before.'),
-    paidInTime: z.boolean().describe('Whether the broker accepted the payment before `expiresAt`.'),
-    ticket: z.strictObject({ id, price }),
+    paidInTime: z
+      .boolean()
+      .describe(
+        'Whether the broker accepted the payment before `expiresAt`. The payment must be refunded in both cases.',
+      ),
+    ticket: z.strictObject({ id, price: price.describe('The price of the order, not what was charged.') }),
   }) satisfies DataOf<'order:refund-required'>,
 };
 
@@ -69,8 +86,16 @@ export const schemaOfEvent = {
 export function messageSchemas(): Record<string, object> {
   return Object.fromEntries(
     Object.entries({ ...received, ...published }).map(([name, schema]) => {
-      const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, { io: 'input' });
+      const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, { io: 'input', override: open });
       return [name, jsonSchema];
     }),
   );
+}
+
+/** A consumer that validates must not break when a later version adds a field or a value. */
+function open({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  delete jsonSchema.additionalProperties;
+  if (jsonSchema.enum === undefined) return;
+  jsonSchema['x-extensible-enum'] = jsonSchema.enum;
+  delete jsonSchema.enum;
 }

@@ -2,10 +2,13 @@ import express from 'express';
 import { PROBLEM_CODES, PROBLEM_TYPES } from '../../src/http/problem-types';
 import { BASE_PATH, createTestApp } from '../support/http-app';
 import {
+  documentedFor,
   documentedPaths,
+  isAnyProblem,
   METHODS,
   openApi,
   resolve,
+  violationsForClients,
   violationsOf,
   violationsOfSchema,
   type Answered,
@@ -63,7 +66,7 @@ const operations: { title: string; answers: Documented[] }[] = [
       template: 'other',
       address: '/nowhere',
       method: 'get',
-      operation: { operationId: 'other', security: [], responses: {} },
+      operation: { operationId: 'other', description: '', security: [], responses: {} },
     }),
   },
 ];
@@ -80,13 +83,18 @@ function answersIn(responses: Responses, of: Omit<Documented, 'status' | 'code'>
   });
 }
 
-function codesIn(schema: { $ref?: string; oneOf?: { $ref: string }[] } | undefined): string[] {
+/** Each schema of problems is open for those of later versions. */
+function codesIn(schema: { anyOf?: { $ref: string }[] } | undefined): string[] {
   if (!schema) return [];
-  const all = (schema.oneOf ?? [schema]).map(({ $ref = '' }) => problemSchemas.get($ref));
-  return all.map((code) => {
-    if (code === undefined) throw new Error(`no problem: ${JSON.stringify(schema)}`);
-    return code;
-  });
+  const { anyOf = [] } = schema;
+  expect(anyOf.filter(isAnyProblem)).toHaveLength(1);
+  return anyOf
+    .filter((one) => !isAnyProblem(one))
+    .map(({ $ref }) => {
+      const code = problemSchemas.get($ref);
+      if (code === undefined) throw new Error(`no problem: ${JSON.stringify(schema)}`);
+      return code;
+    });
 }
 
 describe('docs/openapi.yaml', () => {
@@ -167,6 +175,36 @@ describe('docs/openapi.yaml', () => {
     expect(count).toBeGreaterThan(codes.length);
   });
 
+  it('has examples of headers that are as it says', () => {
+    const examples = Object.entries(openApi.components.headers).filter(([, header]) => 'example' in header);
+
+    expect(examples.map(([name]) => name)).toEqual(expect.arrayContaining(['ETag', 'Link', 'Location']));
+    for (const [name, { schema, example }] of examples)
+      expect([name, violationsOfSchema(schema, example)]).toEqual([name, []]);
+  });
+
+  it('closes nothing that a client receives', () => {
+    const { GivenStatus, NewOrder, ...received } = openApi.components.schemas;
+    const closing = /"enum"|"additionalProperties":false|"unevaluatedProperties"|"oneOf"/;
+
+    expect(JSON.stringify([GivenStatus, NewOrder])).toMatch(closing);
+    expect(JSON.stringify([received, openApi.components.responses])).not.toMatch(closing);
+  });
+
+  it('lists the problems of each operation in its description', () => {
+    const all = documentedPaths().flatMap(({ item }) => METHODS.flatMap((method) => item[method] ?? []));
+
+    expect(all.length).toBeGreaterThan(20);
+    for (const { operationId, description, responses } of all) {
+      const byStatus = Object.entries(responses).flatMap(([status, response]) => {
+        const found = codesIn(resolve(response).content?.['application/problem+json']?.schema);
+        return found.length > 0 ? [`${status} ${found.map((code) => `\`${code}\``).join(', ')}`] : [];
+      });
+      const [listed] = /Problems: .*$/.exec(description) ?? [];
+      expect([operationId, listed]).toEqual([operationId, `Problems: ${byStatus.join('; ')}.`]);
+    }
+  });
+
   it.each(operations)('documents only what the service answers: $title', async (operation) => {
     for (const one of operation.answers) {
       const answer = await provoke(one);
@@ -202,6 +240,30 @@ describe('an answer that is not as the document says', () => {
     },
     body: JSON.stringify(order),
   };
+
+  it('is accepted by a client that validates, if it has what a later version may add', () => {
+    const [schema, refusals] = ['200', '404'].map((status) => {
+      const { content } = resolve(documentedFor('GET', good.path)[status]!);
+      return Object.values(content ?? {})[0]!.schema;
+    }) as [object, object];
+    const problem = openApi.components.examples['unknown-order']!.value;
+    const later: [object, object][] = [
+      [schema, { ...order, payments: [] }],
+      [schema, { ...order, ticket: { ...order.ticket, seat: 'A 7' } }],
+      [schema, { ...order, status: 'new' }],
+      [schema, { ...order, status: 'cancelled', reason: 'new' }],
+      [refusals, { ...problem, hint: 'new' }],
+      [refusals, { ...problem, errors: [{ message: 'new', hint: 'new' }] }],
+      [refusals, { ...problem, type: '/api/v1/orders/problems/new', code: 'new' }],
+    ];
+
+    for (const [of, value] of later) {
+      expect([value, violationsForClients(of, value)]).toEqual([value, []]);
+      expect([value, violationsOfSchema(of, value)]).not.toEqual([value, []]);
+    }
+    expect(violationsForClients(schema, { ...order, id: 7 })).not.toEqual([]);
+    expect(violationsForClients(refusals, { ...problem, code: undefined })).not.toEqual([]);
+  });
 
   it('is noticed', () => {
     const { etag: _, ...withoutTag } = good.headers;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 
 const read = (file: string) => readFileSync(join(__dirname, '../..', file), 'utf8');
 const { version } = JSON.parse(read('package.json')) as { version: string };
@@ -40,13 +41,32 @@ describe('the image', () => {
     expect(loaded).not.toContain('core-js');
   });
 
-  it('carries the document that the service answers with, for development too', () => {
-    const development = /^FROM dependencies AS dev\n[^]*?\nCMD /m.exec(read('Dockerfile'))?.[0];
+  it('carries the OpenAPI document: for development as it is, else as the build writes it', () => {
+    const stage = (name: string) =>
+      new RegExp(`^FROM dependencies AS ${name}\\n[^]*?\\n\\n\\n`, 'm').exec(read('Dockerfile'))?.[0];
 
-    for (const stage of [development, production]) {
-      expect(stage).toMatch(/^COPY (--chown=\S+ )?docs\/openapi\.yaml docs\/$/m);
+    for (const name of ['dev', 'build']) {
+      expect(stage(name)).toMatch(/^COPY (--chown=\S+ )?docs\/openapi\.yaml docs\/$/m);
     }
-    expect(read('.dockerignore')).toMatch(/^!docs\/openapi\.yaml$/m);
+    expect(stage('build')).toContain('&& node scripts/write-openapi.mjs dist ');
+    expect(production).toMatch(/^COPY --from=build \/app\/dist dist$/m);
+    for (const file of ['docs/openapi.yaml', 'scripts/write-openapi.mjs']) {
+      expect(read('.dockerignore').split('\n')).toContain(`!${file}`);
+    }
+  });
+
+  it('answers with that document, and never parses YAML', () => {
+    const script =
+      "const handler = require('./dist/http/openapi').serveOpenApi('/shop');" +
+      'const send = (body) => process.stdout.write(JSON.stringify([body, Object.keys(require.cache)]));' +
+      'const res = { set: () => res, type: () => res, send };' +
+      'void handler({ headers: {} }, res);';
+    const printed = execFileSync(process.execPath, ['-e', script], { cwd: join(__dirname, '../..') });
+    const [body, loaded] = JSON.parse(printed.toString()) as [string, string[]];
+
+    const document = read('docs/openapi.yaml').replaceAll('/api/v1/orders', '/shop');
+    expect(JSON.parse(body)).toEqual(parse(document));
+    expect(loaded.filter((file) => /\byaml\b/.test(file))).toEqual([]);
   });
 
   it('carries the package.json that the log and the metrics have the version from', () => {

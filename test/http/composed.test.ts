@@ -190,6 +190,18 @@ describe('an order over HTTP', () => {
       .expect(204);
     await cancel('ann', newId()).set('If-Match', '*').expect(404);
   });
+
+  it('that is paid is refused for its version first, then because it is paid', async () => {
+    const order = orderIn(await place('ann', await service.sell()).expect(201));
+    await service.pay(order);
+    const cancelWith = (tags: string) => cancel('ann', order.id).set('If-Match', tags);
+
+    expect((await cancelWith('"0"').expect(412)).body).toMatchObject({ code: 'precondition-failed' });
+    expect((await cancelWith('W/"1"').expect(412)).body).toMatchObject({ code: 'precondition-failed' });
+    for (const tags of ['"1"', '*']) {
+      expect((await cancelWith(tags).expect(409)).body).toMatchObject({ code: 'already-paid' });
+    }
+  });
 });
 
 describe('a repeated Idempotency-Key', () => {
@@ -241,6 +253,22 @@ describe('a repeated Idempotency-Key', () => {
     await place('ann', ticketId, key).expect(409);
     await cancel('bob', id).expect(204);
     await place('ann', ticketId, key).expect(201);
+  });
+
+  it('may be sent with the new price, after a refusal because of it, or for another ticket', async () => {
+    const [one, other] = [await service.sell(), await service.sell()];
+    const placeAt = (ticketId: string, price: number, key: string) =>
+      place('ann', ticketId, key).send({ ticketId, price });
+    const [key, otherKey] = [newId(), newId()];
+
+    const refused = await placeAt(one, 19, key).expect(409);
+    expect(refused.body).toMatchObject({ code: 'price-changed', price: 20 });
+    const placed = await placeAt(one, (refused.body as { price: number }).price, key).expect(201);
+    expect((await placeAt(one, 20, key).expect(201)).text).toBe(placed.text);
+    expect((await placeAt(one, 19, key).expect(422)).body).toMatchObject({ code: 'key-reused' });
+
+    await place('ann', one, otherKey).expect(409);
+    await place('ann', other, otherKey).expect(201);
   });
 });
 

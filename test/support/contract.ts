@@ -15,6 +15,7 @@ interface Reference {
 interface Header {
   readonly required?: boolean;
   readonly schema: { readonly type?: string };
+  readonly example?: unknown;
 }
 
 interface MediaType {
@@ -31,6 +32,7 @@ export type Responses = Readonly<Record<string, DocumentedResponse | Reference>>
 
 export interface Operation {
   readonly operationId: string;
+  readonly description: string;
   readonly security?: readonly object[];
   readonly responses: Responses;
 }
@@ -49,6 +51,7 @@ interface OpenApi {
   readonly components: {
     readonly schemas: Readonly<Record<string, object>>;
     readonly responses: Readonly<Record<string, DocumentedResponse>>;
+    readonly headers: Readonly<Record<string, Header>>;
     /** Of problems, by their codes. */
     readonly examples: Readonly<Record<string, { readonly value: { readonly title: string } }>>;
     readonly securitySchemes: Readonly<Record<string, { readonly name?: string }>>;
@@ -70,10 +73,6 @@ export const openApi = parse(readFileSync(OPENAPI_FILE, 'utf8')) as OpenApi;
 /** The base path that the document is written for. */
 export const DOCUMENTED_BASE = openApi.servers[0]!.url;
 
-const ajv = addFormats(new Ajv({ strict: false, allErrors: true, validateSchema: false })).addSchema(
-  openApi,
-  'openapi',
-);
 /** Of the connection or of the body: OpenAPI does not document them. */
 const OF_TRANSPORT = new Set([
   ...['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding'],
@@ -164,20 +163,50 @@ function violationsInBody({ method, headers, body }: Answered, { content }: Docu
   return violationsOfSchema(media.schema, isJson ? JSON.parse(body) : body);
 }
 
-const validators = new Map<object, ValidateFunction>();
+/** What a value has that a schema of the document does not name, or names otherwise. */
+export const violationsOfSchema = createCheck(closed);
 
-/** Of a schema of the document. */
-export function violationsOfSchema(schema: object, value: unknown): string[] {
-  let validate = validators.get(schema);
-  if (!validate) {
-    // References of the document point into the document.
-    const absolute = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"openapi#/')) as object;
-    validators.set(schema, (validate = ajv.compile(absolute)));
-  }
-  if (validate(value)) return [];
-  return (validate.errors ?? []).map(
-    ({ instancePath, message }) => `${instancePath || 'the value'} ${message}`,
-  );
+/** What a client finds that validates with the document as it is published: it allows what later versions may add. */
+export const violationsForClients = createCheck((schema) => schema);
+
+function createCheck(prepare: (schema: object) => object) {
+  const options = { strict: false, allErrors: true, validateSchema: false };
+  const ajv = addFormats(new Ajv(options)).addSchema(prepare(openApi), 'openapi');
+  const validators = new Map<object, ValidateFunction>();
+  return (schema: object, value: unknown): string[] => {
+    let validate = validators.get(schema);
+    if (!validate) {
+      // References of the document point into the document.
+      const absolute = JSON.stringify(prepare(schema)).replaceAll('"#/', '"openapi#/');
+      validators.set(schema, (validate = ajv.compile(JSON.parse(absolute) as object)));
+    }
+    if (validate(value)) return [];
+    return (validate.errors ?? []).map(
+      ({ instancePath, message }) => `${instancePath || 'the value'} ${message}`,
+    );
+  };
+}
+
+/** The same part of the document, without what later versions may add: other fields, values and problems. */
+function closed<T>(part: T): T {
+  if (Array.isArray(part)) return part.map((one: unknown) => closed(one)) as T;
+  if (typeof part !== 'object' || part === null) return part;
+  const { 'x-extensible-enum': values, anyOf, allOf, ...others } = part as Record<string, unknown>;
+  const rest = Object.fromEntries(Object.entries(others).map(([key, value]) => [key, closed(value)]));
+  const isOpen = 'additionalProperties' in rest || part === openApi.components.schemas['Problem'];
+  return {
+    ...rest,
+    ...(values === undefined ? {} : { enum: values }),
+    ...(Array.isArray(anyOf) ? { anyOf: closed(anyOf.filter((one) => !isAnyProblem(one))) } : {}),
+    // Its parts stay open: each has fields of the others.
+    ...(allOf === undefined ? {} : { allOf }),
+    ...(('properties' in rest || allOf !== undefined) && !isOpen ? { unevaluatedProperties: false } : {}),
+  } as T;
+}
+
+/** Stands for the problems that later versions may add. */
+export function isAnyProblem(schema: unknown): boolean {
+  return (schema as Partial<Reference>).$ref === '#/components/schemas/Problem';
 }
 
 const found: string[] = [];

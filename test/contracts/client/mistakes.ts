@@ -19,6 +19,4 @@ export async function mistakes(orderId: string): Promise<void> {
   void shown.data?.payments;
   // @ts-expect-error -- only one of the problems has a price
   void placed.error?.price;
-  // @ts-expect-error -- a problem that showing an order does not have
-  if (shown.error?.code === 'price-changed') void shown;
 }

@@ -3,6 +3,7 @@ import type { components, paths } from './generated';
 
 /** A program of a client team, which has the document and nothing else. The test compiles and runs it. */
 export type Order = components['schemas']['Order'];
+type Status = components['schemas']['GivenStatus'];
 
 export type Outcome =
   | { readonly type: 'placed'; readonly order: Order }
@@ -11,7 +12,8 @@ export type Outcome =
   | { readonly type: 'refused'; readonly code: string };
 
 export function createOrders(baseUrl: string, token: string) {
-  const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
+  const headers = { Authorization: `Bearer ${token}` };
+  const client = createClient<paths>({ baseUrl, headers });
 
   async function place(ticketId: string, price?: number): Promise<Outcome> {
     const { data, error } = await client.POST('/', {
@@ -19,22 +21,33 @@ export function createOrders(baseUrl: string, token: string) {
       body: price === undefined ? { ticketId } : { ticketId, price },
     });
     if (data) return { type: 'placed', order: data };
-    switch (error.code) {
-      case 'price-changed':
-        return { type: 'price-changed', price: error.price };
-      case 'ticket-reserved':
-        return error.orderId === undefined
-          ? { type: 'refused', code: error.code }
-          : { type: 'mine-already', orderId: error.orderId };
-      default:
-        return { type: 'refused', code: error.code };
+    // A later version may have problems that these types do not know, so the compiler asks for the member too.
+    if (error.code === 'price-changed' && 'price' in error) {
+      return { type: 'price-changed', price: error.price };
     }
+    if (error.code === 'ticket-reserved' && 'orderId' in error && error.orderId !== undefined) {
+      return { type: 'mine-already', orderId: error.orderId };
+    }
+    return { type: 'refused', code: error.code };
   }
 
-  async function list(status: Order['status'][]): Promise<Order[]> {
-    const { data, error } = await client.GET('/', { params: { query: { status, limit: 10 } } });
+  /** All pages of it. */
+  async function list(status: Status[], limit = 100): Promise<Order[]> {
+    const { data, error, response } = await client.GET('/', { params: { query: { status, limit } } });
     if (!data) throw new Error(error?.code);
-    return data;
+    const all = [...data];
+    for (let next = linkIn(response); next;) {
+      const page = await fetch(next, { headers });
+      if (!page.ok) throw new Error(String(page.status));
+      all.push(...((await page.json()) as Order[]));
+      next = linkIn(page);
+    }
+    return all;
+  }
+
+  function linkIn({ url, headers }: Response): URL | undefined {
+    const [, path] = /^<([^>]+)>; rel="next"$/.exec(headers.get('Link') ?? '') ?? [];
+    return path === undefined ? undefined : new URL(path, url);
   }
 
   async function show(orderId: string): Promise<Order | undefined> {
@@ -44,11 +57,24 @@ export function createOrders(baseUrl: string, token: string) {
     throw new Error(error?.code);
   }
 
+  /** The order as soon as it has another version; undefined if it still has this one when the time is up. */
+  async function changed({ id, version }: Order, wait: number): Promise<Order | undefined> {
+    const { data, response } = await client.GET('/{orderId}', {
+      params: {
+        path: { orderId: id },
+        query: { wait },
+        header: { 'If-None-Match': `"${version}"` },
+      },
+    });
+    if (data || response.status === 304) return data;
+    throw new Error(String(response.status));
+  }
+
   async function cancel(orderId: string): Promise<boolean> {
     const { error } = await client.DELETE('/{orderId}', { params: { path: { orderId } } });
     if (error && error.code !== 'already-paid') throw new Error(error.code);
     return error === undefined;
   }
 
-  return { place, list, show, cancel };
+  return { place, list, show, changed, cancel };
 }
