@@ -160,10 +160,12 @@ describe('a connection', () => {
   }
 
   /** When this resolves, all that was open before has been idle for longer than a request may take. */
-  async function outlive({ connect }: Awaited<ReturnType<typeof start>>) {
-    const slow = await connect();
+  async function outlive(running: Pick<Awaited<ReturnType<typeof start>>, 'connect'>): Promise<void> {
+    const slow = await running.connect();
     slow.socket.write(HALF_A_REQUEST);
     await slow.closed;
+    // On a busy machine the service may get its bytes only when its time for them is over, and closes it without an answer.
+    if (slow.statuses().length === 0) return outlive(running);
     expect(slow.statuses()).toEqual([408]);
   }
 
