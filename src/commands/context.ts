@@ -15,7 +15,7 @@ export interface CommandContext {
   stdin(): AsyncIterable<Buffer | string>;
   /** Runs the service until it is asked to stop. */
   serve(): void;
-  /** Connects to the database of `MONGO_URL`; it is closed when the command ends. */
+  /** Connects to the database of `MONGO_URL` and makes nothing there; it is closed when the command ends. */
   openDatabase(): Promise<OperatorDatabase>;
   /** The same with the broker of `NATS_URL`: the settings of both are checked before either is connected. */
   openDatabaseAndBroker(): Promise<{ readonly database: OperatorDatabase; readonly publisher: Publisher }>;

@@ -3,7 +3,7 @@ import type { FailedMessage, ListedMessage } from '../application/failed-message
 import { commandGroup, JSON_OPTION, limitOption, parseText, withExamples } from './arguments';
 import type { CommandContext, OperatorDatabase } from './context';
 import { CommandFailed, WrongUsage } from './exit-codes';
-import { printable, printList, printResult, type Column } from './output';
+import { counted, printable, printList, printResult, type Column } from './output';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'output'>;
 
@@ -72,7 +72,7 @@ function replayCommand({ openDatabase, output }: Context): Command {
       'Retries a dead letter at once, with ten new attempts; also a parked or a discarded one. The running service ' +
         'does the work.',
     )
-    .argument('[ID]', 'one of `dead-letters list`', parseText)
+    .argument('[ID]', 'one of `dead-letters list` or `parked list`', parseText)
     .option('--all', 'all that are dead letters or parked')
     .option(...JSON_OPTION)
     .action(async (id: string | undefined, { all, json }: { all?: true; json?: boolean }) => {
@@ -81,7 +81,11 @@ function replayCommand({ openDatabase, output }: Context): Command {
       const { failedMessages } = await openDatabase();
       const replayed = await failedMessages.replay(id);
       if (id !== undefined && replayed === 0) throw new CommandFailed(`there is no dead letter ${id}`);
-      await printResult(output, { replayed }, { text: `${replayed} will be retried.`, json });
+      const text =
+        replayed === 0
+          ? 'There is nothing to retry.'
+          : `${counted(replayed, 'message')} will be retried by the running service.`;
+      await printResult(output, { replayed }, { text, json });
     });
   return withExamples(command, `dead-letters replay ${EXAMPLE_ID}`, 'dead-letters replay --all');
 }
@@ -92,7 +96,7 @@ function discardCommand({ openDatabase, output }: Context): Command {
       'Ends a dead letter: it is not retried, not counted and not listed any more. It is kept for the record, with ' +
         'the reason, and `dead-letters replay ID` takes it back.',
     )
-    .argument('<ID>', 'one of `dead-letters list`', parseText)
+    .argument('<ID>', 'one of `dead-letters list` or `parked list`', parseText)
     .requiredOption('--reason <TEXT>', 'why, for the record', parseText)
     .option(...JSON_OPTION)
     .action(async (id: string, { reason, json }: { reason: string; json?: boolean }) => {

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { commandGroup, JSON_OPTION, parseId, parseTime, withExamples } from './arguments';
 import type { CommandContext } from './context';
 import { WrongUsage } from './exit-codes';
-import { createProgress, printResult } from './output';
+import { counted, createProgress, printResult } from './output';
 
 type Context = Pick<CommandContext, 'openDatabase' | 'openDatabaseAndBroker' | 'output'>;
 
@@ -57,9 +57,8 @@ async function republish(context: Context, options: Options): Promise<void> {
     // Also after a failure in the middle.
     const count = progress.count();
     const result = dryRun ? { wouldRepublish: count } : { republished: count };
-    const text = dryRun
-      ? `${count} events would be published again.`
-      : `${count} events were published again.`;
+    const events = counted(count, 'event');
+    const text = dryRun ? `${events} would be published again.` : `${events} published again.`;
     await printResult(context.output, result, { text, json });
   }
 }

@@ -73,6 +73,11 @@ export async function printResult(
   await output.print(json ? JSON.stringify(result) : printableLines(text));
 }
 
+/** Such as `1 event` or `2 events`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 const LONGEST_CELL = 100;
 
 /** Columns as wide as their longest cell. */

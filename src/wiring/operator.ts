@@ -125,8 +125,11 @@ export function createCommandContext(env: Environment): {
 
 /** Warnings and errors, for a person. */
 function toStderr(output: Output): Log {
-  const write = ({ err, ...fields }: { err?: unknown }, text: string): void => {
-    const why = err === undefined ? '' : `: ${textOf(err)}`;
+  const write = (
+    { err, reason = err, ...fields }: { err?: unknown; reason?: unknown },
+    text: string,
+  ): void => {
+    const why = reason === undefined ? '' : `: ${textOf(reason)}`;
     const about = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
     output.note(printable(`${text}${why}${about.length > 0 ? ` (${about.join(', ')})` : ''}`));
   };

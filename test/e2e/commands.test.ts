@@ -395,6 +395,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
         { ...discarded[0], changed: false },
       ]);
       expect(await json('dead-letters replay', ['--all'])).toEqual([{ replayed: 0 }]);
+      expect((await run('dead-letters replay', ['--all'])).stdout).toBe('There is nothing to retry.\n');
     }, 60_000);
 
     it.each(['show', 'replay', 'discard'])('dead-letters %s fails for an unknown id', async (action) => {
@@ -565,7 +566,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'the commands of order-service
       expect(await json('outbox republish', sinceCancelled)).toEqual([{ republished: 3 }]);
       await eventually(() => expect(ofTicket()).toEqual([...before, ...before, ...before.slice(1)]));
       expect((await run('outbox republish', ['--since', '2100-01-01'])).stdout).toBe(
-        '0 events were published again.\n',
+        '0 events published again.\n',
       );
     });
 

@@ -148,7 +148,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
     });
     expect(refused.stderr).not.toContain('S3cret');
     const second = { NATS_URL: `${closed.url},${open.url}`, ...{ NATS_CLUSTER_ID: 'ticketing' } };
-    expect(await republish(second)).toMatchObject({ code: 0, stdout: '0 events were published again.\n' });
+    expect(await republish(second)).toMatchObject({ code: 0, stdout: '0 events published again.\n' });
   });
 
   it('that changes what is there works without any index', async () => {
