@@ -42,7 +42,7 @@ it.each([
   ['Zoë – 日本 😀', 'Zoë – 日本 😀'],
   ['a\tb\r\n\u0000', 'a\\tb\\r\\n\\u0000'],
   ['\u001b[2J\u009b31m\u007f', '\\u001b[2J\\u009b31m\\u007f'],
-  ['\u202e\u2066\u200b\ufeff\u2028\u{e0041}', '\\u202e\\u2066\\u200b\\ufeff\\u2028\\ue0041'],
+  ['\u202e\u2066\u200b\ufeff\u2028\u{e0041}', '\\u202e\\u2066\\u200b\\ufeff\\u2028\\udb40\\udc41'],
 ])('is printable, example %#', (given, printed) => {
   expect(printable(given)).toBe(printed);
 });
