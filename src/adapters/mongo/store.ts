@@ -5,7 +5,8 @@ import { createDatabaseClock, databaseTime } from './database-clock';
 import { createFailedMessages } from './failed-messages';
 import { createModels } from './documents';
 import { ForeignData, refuseForeignOrders } from './foreign-data';
-import { LOOK_FOR_IMPORT_EVERY_MS, refuseUnfinishedImport, UnfinishedImport } from './import/marker';
+import { UnfinishedImport } from './import/marker';
+import { createImportWatch } from './import/watch';
 import { LOOK_TIMEOUT_MS, refuseForeign, verifyIndexes } from './indexes';
 import { createOperatorReads } from './operator-reads';
 import { createOrderHistory } from './order-history';
@@ -37,7 +38,7 @@ export function createMongoStore(deps: {
   visit?: { readonly givesUp: (error: unknown) => boolean };
 }) {
   const { log, onRetry = () => {} } = deps;
-  const connection = createMongoConnection({
+  const unguarded = createMongoConnection({
     url: deps.url,
     clock: deps.clock,
     log,
@@ -46,6 +47,8 @@ export function createMongoStore(deps: {
     onRetry: () => onRetry('database_connection'),
     ...deps.visit,
   });
+  const watch = createImportWatch(unguarded, { clock: deps.clock, onError: onFailedLook });
+  const connection = watch.guarded;
   const { mongoose } = connection;
   const models = createModels(mongoose);
   const databaseClock = createDatabaseClock(deps.clock, () => databaseTime(mongoose));
@@ -61,13 +64,6 @@ export function createMongoStore(deps: {
     },
     onError: onFailedLook,
   });
-  // By itself: an import waits for a limited time, whatever the other checks wait for.
-  const importLoop = createLoop({
-    clock,
-    everyMs: LOOK_FOR_IMPORT_EVERY_MS,
-    task: () => connection.ask(() => refuseUnfinishedImport(mongoose)),
-    onError: onFailedLook,
-  });
 
   function onFailedLook(error: unknown): void {
     if (error instanceof ForeignData || error instanceof UnfinishedImport) connection.distrust();
@@ -79,7 +75,7 @@ export function createMongoStore(deps: {
     await databaseClock.synchronise();
     // After the indexes: an import that finds none of them knows that no service uses the database. And last: from here
     // on the import's patience counts.
-    await refuseUnfinishedImport(mongoose);
+    await watch.look();
   }
 
   return {
@@ -92,17 +88,17 @@ export function createMongoStore(deps: {
     failedMessages: createFailedMessages(models, connection, { now: clock.now, confirmReads }),
     /** Database time. */
     now: clock.now,
-    /** Connected, and the indexes verified since then. */
+    /** Connected, the indexes verified since then, and a recent look for an unfinished import. */
     ready: connection.ready,
     /** Connects in the background, for as long as it takes. */
     start() {
       connection.start();
       lookLoop.start();
-      importLoop.start();
+      watch.start();
     },
     async close() {
       // Together: a request to a server that hangs ends with the connection.
-      await allOf([lookLoop.stop(), importLoop.stop(), connection.close()]);
+      await allOf([lookLoop.stop(), watch.stop(), connection.close()]);
     },
   };
 }

@@ -15,8 +15,9 @@ export const LOOK_FOR_IMPORT_EVERY_MS = 5_000;
 const LOOK_TIMEOUT_MS = 5_000;
 /**
  * An import that has written the marker waits for this long. The last look without it ends within 5 seconds, the next one
- * begins at most 7.5 seconds later and ends within 5; an order that the service is placing then is stored within 15 seconds,
- * or not at all. An order that is placed nevertheless is found at the end, and the import is refused.
+ * begins at most 7.5 seconds later and ends within 5, and 20 seconds after the last one nothing is begun without another; an
+ * order that the service is placing then is stored within 15 seconds, or not at all. An order that is placed nevertheless is
+ * found at the end, and the import is refused.
  */
 export const UNTIL_SERVICES_STOP_MS = 40_000;
 
