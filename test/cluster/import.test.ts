@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { mongo } from 'mongoose';
 import { oldOrder, oldTicket } from '../support/old-system';
-import { apply, CHART, get, helm, kubectl, pods, set, soon } from './cluster';
+import { apply, CHART, get, helm, kubectl, NAMESPACE, pods, run, set, soon } from './cluster';
 import { BUYER, call, show, startPeer } from './peer';
 
 const OLD = 'orders-mongo-srv';
+/** As docs/migrating.md calls them. */
+const [OLD_SERVICE, OLD_DEPLOYMENT] = ['orders-srv', 'orders-depl'];
 const MEMORY = ['mongodb.persistence.enabled=false', 'nats.persistence.enabled=false'];
 const IMPORTING = ['import.enabled=true', `import.from.url=mongodb://${OLD}:27017/orders`];
 
@@ -14,27 +17,48 @@ const lost = oldOrder(ticket._id, 'cancelled', { status: 'unknown' });
 describe('the import of an existing system', () => {
   it('is a Job that fails without being run again if something needs attention', async () => {
     await startOldDatabase();
-    const atFirst = set('replicas=0', ...MEMORY, ...IMPORTING);
+    const atFirst = set('replicas=0', 'service.name=orders-next', ...MEMORY, ...IMPORTING);
     await helm('install', 'moved', CHART, ...atFirst);
+    const log = await asDocumented('import_ended');
     expect(await soonEnded('moved-order-service-import-1')).toMatchObject({
       type: 'Failed',
       reason: 'PodFailurePolicy',
     });
-    const labels = 'app.kubernetes.io/instance=moved,app.kubernetes.io/component=import';
-    // Also of pods that ran before the databases answered.
-    const log = await kubectl('logs', '-l', labels, '--tail=-1');
+    expect(log).toMatch(/^Failed\n/);
     expect(log).toContain(`"id":"${lost._id.toHexString()}"`);
     expect(log).toMatch(/orders +2 +1 +0 +0 +0 +1/);
   });
 
-  it('is complete with an upgrade, and the service has the imported order', async () => {
+  it('that has not ended keeps the chart from starting the service', async () => {
+    await helm(
+      'upgrade',
+      'moved',
+      CHART,
+      '--reuse-values',
+      ...set('import.from.url=mongodb://nowhere/orders'),
+    );
+    const started = helm(
+      'upgrade',
+      'moved',
+      CHART,
+      '--reuse-values',
+      ...set('replicas=1', 'import.enabled=false'),
+    );
+    await expect(started).rejects.toThrow(/the Job moved-order-service-import-2 has not ended/);
+    await helm('upgrade', 'moved', CHART, '--reuse-values', ...set(...IMPORTING));
+    await soonEnded('moved-order-service-import-3');
+  });
+
+  it('is complete after the documented switch, and the service has the imported order', async () => {
     await inOldDatabase(`db.orders.deleteOne({ status: 'unknown' })`);
-    await helm('upgrade', 'moved', CHART, '--reuse-values');
-    expect(await soonEnded('moved-order-service-import-2')).toMatchObject({ type: 'Complete' });
-    const started = set('replicas=1', 'import.enabled=false');
-    await helm('upgrade', 'moved', CHART, '--reuse-values', ...started, '--wait', '--timeout', '3m');
+    await startOldService();
+    const log = await asDocumented(commandsWith('# the last import'));
+    expect(log).toMatch(/^Complete$/m);
+    expect(log).toMatch(/orders +1 +0 +0 +1 +0 +0/);
+    expect(await soonEnded('moved-order-service-import-4')).toMatchObject({ type: 'Complete' });
+    await asDocumented(commandsWith('delete service orders-srv'));
     expect(await pods('api', 'moved')).toMatchObject([{ ready: true }]);
-    await startPeer('moved');
+    await startPeer('moved', OLD_SERVICE);
     expect(await show(held._id.toHexString())).toMatchObject({ status: 'created' });
     const [again] = await call({
       method: 'POST',
@@ -46,20 +70,92 @@ describe('the import of an existing system', () => {
 
   afterAll(async () => {
     await helm('uninstall', 'moved', '--ignore-not-found', '--wait', '--timeout', '2m');
-    await kubectl('delete', `pod/${OLD}`, `service/${OLD}`, '--ignore-not-found');
+    const old = [`pod/${OLD}`, `service/${OLD}`, `service/${OLD_SERVICE}`, `deployment/${OLD_DEPLOYMENT}`];
+    await kubectl('delete', ...old, '--ignore-not-found');
   });
 });
+
+const GUIDE = readFileSync('docs/migrating.md', 'utf8');
+
+/** The one piece of the guide with this text. */
+function commandsWith(text: string): string {
+  const [commands, ...others] = [...GUIDE.matchAll(/^```sh\n(.*?)^```/gms)]
+    .map((found) => found[1] ?? '')
+    .filter((piece) => piece.includes(text));
+  expect({ text, others }).toEqual({ text, others: [] });
+  return commands ?? fail(text);
+}
+
+/** Runs commands of the guide, for the release of these tests. Resolves to what they print. */
+function asDocumented(commands: string): Promise<string> {
+  const script = `
+    export HELM_NAMESPACE=${NAMESPACE}
+    kubectl() { command kubectl --namespace ${NAMESPACE} "$@"; }
+    chart=$PWD/helm
+    cd "$(mktemp -d)" && ln -s "$chart" helm
+    ${commandsWith('import_ended() {')}
+    ${commands}`;
+  const ours = script
+    .replaceAll('orders-order-service', 'moved-order-service')
+    .replaceAll(/\bhelm (\w+) orders\b/g, 'helm $1 moved');
+  return run('bash', ['-euo', 'pipefail', '-c', ours]);
+}
+
+function fail(text: string): never {
+  throw new Error(`docs/migrating.md has no commands with ${text}`);
+}
+
+/** A process under its names. */
+async function startOldService(): Promise<void> {
+  const labels = { app: 'orders' };
+  await apply(
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: OLD_SERVICE },
+      spec: { selector: labels, ports: [{ port: 3000 }] },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: OLD_DEPLOYMENT },
+      spec: {
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: { ...podOf('sleep', 'infinity'), terminationGracePeriodSeconds: 1 },
+        },
+      },
+    },
+  );
+  await kubectl('wait', `deployment/${OLD_DEPLOYMENT}`, '--for=condition=Available', '--timeout=120s');
+}
+
+/** Of the image of MongoDB. */
+function podOf(...args: string[]) {
+  return {
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: 999,
+      fsGroup: 999,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [
+      {
+        name: 'container',
+        image: 'mongo:7.0',
+        args,
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+        volumeMounts: [{ name: 'data', mountPath: '/data/db' }],
+      },
+    ],
+    volumes: [{ name: 'data', emptyDir: {} }],
+  };
+}
 
 /** As the old system has it: without a password. */
 async function startOldDatabase(): Promise<void> {
   const labels = { app: OLD };
-  const container = {
-    name: 'mongo',
-    image: 'mongo:7.0',
-    args: ['--bind_ip_all'],
-    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-    volumeMounts: [{ name: 'data', mountPath: '/data/db' }],
-  };
   await apply(
     {
       apiVersion: 'v1',
@@ -71,16 +167,7 @@ async function startOldDatabase(): Promise<void> {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: OLD, labels },
-      spec: {
-        securityContext: {
-          runAsNonRoot: true,
-          runAsUser: 999,
-          fsGroup: 999,
-          seccompProfile: { type: 'RuntimeDefault' },
-        },
-        containers: [container],
-        volumes: [{ name: 'data', emptyDir: {} }],
-      },
+      spec: podOf('--bind_ip_all'),
     },
   );
   const insert = (collection: string, documents: mongo.BSON.Document[]) =>

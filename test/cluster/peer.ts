@@ -27,7 +27,7 @@ export interface Answer {
 }
 
 /** From the release's own image, with its key, in place of the peer that was there. */
-export async function startPeer(release: string): Promise<void> {
+export async function startPeer(release: string, name = `${release}-order-service`): Promise<void> {
   const [service] = await pods('api', release);
   const fullName = `${release}-order-service`;
   await kubectl('delete', 'pod/peer', 'configmap/peer', '--ignore-not-found');
@@ -47,7 +47,7 @@ export async function startPeer(release: string): Promise<void> {
             image: service!.image,
             args: ['/peer/peer.cjs'],
             env: [
-              { name: 'ORDERS_URL', value: `http://${fullName}:3000/api/v1/orders` },
+              { name: 'ORDERS_URL', value: `http://${name}:3000/api/v1/orders` },
               { name: 'NATS_URL', value: `nats://${fullName}-nats:4222` },
               { name: 'NATS_CLUSTER_ID', value: 'ticketing' },
               { name: 'JWT_KEY', valueFrom: { secretKeyRef: { name: fullName, key: 'JWT_KEY' } } },
