@@ -94,17 +94,25 @@ async function openRejected(path: string, output: Output) {
   }
   // It holds what buyers have ordered.
   const file = await open(path, 'a', 0o600).catch((error: unknown) => {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new CommandFailed(`--rejected: the file ${path} cannot be written (${code ?? 'unknown'})`);
+    throw new CommandFailed(`--rejected: the file ${path} cannot be written (${codeOf(error)})`);
   });
+  const isRegular = (await file.stat()).isFile();
+  const failed = (error: unknown) => {
+    throw new CommandFailed(`--rejected: writing to ${path} failed (${codeOf(error)})`);
+  };
   let hasBegun = false;
   return {
     /** Called for each batch. What an earlier import wrote is kept until the first one: an import may be refused before. */
     async write(lines: readonly string[]): Promise<void> {
-      if (!hasBegun) await file.truncate();
+      // Not a device or a pipe, such as /dev/null.
+      if (!hasBegun && isRegular) await file.truncate().catch(failed);
       hasBegun = true;
-      if (lines.length > 0) await file.appendFile(`${lines.join('\n')}\n`);
+      if (lines.length > 0) await file.appendFile(`${lines.join('\n')}\n`).catch(failed);
     },
     close: () => file.close(),
   };
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown';
 }

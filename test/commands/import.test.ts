@@ -97,6 +97,18 @@ describe('order-service import', () => {
     expect(readFileSync(file, 'utf8')).toBe('');
   });
 
+  it('writes to a device, and says in one line if that is full', async () => {
+    const batches = [refusedOrder('x', 'r'), refusedOrder('y', 'r')];
+    const nowhere = await run(batches, { args: ['--rejected', '/dev/null'] });
+    expect({ ...nowhere, stdout: '' }).toEqual({ code: 3, stdout: '', stderr: '' });
+    expect(nowhere.stdout).toContain('/dev/null');
+    expect(await run(batches, { args: ['--rejected', '/dev/full'] })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'error: --rejected: writing to /dev/full failed (ENOSPC)\n',
+    });
+  });
+
   it('prints no character of the old database that controls the terminal', async () => {
     const bad = `${ESCAPE}${OTHER_ESCAPES}\n`;
     const batch = {
