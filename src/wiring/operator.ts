@@ -30,7 +30,10 @@ export function createCommandContext(env: Environment): {
   const clientId = (base = 'order-service') => `${base}-operator-${randomBytes(4).toString('hex')}`;
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
-    for (const one of closers.splice(0).reverse()) await one();
+    for (const one of closers.splice(0).reverse()) {
+      // The others are closed nevertheless, and the exit code is that of the command.
+      await one().catch((error: unknown) => output.note(`a connection was not closed: ${textOf(error)}`));
+    }
   };
 
   function read(needs: { broker: boolean }): CommandConfig {

@@ -4,6 +4,7 @@ import { importOrders } from '../../src/application/import/import-orders';
 import { planTicket } from '../../src/application/import/plan';
 import { ImportFailed, ImportRefused, type ImportOptions } from '../../src/application/import/ports';
 import type { Rejected } from '../../src/application/import/report';
+import { Unavailable } from '../../src/application/ports';
 import { openRefunds } from '../../src/domain/order';
 import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { eventually } from '../support/eventually';
@@ -38,9 +39,9 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     const database = client().db(new URL(url).pathname.slice(1));
     cleanUp.push(old.close, () => database.dropDatabase());
 
-    const open = async (owner: string, notes: string[] = []) => {
+    const open = async (owner: string, notes: string[] = [], mongoUrl = url) => {
       const opened = await openImport({
-        mongoUrl: url,
+        mongoUrl,
         oldMongoUrl: old.url,
         owner,
         clock: impatient,
@@ -535,7 +536,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     const looks = createHeldLooks();
     const failed: string[] = [];
     const store = startMongoStore({
-      url: url.replace(`:${server().port}`, `:${proxy.port}`),
+      url: throughProxy(url, proxy),
       clock: looks.clock,
       log: { ...silentLog, debug: (_: object, text: string) => void failed.push(text) },
     });
@@ -562,6 +563,112 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(failed).toEqual([]);
   });
 
+  it('is noticed by a process that was frozen, before it writes anything', async () => {
+    const ticket = oldTicket();
+    const { url, orders, open } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const looks = createHeldLooks();
+    const store = startMongoStore({ url, clock: looks.clock });
+    cleanUp.push(store.close);
+    await untilReady(store);
+    const place = () => store.orders.insert(newPlacement());
+    const find = () => store.tickets.find(ticket._id.toHexString());
+
+    looks.advance(40_000);
+    expect(store.ready()).toBe(false);
+    await expect(place()).rejects.toThrow(Unavailable);
+    // No import has begun: one look is enough.
+    expect(await Promise.all([find(), find()])).toEqual([undefined, undefined]);
+    expect(store.ready()).toBe(true);
+
+    await (await open('the import')).target.begin();
+    expect(store.ready()).toBe(true);
+    looks.advance(40_000);
+    await expect(Promise.all([place(), place()])).rejects.toThrow(Unavailable);
+    await expect(find()).rejects.toThrow(Unavailable);
+    expect(await orders.countDocuments()).toBe(0);
+    expect(store.ready()).toBe(false);
+  });
+
+  it('is not missed by a process whose look took longer than it counts', async () => {
+    const ticket = oldTicket();
+    const { url, orders, open } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const proxy = await startMongoProxy(server().port);
+    cleanUp.push(proxy.close);
+    const looks = createHeldLooks();
+    const store = startMongoStore({ url: throughProxy(url, proxy), clock: looks.clock });
+    cleanUp.push(store.close);
+    await untilReady(store);
+
+    looks.advance(40_000);
+    proxy.holdAnswerTo(
+      ({ find }) => find === 'imports',
+      async () => {
+        looks.advance(40_000);
+        await (await open('the import')).target.begin();
+      },
+    );
+    await expect(store.tickets.find(ticket._id.toHexString())).rejects.toThrow(/took too long/);
+    await expect(store.orders.insert(newPlacement())).rejects.toThrow(Unavailable);
+    expect(await orders.countDocuments()).toBe(0);
+  });
+
+  it('that is closed while it writes gives its lease back after the write', async () => {
+    const ticket = oldTicket();
+    const { url, database, open } = await setUp({
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    const proxy = await startMongoProxy(server().port);
+    cleanUp.push(proxy.close);
+    const opened = await open('interrupted', [], throughProxy(url, proxy));
+    await opened.target.begin();
+    const marked = () => database.collection('imports').findOne();
+    const seen: unknown[] = [];
+    let closed: Promise<void> | undefined;
+    proxy.holdAnswerTo(
+      ({ insert }) => insert === 'orders',
+      async () => {
+        closed = opened.close();
+        // Long enough for a lease that is given back at once.
+        for (let i = 0; i < 100; i += 1) seen.push((await marked())?.['owner']);
+      },
+    );
+    // The copy of the ticket would be written next.
+    await expect(writeAll(opened)).rejects.toThrow(/was interrupted/);
+    await closed;
+    expect(seen).toEqual(Array(100).fill('interrupted'));
+    expect(await marked()).toMatchObject({ unfinished: true, owner: null });
+    expect(await database.collection('orders').countDocuments()).toBe(1);
+    expect(await database.collection('tickets').countDocuments()).toBe(0);
+  });
+
+  it('ends without a further failure if its lease cannot be given back', async () => {
+    const ticket = oldTicket();
+    const { url, open } = await setUp({ orders: [oldOrder(ticket._id, 'created')], tickets: [ticket] });
+    const proxy = await startMongoProxy(server().port);
+    const { target, close } = await open('cut off', [], throughProxy(url, proxy));
+    await target.begin();
+    await proxy.close();
+    await close();
+  }, 30_000);
+
+  it('names the error of the database', async () => {
+    const ticket = oldTicket();
+    const { orders, run } = await setUp({ orders: [oldOrder(ticket._id, 'created')], tickets: [ticket] });
+    await orders.createIndex({ other: 1 }, { name: 'ticket.id_1_turn_1' });
+    const failed = await run().catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(ImportFailed);
+    expect(failed).toMatchObject({
+      message: expect.stringMatching(/MONGO_URL answered with an error: .*index/i),
+    });
+  });
+
   it('keeps the service away until it is finished, and the service says so once', async () => {
     const ticket = oldTicket();
     const { open, run, store, database } = await setUp({
@@ -586,6 +693,12 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     ]);
   });
 });
+
+function throughProxy(url: string, proxy: { readonly port: number }): string {
+  const changed = new URL(url);
+  changed.port = String(proxy.port);
+  return changed.href;
+}
 
 function withoutUndefined(document: Document): Document {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined));

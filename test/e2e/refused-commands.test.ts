@@ -2,7 +2,7 @@ import { mongo } from 'mongoose';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
 import { startMongod, startMongodWithUser } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
-import { oldId, oldOrder, wholeContent } from '../support/old-system';
+import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { newPlacement } from '../support/placements';
 import { ORDER_SERVICE, runProgram } from '../support/run-program';
 import type { ServerProcess } from '../support/server-process';
@@ -121,6 +121,31 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
       stdout: '',
       stderr: expect.stringMatching(/^error: .* MONGO_URL cannot be used: the user lacks a right: .*\n$/),
     });
+  });
+
+  it('import is refused for good by a database that refuses its user', async () => {
+    const server = await startMongodWithUser('root', 'right');
+    const ticket = oldTicket();
+    const old = await createOldDatabase(withDatabase(mongod.url), {
+      orders: [oldOrder(ticket._id, 'created')],
+      tickets: [ticket],
+    });
+    stops.push(server.stop, old.close);
+    const [wrong, unable] = [new URL(withDatabase(server.url)), withDatabase(server.url)];
+    wrong.searchParams.set('authSource', 'admin');
+    [wrong.username, wrong.password] = ['root', 'S3cret'];
+    for (const [url, why] of [
+      [wrong.href, 'user or password are wrong'],
+      [unable, 'the user lacks a right'],
+    ] as const) {
+      const result = await run('import --rejected -', { MONGO_URL: url, OLD_MONGO_URL: old.url });
+      expect(result).toEqual({
+        code: 4,
+        stdout: '',
+        stderr: expect.stringMatching(new RegExp(`^error: .* MONGO_URL cannot be used: ${why}: .*\n$`)),
+      });
+      expect(result.stderr).not.toContain('S3cret');
+    }
   });
 
   it('names a wrong cluster id, and a user that the broker refuses', async () => {

@@ -1,17 +1,17 @@
-import { createConnection, type Connection } from 'mongoose';
+import { createConnection, mongo, type Connection } from 'mongoose';
 import {
   ImportFailed,
   ImportRefused,
   type ImportTarget,
   type TicketPlan,
 } from '../../../application/import/ports';
-import type { Clock } from '../../../application/ports';
+import { Unavailable, type Clock } from '../../../application/ports';
 import { pause } from '../../../application/schedule';
 import { databaseTime } from '../database-clock';
 import { createModels, type Models } from '../documents';
 import { toUnavailable } from '../errors';
-import { ForeignData } from '../foreign-data';
 import { makeOrderIndexes, refuseForeign } from '../indexes';
+import { lastingFailure } from '../lasting-failure';
 import { createMarker, UNTIL_SERVICES_STOP_MS } from './marker';
 import { readStored } from './stored';
 import { writePlans } from './write-plans';
@@ -42,6 +42,8 @@ export async function openTarget(deps: {
   const connection = await connect(deps.url);
   const models = createModels(connection);
   const marker = createMarker(connection, deps);
+  let writing: Promise<void> = Promise.resolve();
+  let isClosing = false;
   try {
     await ask(() => expectOwnDatabase(models));
   } catch (error) {
@@ -63,7 +65,21 @@ export async function openTarget(deps: {
 
   async function write(plans: readonly TicketPlan[]): Promise<void> {
     const now = await databaseTime(connection);
-    await writePlans(models, plans, { now, hold: marker.hold });
+    await writePlans(models, plans, { now, hold });
+  }
+
+  async function hold(): Promise<void> {
+    if (isClosing) throw new ImportFailed('the import was interrupted');
+    await marker.hold();
+  }
+
+  /** A write that does not end keeps the lease: it could still be carried out while the next import writes. */
+  async function close(): Promise<void> {
+    isClosing = true;
+    await writing.catch(() => {});
+    // Without it the lease ends by itself.
+    await marker.release().catch(() => {});
+    await connection.destroy();
   }
 
   async function finish(): Promise<void> {
@@ -74,36 +90,42 @@ export async function openTarget(deps: {
   return {
     begin: () => ask(begin),
     stored: (ticketIds) => ask(() => readStored(models, ticketIds)),
-    write: (plans) => ask(() => write(plans)),
-    finish: () => ask(finish),
-    async close() {
-      await marker.release().finally(() => connection.destroy());
+    write(plans) {
+      writing = ask(() => write(plans));
+      return writing;
     },
+    finish: () => ask(finish),
+    close,
   };
 }
 
 async function ask<T>(operation: () => Promise<T>): Promise<T> {
   return operation().catch((error: unknown) => {
-    throw toUnavailable(error);
+    const isDatabases = toUnavailable(error) instanceof Unavailable || lastingFailure(error) !== undefined;
+    throw isDatabases ? toFailure(error, 'did not answer') : error;
   });
 }
 
+function toFailure(error: unknown, otherwise: string): ImportRefused | ImportFailed {
+  const why = lastingFailure(error);
+  if (why !== undefined) return new ImportRefused(`the database of MONGO_URL cannot be used: ${why}`);
+  const what = error instanceof mongo.MongoServerError ? 'answered with an error' : otherwise;
+  const { message } = error as Error;
+  return new ImportFailed(`the database of MONGO_URL ${what}: ${message}`, { cause: error });
+}
+
 async function connect(url: string): Promise<Connection> {
+  const connection = createConnection(url, OPTIONS);
   try {
-    return await createConnection(url, OPTIONS).asPromise();
+    return await connection.asPromise();
   } catch (error) {
-    throw new ImportFailed(`the database of MONGO_URL cannot be reached: ${(error as Error).message}`, {
-      cause: error,
-    });
+    await connection.destroy();
+    throw toFailure(error, 'cannot be reached');
   }
 }
 
 async function expectOwnDatabase(models: Models): Promise<void> {
-  try {
-    await refuseForeign(models, INDEX_TIMEOUT_MS);
-  } catch (error) {
-    throw error instanceof ForeignData ? new ImportRefused(error.message) : error;
-  }
+  await refuseForeign(models, INDEX_TIMEOUT_MS);
   await refuseOwnOrders(models);
 }
 
