@@ -24,7 +24,7 @@ describe('the import of an existing system', () => {
       type: 'Failed',
       reason: 'PodFailurePolicy',
     });
-    expect(log).toMatch(/^Failed\n/);
+    expect(log).toMatch(/^Failed$/m);
     expect(log).toContain(`"id":"${lost._id.toHexString()}"`);
     expect(log).toMatch(/orders +2 +1 +0 +0 +0 +1/);
   });
@@ -66,6 +66,10 @@ describe('the import of an existing system', () => {
       body: { ticketId: ticket._id.toHexString() },
     });
     expect(again).toMatchObject({ status: 409 });
+    const lostOrders = commandsWith('.limit(100)');
+    expect(await asDocumented(lostOrders)).toBe('[]\n');
+    await call({ method: 'DELETE', path: `/${held._id.toHexString()}`, user: BUYER });
+    expect(await asDocumented(lostOrders)).toContain(held._id.toHexString());
   });
 
   afterAll(async () => {
