@@ -13,6 +13,7 @@ import {
   type Environment,
 } from '../config/load-config';
 import { ticking } from './clock';
+import { createClosers } from './closers';
 import { natsSettings } from './nats-settings';
 import { createOperatorDatabase } from './operator-database';
 
@@ -28,13 +29,8 @@ export function createCommandContext(env: Environment): {
   const output = createOutput(process.stdout, process.stderr);
   const log = toStderr(output);
   const clientId = (base = 'order-service') => `${base}-operator-${randomBytes(4).toString('hex')}`;
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const one of closers.splice(0).reverse()) {
-      // The others are closed nevertheless, and the exit code is that of the command.
-      await one().catch((error: unknown) => output.note(`a connection was not closed: ${textOf(error)}`));
-    }
-  };
+  const closers = createClosers((error) => output.note(`a connection was not closed: ${textOf(error)}`));
+  let closesOnSignals = false;
 
   function read(needs: { broker: boolean }): CommandConfig {
     const config = loadCommandConfig(env, needs);
@@ -45,7 +41,8 @@ export function createCommandContext(env: Environment): {
   /** Prints the warnings; from now on a signal closes the connections. */
   function prepare({ warnings }: Pick<CommandConfig, 'warnings'>): void {
     for (const warning of warnings) output.note(warning);
-    if (closers.length === 0) closeOnSignals(close, output);
+    if (!closesOnSignals) closeOnSignals(closers.closeAll, output);
+    closesOnSignals = true;
   }
 
   async function connectDatabase({ mongoUrl }: CommandConfig): Promise<OperatorDatabase> {
@@ -67,7 +64,7 @@ export function createCommandContext(env: Environment): {
         },
       },
     });
-    closers.push(store.close);
+    closers.add(store.close);
     store.start();
     await connecting.until(store.ready);
     return createOperatorDatabase(store, log);
@@ -96,7 +93,7 @@ export function createCommandContext(env: Environment): {
         return connecting.failed(reason, { isLasting: refusals >= nats.servers.length });
       },
     });
-    closers.push(bus.close);
+    closers.add(bus.close);
     bus.start();
     await connecting.until(bus.available);
     return bus;
@@ -107,7 +104,7 @@ export function createCommandContext(env: Environment): {
     prepare(config);
     const { openImport: open } = await import('../adapters/mongo/import/open-import.js');
     const opened = await open({ ...config, owner: clientId(), clock: ticking, note: output.note });
-    closers.push(opened.close);
+    closers.add(opened.close);
     return opened;
   }
 
@@ -123,7 +120,7 @@ export function createCommandContext(env: Environment): {
       return { database: await connectDatabase(config), publisher: await connectBroker(config) };
     },
   };
-  return { context, close };
+  return { context, close: closers.closeAll };
 }
 
 /** Warnings and errors, for a person. */
