@@ -1,12 +1,15 @@
 import type { OldBatch, OldTicket, Refused, RefusedOrder } from '../../../application/import/ports';
 import {
-  idInText,
+  idInOtherForm,
   readOldOrder,
   readOldTicket,
   unknownOrderFields,
   unknownTicketFields,
   type Document,
 } from './old-documents';
+
+/** Of one ticket: one is enough to hold it. */
+const HOLDERS_NAMED = 20;
 
 export type Batch = ReturnType<typeof createBatch>;
 
@@ -23,8 +26,8 @@ export function createBatch() {
   let refusedOrders: RefusedOrder[] = [];
   let refusedTickets: Refused[] = [];
   let unknownFields = new Map<string, number>();
-  /** By ticket: the ids of orders that name it as text. They are read before all tickets. */
-  const holdersInText = new Map<string, string[]>();
+  /** By ticket: ids of orders that name it in another form. They are read before all tickets. */
+  const holdersInOtherForm = new Map<string, string[]>();
 
   function note(fields: readonly string[]): void {
     size += 1;
@@ -44,18 +47,18 @@ export function createBatch() {
       if (id <= lastId)
         throw new RangeError(`the old database did not sort its orders: ${id} after ${lastId}`);
       lastId = id;
-      const holders = holdersInText.get(id);
-      holdersInText.delete(id);
-      tickets.push({ id, orders: [], refused: [], ...(holders && { holdersInText: holders }) });
+      const holders = holdersInOtherForm.get(id);
+      holdersInOtherForm.delete(id);
+      tickets.push({ id, orders: [], refused: [], ...(holders && { holdersInOtherForm: holders }) });
     },
-    /** Begins a ticket that only orders name which name it as text; undefined if there is no more. At the end only. */
-    beginInText(): string | undefined {
-      const [first] = holdersInText;
+    /** Begins a ticket that is named in another form only; undefined if there is no more. At the end only. */
+    beginNamedOtherwise(): string | undefined {
+      const [first] = holdersInOtherForm;
       if (!first) return undefined;
       const [id, holders] = first;
-      holdersInText.delete(id);
+      holdersInOtherForm.delete(id);
       size += 1;
-      tickets.push({ id, orders: [], refused: [], holdersInText: holders });
+      tickets.push({ id, orders: [], refused: [], holdersInOtherForm: holders });
       return id;
     },
     setCopy(document: Document): void {
@@ -79,9 +82,11 @@ export function createBatch() {
       const read = readOldOrder(document);
       if (!('refused' in read)) return;
       refusedOrders.push(read.refused);
-      const ticketId = idInText(document['ticket']);
+      const ticketId = idInOtherForm(document['ticket']);
       if (ticketId === undefined || !read.refused.mayHoldTicket) return;
-      holdersInText.set(ticketId, [...(holdersInText.get(ticketId) ?? []), read.refused.id]);
+      const holders = holdersInOtherForm.get(ticketId) ?? [];
+      if (holders.length < HOLDERS_NAMED) holders.push(read.refused.id);
+      holdersInOtherForm.set(ticketId, holders);
     },
     addTicketWithoutId(document: Document): void {
       note(unknownTicketFields(document));

@@ -86,7 +86,7 @@ async function* batches(database: mongo.Db): AsyncGenerator<OldBatch> {
       await takeTicket(orders, tickets, batch);
       if (batch.size() >= LARGEST_BATCH) yield batch.take();
     }
-    while (batch.beginInText() !== undefined) {
+    while (batch.beginNamedOtherwise() !== undefined) {
       if (batch.size() >= LARGEST_BATCH) yield batch.take();
     }
     yield batch.take();

@@ -21,9 +21,21 @@ export function idOf(value: unknown): string | undefined {
   return value instanceof mongo.ObjectId ? value.toHexString() : undefined;
 }
 
-/** The id of a ticket that an order names as text. The order is not imported; its ticket is not free either. */
-export function idInText(value: unknown): string | undefined {
-  return typeof value === 'string' && /^[0-9a-f]{24}$/i.test(value) ? value.toLowerCase() : undefined;
+/**
+ * The id of a ticket that an order names in another form: as text, in a document with it, a reference, or a list of one. The
+ * order is not imported; its ticket is not free either.
+ */
+export function idInOtherForm(value: unknown): string | undefined {
+  if (value instanceof mongo.DBRef) return textIdOf(value.oid);
+  if (Array.isArray(value)) return value.length === 1 ? textIdOf(value[0]) : undefined;
+  if (typeof value !== 'object' || value === null) return textIdOf(value);
+  const { _id, id, $id } = value as Document;
+  return textIdOf(_id) ?? textIdOf(id) ?? textIdOf($id);
+}
+
+function textIdOf(value: unknown): string | undefined {
+  if (typeof value !== 'string') return idOf(value);
+  return /^[0-9a-f]{24}$/i.test(value) ? value.toLowerCase() : undefined;
 }
 
 /** An order whose fields are all valid, or the first reason why not. */
