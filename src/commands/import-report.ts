@@ -56,14 +56,18 @@ const REASON_COLUMNS: readonly Column<RejectedReason>[] = [
 
 interface ConflictRow {
   readonly ticketId: string;
-  readonly orderId: string;
-  readonly status: string;
+  readonly orderId?: string;
+  readonly status?: string;
   readonly result: string;
 }
 
+const NO_KEEPER = 'CAN BE SOLD: the orders below hold it in the old system, and stay cancelled here';
+
 function toRows({ ticketId, kept, others }: Conflict): ConflictRow[] {
   return [
-    { ticketId, orderId: kept.id, status: kept.status, result: 'keeps the ticket' },
+    kept
+      ? { ticketId, orderId: kept.id, status: kept.status, result: 'keeps the ticket' }
+      : { ticketId, result: NO_KEEPER },
     ...others.map(({ id, status, result }) => ({ ticketId, orderId: id, status, result })),
   ];
 }

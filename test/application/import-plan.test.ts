@@ -49,7 +49,10 @@ function carryOut(plan: TicketPlan, before: StoredTicket = { orders: [] }): Stor
     else {
       const { order, turn, conflictWith } = write.planned;
       const stored: ImportedOrder = { order, turn, importedVersion: order.version };
-      orders.set(order.id, conflictWith === undefined ? stored : { ...stored, conflictWith });
+      orders.set(
+        order.id,
+        conflictWith === undefined ? stored : { ...stored, conflictWith, isAnnounced: false },
+      );
     }
   }
   const { ticketWrite: write } = plan;
@@ -66,6 +69,12 @@ const change = (stored: StoredTicket, nth: number, status: OrderStatus): StoredT
   orders: stored.orders.map((one, index) =>
     index === nth ? { ...one, order: { ...one.order, status, version: one.order.version + 1 } } : one,
   ),
+});
+
+/** A replica publishes what is to be published. */
+const announce = (stored: StoredTicket): StoredTicket => ({
+  ...stored,
+  orders: stored.orders.map((one) => (one.conflictWith === undefined ? one : { ...one, isAnnounced: true })),
 });
 
 const inTurn = ({ orders }: StoredTicket) => [...orders].sort((one, other) => one.turn - other.turn);
@@ -160,7 +169,7 @@ describe('several orders that hold one ticket', () => {
     ['the oldest if none is paid', [first, old(2, 'created')], first],
   ])('leave it to %s; the others are not imported', (_, orders, kept) => {
     const plan = planTicket(ticketOf(orders), undefined, PLAIN);
-    expect(plan.conflict?.kept.id).toBe(kept.id);
+    expect(plan.conflict?.kept?.id).toBe(kept.id);
     const others = orders.filter((order) => order !== kept);
     expect(plan.conflict?.others).toEqual(
       others.map(({ id, status }) => ({ id, status, result: 'not imported' })),
@@ -197,12 +206,52 @@ describe('several orders that hold one ticket', () => {
     expect(after.orders.map(({ order }) => order.id)).toEqual([second.id]);
   });
 
-  it('stay cancelled, once they were: peers may have heard of it', () => {
-    const before = imported([first, old(2, 'created')], CANCELLING);
+  it('stay cancelled, once peers may have received that', () => {
+    const before = announce(imported([first, old(2, 'created')], CANCELLING));
     const paidLater = planTicket(ticketOf([first, second]), before, PLAIN);
     const stored = carryOut(paidLater, before);
     expect(statuses(stored)).toEqual(['cancelled', 'created']);
     expect(openRefunds(stored.orders.find(({ order }) => order.id === second.id)!.order)).toHaveLength(1);
+  });
+
+  it.each([
+    ['paid', second],
+    ['open', old(2, 'created')],
+  ])(
+    'are decided anew while nobody knows it: the only one that is left, and is %s, holds the ticket',
+    (_, left) => {
+      const before = imported([first, old(2, 'created')], CANCELLING);
+      expect(statuses(before)).toEqual(['cancelled', 'created']);
+      const plan = planTicket(ticketOf([old(1, 'cancelled'), left]), before, PLAIN);
+      expect(plan).not.toHaveProperty('conflict');
+      const after = carryOut(plan, before);
+      expect(inTurn(after).map(({ order }) => [order.id, order.status, order.payments])).toEqual([
+        [first.id, 'cancelled', []],
+        [second.id, left.status, []],
+      ]);
+      expect(after.orders.filter(({ conflictWith }) => conflictWith !== undefined)).toEqual([]);
+      expect(plan.orderWrites.flatMap((write) => ('planned' in write ? write.planned.events : []))).toEqual(
+        [],
+      );
+    },
+  );
+
+  it('stay cancelled without the option too, while the same one keeps the ticket', () => {
+    const before = imported([first, old(2, 'created')], CANCELLING);
+    const plan = planTicket(ticketOf([first, old(2, 'created')]), before, PLAIN);
+    expect(plan.orderWrites).toEqual([]);
+    expect(plan.conflict?.others).toEqual([{ id: second.id, status: 'created', result: 'cancelled' }]);
+  });
+
+  it('are reported without a keeper, if all that are left stay cancelled', () => {
+    const before = announce(imported([first, old(2, 'created')], CANCELLING));
+    const plan = planTicket(ticketOf([old(1, 'cancelled'), second]), before, CANCELLING);
+    expect(plan.conflict).toEqual({
+      ticketId: TICKET,
+      others: [{ id: second.id, status: 'complete', result: 'cancelled, to be refunded' }],
+    });
+    const ended = planTicket(ticketOf([old(1, 'cancelled'), old(2, 'cancelled')]), before, CANCELLING);
+    expect(ended).not.toHaveProperty('conflict');
   });
 });
 
@@ -238,7 +287,7 @@ describe('a second import', () => {
     const plan = planTicket(ticketOf([old(1, 'cancelled'), old(2, 'complete')]), before, PLAIN);
     expect(outcomes(plan)).toEqual(['keptOurs', 'rejected']);
     expect(plan.orderWrites).toEqual([]);
-    expect(plan.conflict?.kept.id).toBe(old(1, 'created').id);
+    expect(plan.conflict?.kept?.id).toBe(old(1, 'created').id);
   });
 
   it('keeps an order that the old system does not have any more', () => {
@@ -309,6 +358,17 @@ describe('any ticket', () => {
     if (holding[0]) expect(orders.at(-1)).toBe(holding[0]);
   }
 
+  /** Each order that holds the ticket in the old system holds it here too, or has a line in the report. */
+  function expectHeld(orders: readonly OldOrder[], plan: TicketPlan, { orders: stored }: StoredTicket): void {
+    const told = [
+      ...plan.outcomes.filter(({ outcome }) => outcome === 'rejected' || outcome === 'keptOurs'),
+      ...(plan.conflict?.others ?? []),
+    ].map(({ id }) => id);
+    const holding = stored.filter(({ order }) => holdsTicket(order)).map(({ order }) => order.id);
+    const held = orders.filter(holdsTicket).map(({ id }) => id);
+    expect([...told, ...holding]).toEqual(expect.arrayContaining(held));
+  }
+
   it('gets turns without a gap, and its only holder has the highest one', () => {
     fc.assert(
       fc.property(anyOrders, anyOptions, (orders, options) => {
@@ -322,23 +382,28 @@ describe('any ticket', () => {
 
   it('gets them with each import of whatever it has become, and loses no order in silence', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(anyOrders, anyOptions), { minLength: 1, maxLength: 4 }), (imports) => {
-        let stored: StoredTicket = { orders: [] };
-        for (const [orders, options] of imports) {
-          const before = idsOf(stored);
-          const plan = planTicket(ticketOf(orders), stored, options);
-          stored = carryOut(plan, stored);
-          expectSound(stored);
-          const after = idsOf(stored);
-          const read = plan.outcomes.filter(({ outcome }) => outcome !== 'removed');
-          expect(read.map(({ id }) => id).sort()).toEqual(orders.map(({ id }) => id).sort());
-          for (const { id, outcome } of read) if (outcome !== 'rejected') expect(after).toContain(id);
-          const explained = plan.outcomes.filter(({ reason }) => reason !== undefined).map(({ id }) => id);
-          expect([...after, ...explained]).toEqual(expect.arrayContaining(before));
-          const removed = plan.outcomes.filter(({ outcome }) => outcome === 'removed').map(({ id }) => id);
-          expect(removed.filter((id) => after.includes(id) || !before.includes(id))).toEqual([]);
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(anyOrders, anyOptions, fc.boolean()), { minLength: 1, maxLength: 4 }),
+        (imports) => {
+          let stored: StoredTicket = { orders: [] };
+          for (const [orders, options, isAnnounced] of imports) {
+            if (isAnnounced) stored = announce(stored);
+            const before = idsOf(stored);
+            const plan = planTicket(ticketOf(orders), stored, options);
+            stored = carryOut(plan, stored);
+            expectSound(stored);
+            expectHeld(orders, plan, stored);
+            const after = idsOf(stored);
+            const read = plan.outcomes.filter(({ outcome }) => outcome !== 'removed');
+            expect(read.map(({ id }) => id).sort()).toEqual(orders.map(({ id }) => id).sort());
+            for (const { id, outcome } of read) if (outcome !== 'rejected') expect(after).toContain(id);
+            const explained = plan.outcomes.filter(({ reason }) => reason !== undefined).map(({ id }) => id);
+            expect([...after, ...explained]).toEqual(expect.arrayContaining(before));
+            const removed = plan.outcomes.filter(({ outcome }) => outcome === 'removed').map(({ id }) => id);
+            expect(removed.filter((id) => after.includes(id) || !before.includes(id))).toEqual([]);
+          }
+        },
+      ),
       { numRuns: 1_000 },
     );
   });

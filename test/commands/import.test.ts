@@ -189,6 +189,32 @@ describe('order-service import', () => {
     expect(stdout).toMatch(new RegExp(`1 +order +ticket: there is no copy of it +${idOf(3)}$`, 'm'));
   });
 
+  it('says that a ticket can be sold whose orders all stay cancelled, and exits with 3', async () => {
+    const [kept, paid] = [order(1, 'cancelled'), order(2, 'complete')];
+    const { source: _, ...fields } = paid;
+    const cancelled = {
+      order: {
+        ...fields,
+        expiresAt: paid.createdAt,
+        status: 'cancelled',
+        version: 1,
+        ticket: copy,
+        payments: [],
+      },
+      turn: 0,
+      importedVersion: 1,
+      conflictWith: kept.id,
+      isAnnounced: true,
+    } as const;
+    const stored = async () => new Map([[TICKET, { orders: [cancelled] }]]);
+    const tickets = [{ id: TICKET, copy, orders: [kept, paid], refused: [] }];
+    const { code, stdout } = await run([{ ...EMPTY, tickets }], { target: { stored } });
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/Tickets that several orders hold: 1$/m);
+    expect(stdout).toMatch(/a{24} +- +- +CAN BE SOLD/);
+    expect(stdout).toMatch(new RegExp(`a{24} +${paid.id} +complete +cancelled, to be refunded$`, 'm'));
+  });
+
   it('says at the end how many orders it has read, if it has said how many so far', async () => {
     const now = jest.spyOn(performance, 'now');
     const quick = await run([refusedOrder('x', 'r')]);

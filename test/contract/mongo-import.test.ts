@@ -358,6 +358,68 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     expect(stored?.['outbox']).toHaveLength(2);
   });
 
+  it('takes a cancelled loser back that holds its ticket alone now, as long as no replica has announced it', async () => {
+    const ticket = oldTicket();
+    const paid = () => oldOrder(ticket._id, 'complete');
+    const [kept, loser, another] = [paid(), paid(), paid()];
+    const { run, open, old, database, orders, store } = await setUp({
+      orders: [kept, loser, another],
+      tickets: [ticket],
+    });
+    await run({ cancelConflicts: true });
+    expect(await orders.findOne({ _id: loser._id })).toMatchObject({
+      status: 'cancelled',
+      allRefunded: false,
+      publishing: { next: 0, pending: 1 },
+    });
+    const before = await orders.find().toArray();
+    const cancelled = { $set: { status: 'cancelled', version: 2 } };
+    await old.orders.updateMany({ _id: { $in: [kept._id, another._id] } }, cancelled);
+    await run({ cancelConflicts: true });
+    const imported = await orders.find().sort({ turn: 1 }).toArray();
+    expect(imported.map(({ _id, status, version }) => [_id, status, version])).toEqual([
+      [kept._id, 'cancelled', 2],
+      [another._id, 'cancelled', 2],
+      [loser._id, 'complete', 1],
+    ]);
+    for (const { version, ...order } of imported) {
+      expect(order).toMatchObject({ payments: [], outbox: [], publishing: { pending: 0 } });
+      expect(order).toMatchObject({ imported: { version } });
+      for (const field of ['reason', 'allRefunded']) expect(order).not.toHaveProperty(field);
+    }
+
+    // The same again, but a replica takes the lease, at first after the import has read the order.
+    await orders.deleteMany({});
+    await orders.insertMany(before);
+    const { source, target, close } = await open('late');
+    await target.begin();
+    const stored = target.stored.bind(target);
+    target.stored = async (ids) => {
+      const read = await stored(ids);
+      await orders.updateMany({ _id: loser._id }, { $set: { 'publishing.leaseUntil': new Date(1) } });
+      return read;
+    };
+    await expect(writeAll({ source, target })).rejects.toThrow(/was changed while orders were imported/);
+    await close();
+    await orders.deleteMany({});
+    await orders.insertMany(before);
+    await database.collection('imports').deleteMany({});
+    const { store: ours } = store();
+    await untilReady(ours);
+    expect(await ours.outbox.claim(loser._id.toHexString())).toMatchObject({ events: [{}] });
+    await ours.close();
+    const { report } = await run({ cancelConflicts: true });
+    expect(report).toMatchObject({
+      conflictsWithoutKeeper: 1,
+      conflicts: [{ others: [{ id: loser._id.toHexString(), result: 'cancelled, to be refunded' }] }],
+    });
+    expect(await orders.findOne({ _id: loser._id })).toMatchObject({
+      status: 'cancelled',
+      publishing: { pending: 1 },
+      outbox: [{ subject: 'order:cancelled' }],
+    });
+  });
+
   describe('is refused', () => {
     const anything = () => {
       const ticket = oldTicket();

@@ -88,6 +88,12 @@ function byCreation(one: Candidate, other: Candidate): number {
  * An order that gets another turn is removed and stored anew. One that could not be read from the old system again, if
  * a crash came between the two, keeps its turn.
  */
-export function keepsTurn({ stored, old, isChangedHere }: Candidate): boolean {
-  return stored !== undefined && (isChangedHere || !old || stored.conflictWith !== undefined);
+export function keepsTurn(candidate: Candidate): boolean {
+  const { stored, old, isChangedHere } = candidate;
+  return stored !== undefined && (isChangedHere || !old || staysCancelled(candidate));
+}
+
+/** An earlier import cancelled it, and that cannot be taken back: peers may know it, or this service has changed the order. */
+export function staysCancelled({ stored, isChangedHere }: Candidate): boolean {
+  return stored?.conflictWith !== undefined && (isChangedHere || stored.isAnnounced === true);
 }

@@ -1,6 +1,6 @@
 import { cancelForConflict } from '../../domain/imported-order';
 import { holdsTicket } from '../../domain/order';
-import { keepsTurn, readCandidates, type Candidate } from './candidates';
+import { keepsTurn, readCandidates, staysCancelled, type Candidate } from './candidates';
 import { planCopy } from './plan-copy';
 import type {
   Conflict,
@@ -50,7 +50,7 @@ export function planTicket(
     ...notImported.map(({ candidate }) => candidate.id),
   ].sort();
   const copy = planCopy(old.copy, stored.copy, unimportedHolders[0]);
-  const conflict = kept && toConflict(old.id, kept, decided);
+  const conflict = toConflict(old.id, kept, decided);
   return {
     ticketId: old.id,
     outcomes: [
@@ -70,7 +70,7 @@ export function planTicket(
 
 /** The order that keeps the ticket: what this service holds already, else the oldest paid one, else the oldest. */
 function chooseKept(candidates: readonly Candidate[]): Candidate | undefined {
-  const holding = candidates.filter(({ order, stored }) => holdsTicket(order) && !stored?.conflictWith);
+  const holding = candidates.filter((one) => holdsTicket(one.order) && !staysCancelled(one));
   return (
     holding.find(({ isChangedHere }) => isChangedHere) ??
     holding.find(({ order }) => order.status === 'complete') ??
@@ -85,8 +85,7 @@ function decideConflict(
 ): Decided {
   const { order, stored } = candidate;
   const isConflict = kept !== undefined && candidate !== kept && holdsTicket(order);
-  // Its cancellation may be published: it is not taken back.
-  if (stored?.conflictWith !== undefined) {
+  if (stored?.conflictWith !== undefined && staysCancelled(candidate)) {
     if (candidate.isChangedHere || !candidate.old || !holdsTicket(order))
       return { candidate, planned: asStored(stored) };
     return { candidate, planned: { ...cancelForConflict(order), conflictWith: stored.conflictWith } };
@@ -94,7 +93,8 @@ function decideConflict(
   if (stored && (candidate.isChangedHere || (!candidate.old && !isConflict))) {
     return { candidate, planned: asStored(stored) };
   }
-  if (isConflict && !cancelConflicts) {
+  // One that an earlier import cancelled for a conflict was meant to be: it needs no option again.
+  if (isConflict && !cancelConflicts && stored?.conflictWith === undefined) {
     // One that is stored as cancelled stays: without it, its turn could be taken again.
     const stays = stored && !holdsTicket(stored.order) ? { planned: asStored(stored) } : {};
     return { candidate, ...stays, reason: candidate.old ? IN_CONFLICT : REMOVED };
@@ -108,18 +108,24 @@ function asStored({ order, conflictWith }: ImportedOrder): Omit<PlannedOrder, 't
   return { order, events: [], ...(conflictWith && { conflictWith }) };
 }
 
-function toConflict(ticketId: string, kept: Candidate, decided: readonly Decided[]): Conflict | undefined {
+function toConflict(
+  ticketId: string,
+  kept: Candidate | undefined,
+  decided: readonly Decided[],
+): Conflict | undefined {
   const others = decided
-    .filter(({ candidate, planned, reason }) =>
-      reason ? holdsTicket(candidate.order) : planned?.conflictWith !== undefined,
-    )
+    .filter(({ candidate, planned, reason }) => {
+      if (reason) return holdsTicket(candidate.order);
+      if (planned?.conflictWith === undefined) return false;
+      return kept !== undefined || (candidate.old !== undefined && holdsTicket(candidate.old));
+    })
     .map((one) => ({
       id: one.candidate.id,
       status: one.candidate.old?.status ?? one.candidate.order.status,
       result: resultOf(one),
     }));
   if (others.length === 0) return undefined;
-  return { ticketId, kept: { id: kept.id, status: kept.order.status }, others };
+  return { ticketId, ...(kept && { kept: { id: kept.id, status: kept.order.status } }), others };
 }
 
 function resultOf({ candidate, planned, reason }: Decided): Conflict['others'][number]['result'] {

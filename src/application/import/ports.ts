@@ -84,6 +84,8 @@ export interface ImportedOrder {
   readonly importedVersion: number;
   /** The import cancelled it, because this order kept the ticket. */
   readonly conflictWith?: string;
+  /** Peers may have received that cancellation: a replica has begun to publish it. */
+  readonly isAnnounced?: boolean;
 }
 
 /** A copy of a ticket; `importedVersion` as for an order, absent if no import has stored it. */
@@ -139,10 +141,11 @@ export interface OrderOutcome {
   readonly assumed?: 'expiryIsCreation' | 'expiryFromOption';
 }
 
-/** Several orders hold one ticket. */
+/** Several orders hold one ticket, or did when an earlier import cancelled all but one. */
 export interface Conflict {
   readonly ticketId: string;
-  readonly kept: { readonly id: string; readonly status: OrderStatus };
+  /** Absent if all that hold it in the old system stay cancelled here: the ticket is free. */
+  readonly kept?: { readonly id: string; readonly status: OrderStatus };
   readonly others: readonly {
     readonly id: string;
     readonly status: OrderStatus;

@@ -26,6 +26,8 @@ export interface ImportReport {
   readonly unknownFields: Readonly<Record<string, number>>;
   readonly conflicts: readonly Conflict[];
   readonly conflictsInTotal: number;
+  /** How many tickets are free here although the old system has an order that holds them: all of these stay cancelled. */
+  readonly conflictsWithoutKeeper: number;
   readonly unimportedHolders: readonly UnimportedHolder[];
   readonly unimportedHoldersInTotal: number;
 }
@@ -69,6 +71,7 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
     { what: Rejected['what']; reason: string; examples: string[]; count: number }
   >();
   const conflicts = listOf<Conflict>();
+  let conflictsWithoutKeeper = 0;
   const holders = listOf<UnimportedHolder>();
 
   function reject({ what, id, reason }: Omit<Rejected, 'document'>): void {
@@ -97,6 +100,7 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
   function addPlan({ ticketId, outcomes, ticketOutcome, ...plan }: TicketPlan): Rejected[] {
     if (ticketOutcome) countTicket(ticketOutcome);
     if (plan.conflict) conflicts.add(plan.conflict);
+    if (plan.conflict && !plan.conflict.kept) conflictsWithoutKeeper += 1;
     if (plan.unimportedHolders.length > 0) {
       const { unimportedHolders: orderIds, keptOrderId, isBlocked } = plan;
       holders.add({ ticketId, orderIds, ...(keptOrderId && { keptOrderId }), isBlocked });
@@ -135,15 +139,16 @@ export function createReport({ dryRun }: { dryRun: boolean }) {
       unknownFields: Object.fromEntries(unknownFields),
       conflicts: conflicts.listed,
       conflictsInTotal: conflicts.total(),
+      conflictsWithoutKeeper,
       unimportedHolders: holders.listed,
       unimportedHoldersInTotal: holders.total(),
     }),
   };
 }
 
-/** Whether somebody has to look at what was not imported. */
-export function needsAttention({ orders, tickets }: ImportReport): boolean {
-  return orders.rejected > 0 || orders.removed > 0 || tickets.rejected > 0;
+/** Whether somebody has to look at what was not imported, or at a ticket that can be sold although it is held. */
+export function needsAttention({ orders, tickets, conflictsWithoutKeeper }: ImportReport): boolean {
+  return orders.rejected > 0 || orders.removed > 0 || tickets.rejected > 0 || conflictsWithoutKeeper > 0;
 }
 
 function noCounts(): Counts {

@@ -6,11 +6,13 @@ import {
 } from '../../../application/import/ports';
 import { allOf } from '../../../application/schedule';
 import {
+  NO_LEASE,
   ORDER_FIELDS,
   toObjectId,
   toOrder,
   type Models,
   type OrderDocument,
+  type PublishingDocument,
   type TicketDocument,
 } from '../documents';
 import { toTicket } from '../tickets';
@@ -25,7 +27,7 @@ export async function readStored(
     orders.collection
       .find<OrderDocument>(
         { 'ticket.id': { $in: ids } },
-        { projection: { ...ORDER_FIELDS, turn: 1, imported: 1 } },
+        { projection: { ...ORDER_FIELDS, turn: 1, imported: 1, publishing: 1 } },
       )
       .toArray(),
     tickets.collection.find<TicketDocument>({ _id: { $in: ids } }).toArray(),
@@ -43,7 +45,7 @@ export async function readStored(
 }
 
 function toImported(document: OrderDocument): ImportedOrder {
-  const { imported, turn } = document;
+  const { imported, turn, publishing } = document;
   if (!imported) {
     throw new ImportRefused(`order ${document._id.toHexString()} was placed here while orders were imported`);
   }
@@ -51,8 +53,16 @@ function toImported(document: OrderDocument): ImportedOrder {
     order: toOrder(document),
     turn,
     importedVersion: imported.version,
-    ...(imported.conflictWith && { conflictWith: imported.conflictWith }),
+    ...(imported.conflictWith && {
+      conflictWith: imported.conflictWith,
+      isAnnounced: !isUntouched(publishing),
+    }),
   };
+}
+
+/** No replica has ever had the lease. One that ended before it marked an event as published may have published it. */
+function isUntouched({ next, leaseUntil }: PublishingDocument): boolean {
+  return next === 0 && leaseUntil.getTime() === NO_LEASE.getTime();
 }
 
 function toCopy(document: TicketDocument): StoredCopy {

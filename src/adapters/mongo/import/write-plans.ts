@@ -78,8 +78,14 @@ function toWrite(write: OrderWrite, now: Date): Operation[] {
   }
 }
 
-function asRead({ order, turn }: ImportedOrder): mongo.Filter<mongo.BSON.Document> {
-  return { _id: toObjectId(order.id), version: order.version, turn };
+function asRead({ order, turn, isAnnounced }: ImportedOrder): mongo.Filter<mongo.BSON.Document> {
+  const unannounced = { 'publishing.next': 0, 'publishing.leaseUntil': NO_LEASE };
+  return {
+    _id: toObjectId(order.id),
+    version: order.version,
+    turn,
+    ...(isAnnounced === false && unannounced),
+  };
 }
 
 function toDocument(planned: PlannedOrder, now: Date): OrderDocument {
@@ -96,17 +102,17 @@ function toDocument(planned: PlannedOrder, now: Date): OrderDocument {
   };
 }
 
-/** The order is what the import makes of it. Only a cancellation that an earlier import recorded goes on being published. */
+/** The order is what the import makes of it. Only a cancellation that peers may have received stays as it is. */
 function toUpdate(
   planned: PlannedOrder,
   before: ImportedOrder,
   now: Date,
 ): mongo.UpdateFilter<mongo.BSON.Document> {
   const { _id, outbox, publishing, ...fields } = toDocument(planned, now);
-  const isRecorded = before.conflictWith !== undefined;
+  const absent = (['reason', 'allRefunded'] as const).filter((field) => fields[field] === undefined);
   return {
-    $set: { ...fields, ...(!isRecorded && { outbox, publishing }) },
-    ...(fields.reason === undefined && { $unset: { reason: '' } }),
+    $set: { ...fields, ...(!before.isAnnounced && { outbox, publishing }) },
+    ...(absent.length > 0 && { $unset: Object.fromEntries(absent.map((field) => [field, ''])) }),
   };
 }
 
