@@ -67,7 +67,11 @@ async function runImport(
       target,
       dryRun,
       options: { cancelConflicts, ...(expirySeconds !== undefined && { expirySeconds }) },
-      reject: (all) => file.write(all.map((one) => toLine(one, source))),
+      reject: (all, begun) =>
+        file.write(
+          all.map((one) => toLine(one, source)),
+          begun,
+        ),
       onProgress: progress.reached,
     });
     progress.end();
@@ -99,9 +103,15 @@ async function openRejected(path: string, output: Output) {
   });
   let hasBegun = false;
   return {
-    /** Called for each batch. What an earlier import wrote is kept until the first one: an import may be refused before. */
-    async write(lines: readonly string[]): Promise<void> {
-      if (!hasBegun) await file.truncate();
+    /**
+     * Called for each batch. What an earlier import wrote is kept until the first one: an import may be refused before.
+     * That of an unfinished one stays: what it has removed is found nowhere else.
+     */
+    async write(
+      lines: readonly string[],
+      { continuesUnfinished }: { readonly continuesUnfinished: boolean },
+    ): Promise<void> {
+      if (!hasBegun && !continuesUnfinished) await file.truncate();
       hasBegun = true;
       if (lines.length > 0) await file.appendFile(`${lines.join('\n')}\n`);
     },

@@ -509,7 +509,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
     await eventually(() => expect(target.write([plan])).rejects.toThrow(/does not hold its lease any more/));
     const late = importOrders({
       source,
-      target: { ...target, begin: async () => {} },
+      target: { ...target, begin: async () => false },
       dryRun: false,
       options: { cancelConflicts: false },
       reject: async () => {},
@@ -552,7 +552,9 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
 
     for (const owner of ['second', 'third']) {
       const opened = await open(owner);
-      await opened.target.begin();
+      // The first one has written nothing.
+      expect(await opened.target.begin()).toBe(owner === 'third');
+      expect(await opened.target.isUnfinished()).toBe(true);
       if (owner === 'second') await writeAll(opened);
       await opened.close();
       expect(await marked()).toMatchObject({ unfinished: true, owner: null });

@@ -61,7 +61,7 @@ export function planTicket(
     ...copy.plan,
     ...(conflict && { conflict }),
     unimportedHolders,
-    isBlocked: copy.heldFor !== undefined && unimportedHolders.length > 0,
+    isBlocked: copy.heldFor !== undefined && unimportedHolders.includes(copy.heldFor),
     ...(kept && { keptOrderId: kept.id }),
   };
 }

@@ -81,7 +81,9 @@ export function createBatch() {
       refusedOrders.push(read.refused);
       const ticketId = idInText(document['ticket']);
       if (ticketId === undefined || !read.refused.mayHoldTicket) return;
-      holdersInText.set(ticketId, [...(holdersInText.get(ticketId) ?? []), read.refused.id]);
+      const holders = holdersInText.get(ticketId);
+      if (holders) holders.push(read.refused.id);
+      else holdersInText.set(ticketId, [read.refused.id]);
     },
     addTicketWithoutId(document: Document): void {
       note(unknownTicketFields(document));
