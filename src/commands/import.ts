@@ -67,7 +67,11 @@ async function runImport(
       target,
       dryRun,
       options: { cancelConflicts, ...(expirySeconds !== undefined && { expirySeconds }) },
-      reject: (all) => file.write(all.map((one) => toLine(one, source))),
+      reject: (all, begun) =>
+        file.write(
+          all.map((one) => toLine(one, source)),
+          begun,
+        ),
       onProgress: progress.reached,
     });
     progress.end();
@@ -102,10 +106,16 @@ async function openRejected(path: string, output: Output) {
   };
   let hasBegun = false;
   return {
-    /** Called for each batch. What an earlier import wrote is kept until the first one: an import may be refused before. */
-    async write(lines: readonly string[]): Promise<void> {
+    /**
+     * Called for each batch. What an earlier import wrote is kept until the first one: an import may be refused before.
+     * That of an unfinished one stays: what it has removed is found nowhere else.
+     */
+    async write(
+      lines: readonly string[],
+      { continuesUnfinished }: { readonly continuesUnfinished: boolean },
+    ): Promise<void> {
       // Not a device or a pipe, such as /dev/null.
-      if (!hasBegun && isRegular) await file.truncate().catch(failed);
+      if (!hasBegun && !continuesUnfinished && isRegular) await file.truncate().catch(failed);
       hasBegun = true;
       if (lines.length > 0) await file.appendFile(`${lines.join('\n')}\n`).catch(failed);
     },

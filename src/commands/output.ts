@@ -86,7 +86,9 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): str
     columns.map(({ title }) => title),
     ...rows.map((row) => columns.map(({ cell }) => cut(printable(textOf(cell(row)))))),
   ];
-  const widths = columns.map((_, column) => lines.reduce((widest, cells) => Math.max(widest, cells[column]?.length ?? 0), 0));
+  const widths = columns.map((_, column) =>
+    lines.reduce((widest, cells) => Math.max(widest, cells[column]?.length ?? 0), 0),
+  );
   return lines
     .map((cells) =>
       cells

@@ -317,6 +317,13 @@ describe('a second import', () => {
     expect(plan).toMatchObject({ unimportedHolders: [], isBlocked: false });
   });
 
+  it('says that a ticket is not blocked, if its own copy names an order that holds it no more', () => {
+    const received = { ticket: { ...copy, version: 5, orderId: 'another' }, importedVersion: 3 };
+    const refused = [{ id: 'x', reason: 'r', source: {}, mayHoldTicket: true }];
+    const plan = planTicket(ticketOf([], { refused }), { orders: [], copy: received }, PLAIN);
+    expect(plan).toMatchObject({ unimportedHolders: ['x'], isBlocked: false });
+  });
+
   it('keeps a copy of a ticket that this service has received since, and frees one that was blocked', () => {
     const received = { ticket: { ...copy, version: 5, userId: 'seller' }, importedVersion: 3 };
     const plan = planTicket(ticketOf([]), { orders: [], copy: received }, PLAIN);

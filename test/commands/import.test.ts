@@ -56,7 +56,8 @@ describe('order-service import', () => {
         textOf: (source: unknown) => JSON.stringify(source),
       },
       target: {
-        begin: async () => {},
+        begin: async () => false,
+        isUnfinished: async () => false,
         stored: async () => new Map(),
         write: async () => {},
         finish: async () => {},
@@ -107,6 +108,23 @@ describe('order-service import', () => {
       stdout: '',
       stderr: 'error: --rejected: writing to /dev/full failed (ENOSPC)\n',
     });
+  });
+
+  it.each([
+    ['import', []],
+    ['dry run', ['--dry-run']],
+  ])('adds to the file of an import that was not finished: as an %s', async (_, args) => {
+    writeFileSync(file, 'of the unfinished import\n');
+    const unfinished = async () => true;
+    await run([refusedOrder('x', 'r'), refusedOrder('y', 'r')], {
+      args,
+      target: { begin: unfinished, isUnfinished: unfinished },
+    });
+    expect(readFileSync(file, 'utf8').trim().split('\n')).toEqual([
+      'of the unfinished import',
+      expect.stringContaining('"id":"x"'),
+      expect.stringContaining('"id":"y"'),
+    ]);
   });
 
   it('prints no character of the old database that controls the terminal', async () => {

@@ -13,17 +13,17 @@ export async function importOrders(deps: {
   dryRun: boolean;
   options: ImportOptions;
   /** Takes what is not imported of a batch, before the rest of it is written. Called for each batch, and not before. */
-  reject: (rejected: readonly Rejected[]) => Promise<void>;
+  reject: (rejected: readonly Rejected[], begun: { readonly continuesUnfinished: boolean }) => Promise<void>;
   /** Called after each batch with the number of orders so far. */
   onProgress: (orders: number) => void;
 }): Promise<ImportReport> {
   const { source, target, dryRun, options } = deps;
   const report = createReport({ dryRun });
-  if (!dryRun) await target.begin();
+  const continuesUnfinished = await (dryRun ? target.isUnfinished() : target.begin());
   for await (const batch of ahead(source.batches())) {
     const stored = await target.stored(batch.tickets.map(({ id }) => id));
     const plans = batch.tickets.map((ticket) => planTicket(ticket, stored.get(ticket.id), options));
-    await deps.reject(report.addBatch(batch, plans));
+    await deps.reject(report.addBatch(batch, plans), { continuesUnfinished });
     if (!dryRun) await target.write(plans);
     deps.onProgress(report.orders.read);
   }

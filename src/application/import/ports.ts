@@ -170,8 +170,13 @@ export interface TicketPlan {
 }
 
 export interface ImportTarget {
-  /** From now on no service uses this database, until {@link finish}. Rejects if that must not be done to it. */
-  begin(): Promise<void>;
+  /**
+   * From now on no service uses this database, until {@link finish}. Rejects if that must not be done to it. Resolves to
+   * whether an earlier import was unfinished.
+   */
+  begin(): Promise<boolean>;
+  /** Whether an import is unfinished. */
+  isUnfinished(): Promise<boolean>;
   stored(ticketIds: readonly string[]): Promise<ReadonlyMap<string, StoredTicket>>;
   /** Durable when it resolves. Rejects if something has changed since it was read. */
   write(plans: readonly TicketPlan[]): Promise<void>;

@@ -121,13 +121,18 @@ export function createMarker(
   }
 
   return {
-    /** Rejects with {@link ImportFailed} if another import runs; waits for the lease of one that was killed. */
-    async begin(onWait: (text: string) => void): Promise<void> {
+    isUnfinished: async () =>
+      (await markers(connection).findOne({ _id: 'orders', unfinished: true })) !== null,
+    /**
+     * Rejects with {@link ImportFailed} if another import runs; waits for the lease of one that was killed. Resolves to
+     * whether an import was unfinished before.
+     */
+    async begin(onWait: (text: string) => void): Promise<boolean> {
       let seen: number | undefined;
       for (;;) {
         try {
           await take();
-          return;
+          return wasUnfinished;
         } catch (error) {
           if (!isDuplicateKey(error)) throw error;
         }

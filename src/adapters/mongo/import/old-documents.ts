@@ -22,12 +22,11 @@ export function idOf(value: unknown): string | undefined {
 }
 
 /**
- * The id of a ticket that an order names in another form: as text, in a document with it, a reference, or a list of one. The
- * order is not imported; its ticket is not free either.
+ * The id of a ticket that an order names in another form: as text, in a document with it, or in a reference. The order is not
+ * imported; its ticket is not free either.
  */
 export function idInOtherForm(value: unknown): string | undefined {
   if (value instanceof mongo.DBRef) return textIdOf(value.oid);
-  if (Array.isArray(value)) return value.length === 1 ? textIdOf(value[0]) : undefined;
   if (typeof value !== 'object' || value === null) return textIdOf(value);
   const { _id, id, $id } = value as Document;
   return textIdOf(_id) ?? textIdOf(id) ?? textIdOf($id);

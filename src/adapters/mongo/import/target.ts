@@ -51,8 +51,8 @@ export async function openTarget(deps: {
     throw error;
   }
 
-  async function begin(): Promise<void> {
-    await marker.begin(deps.note);
+  async function begin(): Promise<boolean> {
+    const wasUnfinished = await marker.begin(deps.note);
     if (await wasUsedByAService(connection)) {
       deps.note(
         `waiting ${UNTIL_SERVICES_STOP_MS / 1000} s, until every running service has noticed the import`,
@@ -61,6 +61,7 @@ export async function openTarget(deps: {
       await refuseOwnOrders(models);
     }
     await makeOrderIndexes(models, INDEX_TIMEOUT_MS);
+    return wasUnfinished;
   }
 
   async function write(plans: readonly TicketPlan[]): Promise<void> {
@@ -89,6 +90,7 @@ export async function openTarget(deps: {
 
   return {
     begin: () => ask(begin),
+    isUnfinished: () => ask(marker.isUnfinished),
     stored: (ticketIds) => ask(() => readStored(models, ticketIds)),
     write(plans) {
       writing = ask(() => write(plans));
