@@ -112,27 +112,23 @@ function fail(text: string): never {
 /** A process under its names. */
 async function startOldService(): Promise<void> {
   const labels = { app: 'orders' };
-  await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: OLD_SERVICE },
-      spec: { selector: labels, ports: [{ port: 3000 }] },
-    },
-    {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: OLD_DEPLOYMENT },
-      spec: {
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: { ...podOf('sleep', 'infinity'), terminationGracePeriodSeconds: 1 },
-        },
+  await apply(serviceOf(OLD_SERVICE, labels, 3000), {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: OLD_DEPLOYMENT },
+    spec: {
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: { ...podOf('sleep', 'infinity'), terminationGracePeriodSeconds: 1 },
       },
     },
-  );
+  });
   await kubectl('wait', `deployment/${OLD_DEPLOYMENT}`, '--for=condition=Available', '--timeout=120s');
+}
+
+function serviceOf(name: string, selector: Readonly<Record<string, string>>, port: number) {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { selector, ports: [{ port }] } };
 }
 
 /** Of the image of MongoDB. */
@@ -160,20 +156,12 @@ function podOf(...args: string[]) {
 /** As the old system has it: without a password. */
 async function startOldDatabase(): Promise<void> {
   const labels = { app: OLD };
-  await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: OLD },
-      spec: { selector: labels, ports: [{ port: 27017 }] },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: OLD, labels },
-      spec: podOf('--bind_ip_all'),
-    },
-  );
+  await apply(serviceOf(OLD, labels, 27017), {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: OLD, labels },
+    spec: podOf('--bind_ip_all'),
+  });
   const insert = (collection: string, documents: mongo.BSON.Document[]) =>
     inOldDatabase(
       `db.${collection}.insertMany(EJSON.deserialize(${mongo.BSON.EJSON.stringify(documents, { relaxed: false })}))`,

@@ -5,7 +5,7 @@ import { planTicket } from '../../src/application/import/plan';
 import { ImportFailed, ImportRefused, type ImportOptions } from '../../src/application/import/ports';
 import type { Rejected } from '../../src/application/import/report';
 import { Unavailable } from '../../src/application/ports';
-import { openRefunds } from '../../src/domain/order';
+import { openRefunds, type OrderStatus } from '../../src/domain/order';
 import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { eventually } from '../support/eventually';
 import { createHeldLooks } from '../support/held-looks';
@@ -86,6 +86,27 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
         return { store, errors };
       },
     };
+  }
+
+  /** One order of one ticket. */
+  async function setUpOne(status: OrderStatus = 'created') {
+    const ticket = oldTicket();
+    return { ticket, ...(await setUp({ orders: [oldOrder(ticket._id, status)], tickets: [ticket] })) };
+  }
+
+  async function startProxy() {
+    const proxy = await startMongoProxy(server().port);
+    cleanUp.push(proxy.close);
+    return proxy;
+  }
+
+  /** A store of a running service that looks for an import when the test says so. */
+  async function startLooking(options: Omit<Parameters<typeof startMongoStore>[0], 'clock'>) {
+    const looks = createHeldLooks();
+    const store = startMongoStore({ ...options, clock: looks.clock });
+    cleanUp.push(store.close);
+    await untilReady(store);
+    return { looks, store };
   }
 
   it('stores orders and tickets as this service does, and only reads the old database', async () => {
@@ -501,11 +522,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('writes nothing more once another one has taken over', async () => {
-    const ticket = oldTicket();
-    const { open, database, orders } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
+    const { open, database, orders } = await setUpOne();
     const { source, target } = await open('frozen');
     await target.begin();
     await database.collection('imports').updateOne({}, { $set: { owner: 'another' } });
@@ -536,11 +553,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('is followed by one that finds a lease that nobody renews', async () => {
-    const ticket = oldTicket();
-    const { run, open, database } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
+    const { run, open, database } = await setUpOne();
     const { target, close } = await open('killed');
     await target.begin();
     await close();
@@ -553,11 +566,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('keeps no service away when it ends before its first write, unless it was unfinished before', async () => {
-    const ticket = oldTicket();
-    const { open, database } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
+    const { open, database } = await setUpOne();
     const marked = () => database.collection('imports').findOne();
     const first = await open('first');
     await first.target.begin();
@@ -577,11 +586,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('keeps no service away when it ends after batches with nothing to write', async () => {
-    const ticket = oldTicket();
-    const { open, run, database } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
+    const { open, run, database } = await setUpOne();
     await run();
     const repeated = await open('repeated');
     await repeated.target.begin();
@@ -604,22 +609,13 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
           find === 'orders',
     ],
   ])('is noticed by a running service whose check of %s hangs', async (_, hanging) => {
-    const ticket = oldTicket();
-    const { url, database, open } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
-    const proxy = await startMongoProxy(server().port);
-    cleanUp.push(proxy.close);
-    const looks = createHeldLooks();
+    const { url, database, open } = await setUpOne();
+    const proxy = await startProxy();
     const failed: string[] = [];
-    const store = startMongoStore({
+    const { looks, store } = await startLooking({
       url: throughProxy(url, proxy),
-      clock: looks.clock,
       log: { ...silentLog, debug: (_: object, text: string) => void failed.push(text) },
     });
-    cleanUp.push(store.close);
-    await untilReady(store);
 
     let release = (): void => {};
     const released = new Promise<void>((resolve) => (release = resolve));
@@ -642,15 +638,8 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('is noticed by a process that was frozen, before it writes anything', async () => {
-    const ticket = oldTicket();
-    const { url, orders, open } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
-    const looks = createHeldLooks();
-    const store = startMongoStore({ url, clock: looks.clock });
-    cleanUp.push(store.close);
-    await untilReady(store);
+    const { ticket, url, orders, open } = await setUpOne();
+    const { looks, store } = await startLooking({ url });
     const place = () => store.orders.insert(newPlacement());
     const find = () => store.tickets.find(ticket._id.toHexString());
 
@@ -671,17 +660,9 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('is not missed by a process whose look took longer than it counts', async () => {
-    const ticket = oldTicket();
-    const { url, orders, open } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
-    const proxy = await startMongoProxy(server().port);
-    cleanUp.push(proxy.close);
-    const looks = createHeldLooks();
-    const store = startMongoStore({ url: throughProxy(url, proxy), clock: looks.clock });
-    cleanUp.push(store.close);
-    await untilReady(store);
+    const { ticket, url, orders, open } = await setUpOne();
+    const proxy = await startProxy();
+    const { looks, store } = await startLooking({ url: throughProxy(url, proxy) });
 
     looks.advance(40_000);
     proxy.holdAnswerTo(
@@ -697,13 +678,8 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('that is closed while it writes gives its lease back after the write', async () => {
-    const ticket = oldTicket();
-    const { url, database, open } = await setUp({
-      orders: [oldOrder(ticket._id, 'created')],
-      tickets: [ticket],
-    });
-    const proxy = await startMongoProxy(server().port);
-    cleanUp.push(proxy.close);
+    const { url, database, open } = await setUpOne();
+    const proxy = await startProxy();
     const opened = await open('interrupted', [], throughProxy(url, proxy));
     await opened.target.begin();
     const marked = () => database.collection('imports').findOne();
@@ -727,8 +703,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('ends without a further failure if its lease cannot be given back', async () => {
-    const ticket = oldTicket();
-    const { url, open } = await setUp({ orders: [oldOrder(ticket._id, 'created')], tickets: [ticket] });
+    const { url, open } = await setUpOne();
     const proxy = await startMongoProxy(server().port);
     const { target, close } = await open('cut off', [], throughProxy(url, proxy));
     await target.begin();
@@ -737,8 +712,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   }, 30_000);
 
   it('names the error of the database', async () => {
-    const ticket = oldTicket();
-    const { orders, run } = await setUp({ orders: [oldOrder(ticket._id, 'created')], tickets: [ticket] });
+    const { orders, run } = await setUpOne();
     await orders.createIndex({ other: 1 }, { name: 'ticket.id_1_turn_1' });
     const failed = await run().catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(ImportFailed);
@@ -748,11 +722,7 @@ describeWith(['mongod'], 'an import into MongoDB', () => {
   });
 
   it('keeps the service away until it is finished, and the service says so once', async () => {
-    const ticket = oldTicket();
-    const { open, run, store, database } = await setUp({
-      orders: [oldOrder(ticket._id, 'complete')],
-      tickets: [ticket],
-    });
+    const { ticket, open, run, store, database } = await setUpOne('complete');
     const interrupted = await open('interrupted');
     await interrupted.target.begin();
     await writeAll(interrupted);

@@ -1,11 +1,9 @@
-import { mongo } from 'mongoose';
 import { startMongoStore, untilReady, withDatabase } from '../support/mongo-store';
-import { startMongod, startMongodWithUser } from '../support/mongod';
+import { startMongodWithUser, useMongod } from '../support/mongod';
 import { startNatsStreamingServer } from '../support/nats-streaming-server';
 import { createOldDatabase, oldId, oldOrder, oldTicket, wholeContent } from '../support/old-system';
 import { newPlacement } from '../support/placements';
 import { ORDER_SERVICE, runProgram } from '../support/run-program';
-import type { ServerProcess } from '../support/server-process';
 import { describeWith } from '../support/servers';
 
 const ID = '65a1c0ffee00000000000001';
@@ -28,30 +26,14 @@ const COMMANDS: readonly [string, number][] = [
 ];
 
 describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
-  let mongod: ServerProcess;
-  let client: mongo.MongoClient;
-  const stops: (() => Promise<unknown>)[] = [];
-
-  beforeAll(async () => {
-    mongod = await startMongod();
-    client = await mongo.MongoClient.connect(mongod.url);
-  });
-
-  afterEach(async () => {
-    for (const stop of stops.splice(0)) await stop();
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await mongod?.stop();
-  });
+  const { server, client, cleanUp } = useMongod();
 
   const run = (command: string, env: Record<string, string>) =>
     runProgram([ORDER_SERVICE, ...command.split(' ')], env, PAYMENT);
 
   function emptyDatabase() {
-    const url = withDatabase(mongod.url);
-    return { env: { MONGO_URL: url }, database: client.db(new URL(url).pathname.slice(1)) };
+    const url = withDatabase(server().url);
+    return { env: { MONGO_URL: url }, database: client().db(new URL(url).pathname.slice(1)) };
   }
 
   it.each(COMMANDS)('%s makes no collection and no index', async (command, code) => {
@@ -95,7 +77,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
   );
 
   it('names a replica set of which no server is a member', async () => {
-    expect(await run('parked list', { MONGO_URL: `${mongod.url}?replicaSet=other` })).toEqual({
+    expect(await run('parked list', { MONGO_URL: `${server().url}?replicaSet=other` })).toEqual({
       code: 1,
       stdout: '',
       stderr: expect.stringMatching(/^error: .* MONGO_URL .* is a member of the replica set "other".*\n$/),
@@ -103,9 +85,9 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
   });
 
   it('names a user that the database refuses, and never the password', async () => {
-    const server = await startMongodWithUser('root', 'right');
-    stops.push(server.stop);
-    const url = new URL(server.url);
+    const closed = await startMongodWithUser('root', 'right');
+    cleanUp.push(closed.stop);
+    const url = new URL(closed.url);
     url.searchParams.set('authSource', 'admin');
     [url.username, url.password] = ['root', 'S3cret'];
     const wrong = await run('parked list', { MONGO_URL: url.href });
@@ -116,7 +98,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
     });
     expect(wrong.stderr).not.toContain('S3cret');
 
-    expect(await run('parked list', { MONGO_URL: server.url })).toEqual({
+    expect(await run('parked list', { MONGO_URL: closed.url })).toEqual({
       code: 1,
       stdout: '',
       stderr: expect.stringMatching(/^error: .* MONGO_URL cannot be used: the user lacks a right: .*\n$/),
@@ -124,14 +106,14 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
   });
 
   it('import is refused for good by a database that refuses its user', async () => {
-    const server = await startMongodWithUser('root', 'right');
+    const closed = await startMongodWithUser('root', 'right');
     const ticket = oldTicket();
-    const old = await createOldDatabase(withDatabase(mongod.url), {
+    const old = await createOldDatabase(withDatabase(server().url), {
       orders: [oldOrder(ticket._id, 'created')],
       tickets: [ticket],
     });
-    stops.push(server.stop, old.close);
-    const [wrong, unable] = [new URL(withDatabase(server.url)), withDatabase(server.url)];
+    cleanUp.push(closed.stop, old.close);
+    const [wrong, unable] = [new URL(withDatabase(closed.url)), withDatabase(closed.url)];
     wrong.searchParams.set('authSource', 'admin');
     [wrong.username, wrong.password] = ['root', 'S3cret'];
     for (const [url, why] of [
@@ -154,7 +136,7 @@ describeWith(['mongod', 'nats-streaming-server'], 'a command', () => {
       startNatsStreamingServer(),
       startNatsStreamingServer(['--user', 'u', '--pass', 'right']),
     ]);
-    stops.push(open.stop, closed.stop);
+    cleanUp.push(open.stop, closed.stop);
     const republish = (settings: Record<string, string>) =>
       run('outbox republish --all', { ...env, ...settings });
 

@@ -54,8 +54,7 @@ export class UnfinishedImport extends Error {
 
 /** Rejects with {@link UnfinishedImport} while an import is unfinished. */
 export async function refuseUnfinishedImport(connection: Connection): Promise<void> {
-  const unfinished = { _id: 'orders', unfinished: true } as const;
-  const marker = await markers(connection).findOne(unfinished, { timeoutMS: LOOK_TIMEOUT_MS });
+  const marker = await findUnfinished(connection, { timeoutMS: LOOK_TIMEOUT_MS });
   if (marker) throw new UnfinishedImport(marker.startedAt);
 }
 
@@ -121,8 +120,7 @@ export function createMarker(
   }
 
   return {
-    isUnfinished: async () =>
-      (await markers(connection).findOne({ _id: 'orders', unfinished: true })) !== null,
+    isUnfinished: async () => (await findUnfinished(connection)) !== null,
     /**
      * Rejects with {@link ImportFailed} if another import runs; waits for the lease of one that was killed. Resolves to
      * whether an import was unfinished before.
@@ -168,6 +166,10 @@ export function createMarker(
 
 function until(now: Date): Date {
   return new Date(now.getTime() + LEASE_MS);
+}
+
+function findUnfinished(connection: Connection, options?: { timeoutMS: number }): Promise<Marker | null> {
+  return markers(connection).findOne({ _id: 'orders', unfinished: true }, options);
 }
 
 function markers(connection: Connection) {

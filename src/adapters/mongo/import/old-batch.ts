@@ -51,15 +51,15 @@ export function createBatch() {
       holdersInOtherForm.delete(id);
       tickets.push({ id, orders: [], refused: [], ...(holders && { holdersInOtherForm: holders }) });
     },
-    /** Begins a ticket that is named in another form only; undefined if there is no more. At the end only. */
-    beginNamedOtherwise(): string | undefined {
+    /** Begins a ticket that is named in another form only; false if there is no more. At the end only. */
+    beginNamedOtherwise(): boolean {
       const [first] = holdersInOtherForm;
-      if (!first) return undefined;
+      if (!first) return false;
       const [id, holders] = first;
       holdersInOtherForm.delete(id);
       size += 1;
       tickets.push({ id, orders: [], refused: [], holdersInOtherForm: holders });
-      return id;
+      return true;
     },
     setCopy(document: Document): void {
       note(unknownTicketFields(document));

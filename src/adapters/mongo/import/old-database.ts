@@ -86,7 +86,7 @@ async function* batches(database: mongo.Db): AsyncGenerator<OldBatch> {
       await takeTicket(orders, tickets, batch);
       if (batch.size() >= LARGEST_BATCH) yield batch.take();
     }
-    while (batch.beginNamedOtherwise() !== undefined) {
+    while (batch.beginNamedOtherwise()) {
       if (batch.size() >= LARGEST_BATCH) yield batch.take();
     }
     yield batch.take();

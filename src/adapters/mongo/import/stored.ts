@@ -60,7 +60,11 @@ function toImported(document: OrderDocument): ImportedOrder {
   };
 }
 
-/** No replica has ever had the lease. One that ended before it marked an event as published may have published it. */
+/**
+ * No replica has ever had the lease. One that ended before it marked an event as published may have published it. As a filter
+ * and of a document.
+ */
+export const UNTOUCHED = { 'publishing.next': 0, 'publishing.leaseUntil': NO_LEASE } as const;
 function isUntouched({ next, leaseUntil }: PublishingDocument): boolean {
   return next === 0 && leaseUntil.getTime() === NO_LEASE.getTime();
 }

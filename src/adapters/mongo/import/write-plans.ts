@@ -12,6 +12,7 @@ import { NO_LEASE, toObjectId, toOrderDocument, type Models, type OrderDocument 
 import { isDuplicateKey } from '../errors';
 import { toDocument as toTicketDocument } from '../tickets';
 import { MARGIN_MS } from './marker';
+import { UNTOUCHED } from './stored';
 
 type Operation = mongo.AnyBulkWriteOperation<mongo.BSON.Document>;
 
@@ -79,12 +80,11 @@ function toWrite(write: OrderWrite, now: Date): Operation[] {
 }
 
 function asRead({ order, turn, isAnnounced }: ImportedOrder): mongo.Filter<mongo.BSON.Document> {
-  const unannounced = { 'publishing.next': 0, 'publishing.leaseUntil': NO_LEASE };
   return {
     _id: toObjectId(order.id),
     version: order.version,
     turn,
-    ...(isAnnounced === false && unannounced),
+    ...(isAnnounced === false && UNTOUCHED),
   };
 }
 
